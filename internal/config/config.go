@@ -1,0 +1,83 @@
+// Package config holds the settings of each function, one struct a function. A function reads its struct from the environment with Load; the
+// CDK app fills the same struct and turns it into the environment with Variables. So the name of a variable stands in one place, its tag.
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+)
+
+// Stores names what every function that touches deliveries needs.
+type Stores struct {
+	DirectoryTable  string `env:"DIRECTORY_TABLE,required,notEmpty"`
+	DeliveriesTable string `env:"DELIVERIES_TABLE,required,notEmpty"`
+	PayloadBucket   string `env:"PAYLOAD_BUCKET,required,notEmpty"`
+}
+
+// Network says which receivers a deployment may reach besides public https ones.
+type Network struct {
+	// AllowPrivateCIDRs are ranges such as 10.20.0.0/16, separated by commas; empty for none.
+	AllowPrivateCIDRs []string `env:"ALLOW_PRIVATE_CIDRS"`
+	// AllowHTTP lets destinations use plain http.
+	AllowHTTP bool `env:"ALLOW_HTTP" envDefault:"false"`
+}
+
+// Deliver is the configuration of the function deliver.
+type Deliver struct {
+	Stores
+	Network
+	RetryQueueURL    string `env:"RETRY_QUEUE_URL,required,notEmpty"`
+	RetryQueueARN    string `env:"RETRY_QUEUE_ARN,required,notEmpty"`
+	RejectedQueueURL string `env:"REJECTED_QUEUE_URL,required,notEmpty"`
+	// SecretPrefix stands before a destination's id in the name of its secret.
+	SecretPrefix string `env:"SECRET_PREFIX,required,notEmpty"`
+	// AttemptBudget is how long the attempts of one destination may take in one invocation.
+	AttemptBudget time.Duration `env:"ATTEMPT_BUDGET" envDefault:"20s"`
+	// DirectoryTTL is how long answers of the directory are kept in memory.
+	DirectoryTTL time.Duration `env:"DIRECTORY_TTL" envDefault:"10s"`
+}
+
+// Requeue is the configuration of the function requeue.
+type Requeue struct {
+	DeliveriesTable string        `env:"DELIVERIES_TABLE,required,notEmpty"`
+	RetryQueueURL   string        `env:"RETRY_QUEUE_URL,required,notEmpty"`
+	Budget          time.Duration `env:"REQUEUE_BUDGET" envDefault:"45s"`
+}
+
+// Expire is the configuration of the function expire.
+type Expire struct {
+	Stores
+}
+
+// Load reads a function's configuration from the environment. The error names every variable that is missing or malformed.
+func Load[T any]() (T, error) {
+	c, err := env.ParseAs[T]()
+	if err != nil {
+		return c, fmt.Errorf("read the function's environment: %w", err)
+	}
+	return c, nil
+}
+
+// Variables is Load's reverse: the environment that gives c. Zero values are left out, so that defaults stand.
+func Variables(c any) map[string]string {
+	vars := make(map[string]string)
+	collect(reflect.ValueOf(c), vars)
+	return vars
+}
+
+func collect(v reflect.Value, vars map[string]string) {
+	for i := range v.NumField() {
+		field := v.Type().Field(i)
+		if field.Anonymous {
+			collect(v.Field(i), vars)
+			continue
+		}
+		if v.Field(i).IsZero() {
+			continue
+		}
+		vars[name(field.Tag.Get("env"))] = format(v.Field(i))
+	}
+}

@@ -1,0 +1,73 @@
+package delivery
+
+import (
+	"time"
+
+	"github.com/auditrelay/auditrelay/internal/directory"
+	"github.com/auditrelay/auditrelay/internal/failure"
+)
+
+// Decide says when a delivery that has just failed is tried again. d.Attempts includes the attempt that failed. The answer is d.ExpiresAt()
+// when there is no further attempt: that is when the delivery is given up.
+//
+// The time is the table's; or what the destination asked for with Retry-After, if that is longer and ends before the expiry; or, once the table
+// has ended or would run past it, one last attempt an hour before the expiry.
+func Decide(d Delivery, f *failure.Error, now time.Time) time.Time {
+	end := d.ExpiresAt()
+	if asked := now.Add(f.RetryAfter); asked.Before(end) && f.RetryAfter > tableDelay(d) {
+		return asked
+	}
+	last := end.Add(-lastAttempt)
+	delay, ok := retryDelay(d.Key, d.Attempts)
+	next := now.Add(delay)
+	switch {
+	case ok && next.Before(last):
+		return next
+	case now.Before(last):
+		return last
+	case ok && next.Before(end): // late in its life, but early in its table: a log that was long held
+		return next
+	default:
+		return end
+	}
+}
+
+func tableDelay(d Delivery) time.Duration {
+	delay, _ := retryDelay(d.Key, d.Attempts)
+	return delay
+}
+
+// verdict is what is to be done with a delivery now.
+type verdict int
+
+const (
+	try    verdict = iota // hand it to its destination
+	hold                  // leave it in the cache, unattempted, until the destination takes logs again
+	giveUp                // its seven days are over
+	wait                  // its time has not come: another hint must follow
+	drop                  // the hint is outdated; the delivery has another of its own
+)
+
+// admit judges a log that has just been accepted. A log whose first attempt comes late, after an outage of our own, gets that attempt even
+// when its seven days are over.
+func admit(dest directory.Destination) verdict {
+	if dest.State != directory.Connected {
+		return hold
+	}
+	return try
+}
+
+// readmit judges a delivery from the cache to which a hint has led.
+func readmit(d Delivery, hint Hint, dest directory.Destination, known bool, now time.Time) verdict {
+	switch {
+	case !hint.At.Equal(d.NextAt):
+		return drop
+	case now.Before(d.NextAt):
+		return wait
+	case !now.Before(d.ExpiresAt()) && (d.Attempts > 0 || !known || dest.State != directory.Connected):
+		return giveUp
+	case !known:
+		return hold
+	}
+	return admit(dest)
+}

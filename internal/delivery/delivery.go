@@ -1,0 +1,87 @@
+package delivery
+
+import (
+	"errors"
+	"time"
+
+	"github.com/auditrelay/auditrelay/internal/auditlog"
+	"github.com/auditrelay/auditrelay/internal/failure"
+)
+
+// Key names a delivery: one accepted log on its way to one destination. AcceptedAt is part of it because the seven days count from there, and
+// because the cache keeps each destination's deliveries in that order. It is a whole millisecond in UTC.
+type Key struct {
+	DestinationID string
+	WorkspaceID   string
+	LogID         string
+	AcceptedAt    time.Time
+}
+
+// ExpiresAt is when the delivery is given up.
+func (k Key) ExpiresAt() time.Time { return k.AcceptedAt.Add(Lifetime) }
+
+// Delivery is one log on its way to one destination, as the cache holds it.
+type Delivery struct {
+	Key
+	// Attempts is how many tries were made; 0 for a log that was only held.
+	Attempts int
+	// NextAt is the time of the next attempt, or ExpiresAt when none is left or the destination takes none.
+	NextAt time.Time
+	// Code is why the last attempt failed; empty before the first.
+	Code failure.Code
+	// Riding says that a hint is on the retry queue already, so that requeue need not send one.
+	Riding bool
+	// Document is what the destination receives, before its template.
+	Document auditlog.Document
+	// Revision counts the writes of this delivery; 0 means that it is not in the cache yet.
+	Revision int
+}
+
+// FailedEvent is a delivery that was given up.
+type FailedEvent struct {
+	Key
+	Type     string
+	FailedAt time.Time
+	Attempts int
+	Code     failure.Code
+}
+
+// Hint is a message on the retry queue: look at this delivery, it should be due at At. The cache is the truth; a lost, repeated or outdated
+// hint does no harm.
+type Hint struct {
+	Key
+	At time.Time
+}
+
+// Message is one message of the ingest queue.
+type Message struct {
+	// ID is the queue's own id of the message.
+	ID   string
+	Body []byte
+	// SentAt is when the queue took it: the moment of acceptance.
+	SentAt time.Time
+	// Receives counts how often it was handed out, this time included.
+	Receives int
+}
+
+// HintMessage is one message of the retry queue.
+type HintMessage struct {
+	ID   string
+	Hint Hint
+}
+
+// Outcome says how an attempt ended.
+type Outcome string
+
+// The outcomes. Held means that no attempt was made and the log waits.
+const (
+	Delivered Outcome = "delivered"
+	Failed    Outcome = "failed"
+	Held      Outcome = "held"
+)
+
+// ErrChanged is Cache.Save's answer when another writer has moved the delivery on or removed it.
+var ErrChanged = errors.New("the delivery was changed or removed meanwhile")
+
+// ErrNotTried is a sink's answer for a log that it had no time to try. It counts as no attempt.
+var ErrNotTried = errors.New("not tried: the time for this destination was used up")

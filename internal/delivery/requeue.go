@@ -1,0 +1,136 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"iter"
+	"sync"
+	"time"
+)
+
+// DueShards is how many partitions the due index is spread over. A delivery belongs to the one that its key hashes to.
+const DueShards = 32
+
+// DueShard is the due index's partition of a key.
+func (k Key) DueShard() int {
+	h := fnv.New32a()
+	for _, s := range []string{k.DestinationID, k.WorkspaceID, k.LogID} {
+		h.Write([]byte(s))
+		h.Write([]byte{0})
+	}
+	return int(h.Sum32() % DueShards)
+}
+
+const (
+	// lookAhead is how far before their time requeue hands deliveries to the retry queue. It is a minute less than the queue's longest delay:
+	// a delivery that waits longer than a ride is then first looked for a minute after it was written, however late the index shows it.
+	lookAhead = rideLimit - time.Minute
+	// overdue is how long past its time a delivery must be for its hint to count as lost, and how often such are looked for.
+	overdue = 15 * time.Minute
+)
+
+// Index finds deliveries by the time of their next attempt. It may show a write a little late.
+type Index interface {
+	// Due gives the hints of one shard with after < At ≤ until, earliest first, in pages. Those that ride on the queue already are left out
+	// unless riding is true.
+	Due(ctx context.Context, shard int, after, until time.Time, riding bool) iter.Seq2[[]Hint, error]
+	// Progress is what the last run of Requeue saved; the zero value if there was none.
+	Progress(ctx context.Context) (Progress, error)
+	// SaveProgress replaces it.
+	SaveProgress(ctx context.Context, p Progress) error
+}
+
+// Progress is how far requeue has come. Keeping it here, and not on each delivery, saves a write per retry.
+type Progress struct {
+	// Through is, for each shard, the time up to which due deliveries were handed to the retry queue.
+	Through [DueShards]time.Time
+	// Swept is when the last look for lost hints began.
+	Swept time.Time
+}
+
+// Requeue hands deliveries to the retry queue shortly before they are due, and finds those whose hint was lost.
+type Requeue struct {
+	Index   Index
+	Retries RetryQueue
+	Now     func() time.Time
+	// Budget is how long a run may take. What it does not reach is the next run's.
+	Budget time.Duration
+}
+
+// Run does one round. Run twice, or twice at once, it sends some hints twice, which does no harm. When it fails or dies midway, the next run
+// starts where the saved progress ends.
+func (r *Requeue) Run(ctx context.Context) error {
+	progress, err := r.Index.Progress(ctx)
+	if err != nil {
+		return fmt.Errorf("read the progress of the last run: %w", err)
+	}
+	bounded, cancel := context.WithTimeout(ctx, r.Budget)
+	defer cancel()
+	now := r.Now()
+	errs := r.each(func(shard int) (err error) {
+		progress.Through[shard], err = r.pass(bounded, shard, progress.Through[shard], now.Add(lookAhead), false)
+		return err
+	})
+	if now.Sub(progress.Swept) >= overdue {
+		swept := r.each(func(shard int) error {
+			_, err := r.pass(bounded, shard, time.Time{}, now.Add(-overdue), true)
+			return err
+		})
+		if swept == nil {
+			progress.Swept = now
+		}
+		errs = errors.Join(errs, swept)
+	}
+	if err := r.Index.SaveProgress(ctx, progress); err != nil {
+		errs = errors.Join(errs, fmt.Errorf("save the progress: %w", err))
+	}
+	return errs
+}
+
+// pass sends the hints of one shard in (after, until] and answers how far it came: until, or less if it failed.
+func (r *Requeue) pass(ctx context.Context, shard int, after, until time.Time, riding bool) (time.Time, error) {
+	for hints, err := range r.Index.Due(ctx, shard, after, until, riding) {
+		if err != nil {
+			return after, fmt.Errorf("read due shard %d: %w", shard, err)
+		}
+		now := r.Now()
+		rides := make([]Ride, len(hints))
+		for i, h := range hints {
+			rides[i] = ride(h, now)
+		}
+		if err := errors.Join(r.Retries.Send(ctx, rides)...); err != nil {
+			return after, fmt.Errorf("send hints of due shard %d: %w", shard, err)
+		}
+		if len(hints) > 0 {
+			after = hints[len(hints)-1].At.Add(-time.Millisecond) // others of the same millisecond may follow
+		}
+	}
+	return latest(after, until), nil
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// shardsAtOnce bounds how many shards are read at the same time.
+const shardsAtOnce = 8
+
+func (r *Requeue) each(do func(shard int) error) error {
+	var wg sync.WaitGroup
+	var errs [DueShards]error
+	slots := make(chan struct{}, shardsAtOnce)
+	for shard := range DueShards {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			errs[shard] = do(shard)
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs[:]...)
+}

@@ -1,0 +1,130 @@
+// Package directory knows workspaces and their destinations: who owns what, where a log goes, and in which state a connection is.
+// It is pure: values in, values out.
+package directory
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/auditrelay/auditrelay/internal/failure"
+)
+
+// WorkspaceKind tells how a workspace relates to others.
+type WorkspaceKind string
+
+// The kinds of workspaces. Customers and managed workspaces have a parent.
+const (
+	Standalone       WorkspaceKind = "standalone"
+	EmbeddedPartner  WorkspaceKind = "embedded_partner"
+	EmbeddedCustomer WorkspaceKind = "embedded_customer"
+	AHQAdmin         WorkspaceKind = "ahq_admin"
+	AHQManaged       WorkspaceKind = "ahq_managed"
+)
+
+// WorkspaceKinds lists every kind, in the order that messages name them.
+func WorkspaceKinds() []WorkspaceKind {
+	return []WorkspaceKind{Standalone, EmbeddedPartner, EmbeddedCustomer, AHQAdmin, AHQManaged}
+}
+
+// Workspace is a customer account.
+type Workspace struct {
+	ID   string        `json:"id"`
+	Name string        `json:"name"`
+	Kind WorkspaceKind `json:"kind"`
+	// ParentID is the partner or AHQ admin workspace, or empty.
+	ParentID string `json:"parent_id,omitempty"`
+	// Admins and ErrorRecipients are mail addresses; both get the mails about the workspace's own destinations.
+	Admins          []string `json:"admins,omitempty"`
+	ErrorRecipients []string `json:"error_recipients,omitempty"`
+}
+
+// Kind is what a destination is.
+type Kind string
+
+// The kinds of destinations.
+const (
+	S3           Kind = "s3"
+	HTTP         Kind = "http"
+	AzureMonitor Kind = "azure_monitor"
+	AzureBlob    Kind = "azure_blob"
+)
+
+// State is where a connection stands in its life, see transition.go.
+type State string
+
+// The states of a connection.
+const (
+	Connected    State = "connected"
+	Disconnected State = "disconnected"
+	Disabled     State = "disabled"
+)
+
+// Destination is one streaming connection, owned by one workspace.
+type Destination struct {
+	ID          string `json:"id"`
+	Name        string `json:"name"`
+	WorkspaceID string `json:"workspace_id"`
+	Kind        Kind   `json:"kind"`
+	// Shared destinations also serve the owner's child workspaces that have none of their own.
+	Shared bool `json:"shared"`
+	// LogTypes are the types this destination wants; none means all.
+	LogTypes []string `json:"log_types,omitempty"`
+	// Settings are the kind's own, see package sink. They hold no credential.
+	Settings json.RawMessage `json:"settings"`
+	State    State           `json:"state"`
+	// Generation grows with every transition, so that a timer of an earlier one does nothing.
+	Generation int `json:"generation"`
+	// StateSince is when the connection came into its state.
+	StateSince time.Time `json:"state_since,omitzero"`
+	Health     Health    `json:"health"`
+	// Version grows with every change an admin makes; sinks and their sessions are cached by it.
+	Version int `json:"version"`
+}
+
+// HealthState says whether deliveries get through.
+type HealthState string
+
+// The states of a destination's health.
+const (
+	Healthy HealthState = "healthy"
+	Failing HealthState = "failing"
+)
+
+// Health is how a destination has fared of late.
+type Health struct {
+	State HealthState `json:"state"`
+	// Since is when it began to fail; zero while healthy.
+	Since time.Time `json:"since,omitzero"`
+	// Code is why it fails; empty while healthy.
+	Code failure.Code `json:"code,omitempty"`
+}
+
+// Wants says whether the destination takes logs of this type.
+func (d Destination) Wants(logType string) bool {
+	return len(d.LogTypes) == 0 || slices.Contains(d.LogTypes, logType)
+}
+
+// Route picks the destinations of a log: the workspace's own that want its type, or, if there are none, its parent's shared ones that do.
+// Disconnected and disabled destinations are picked too: logs wait for them.
+func Route(logType string, own, parents []Destination) []Destination {
+	picked := pick(own, func(d Destination) bool { return d.Wants(logType) })
+	if len(picked) > 0 {
+		return picked
+	}
+	return pick(parents, func(d Destination) bool { return d.Shared && d.Wants(logType) })
+}
+
+func pick(from []Destination, want func(Destination) bool) []Destination {
+	var picked []Destination
+	for _, d := range from {
+		if want(d) {
+			picked = append(picked, d)
+		}
+	}
+	return picked
+}
+
+// ErrNotFound is a directory's answer for a workspace or destination that it does not hold.
+var ErrNotFound = errors.New("not in the directory")

@@ -1,0 +1,76 @@
+package failure
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"syscall"
+)
+
+// Network classifies what goes wrong below HTTP: names, connections, TLS and time. It answers nil when err is none of these.
+func Network(err error) *Error {
+	if code, detail := network(err); code != "" {
+		return &Error{Code: code, Detail: detail, Err: err}
+	}
+	return nil
+}
+
+func network(err error) (Code, string) {
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
+		if dns.IsTimeout {
+			return NetDNS, "the name server did not answer in time"
+		}
+		return NetDNS, "the host name does not resolve"
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return NetTimeout, "no answer in time"
+	}
+	if errors.Is(err, context.Canceled) {
+		return NetInterrupted, "the attempt was cut short"
+	}
+	if detail := certificate(err); detail != "" {
+		return NetTLS, detail
+	}
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+		return NetTimeout, "no answer in time"
+	}
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return NetRefused, "connection refused"
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return NetUnreachable, "no route to the host"
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed),
+		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return NetReset, "the connection was closed before the answer was complete"
+	}
+	return "", ""
+}
+
+// certificate tells what is wrong with the peer's TLS, or "" if nothing is.
+func certificate(err error) string {
+	if e, ok := errors.AsType[x509.CertificateInvalidError](err); ok {
+		if e.Reason == x509.Expired {
+			return "the certificate has expired or is not yet valid"
+		}
+		return "the certificate is not valid"
+	}
+	if _, ok := errors.AsType[x509.HostnameError](err); ok {
+		return "the certificate is for another host name"
+	}
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return "the certificate's authority is not trusted"
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return "the certificate cannot be verified"
+	}
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return "the peer does not speak TLS"
+	}
+	if alert, ok := errors.AsType[tls.AlertError](err); ok {
+		return "the peer ended the handshake: " + alert.Error()
+	}
+	return ""
+}
