@@ -17,6 +17,12 @@ type Stores struct {
 	PayloadBucket   string `env:"PAYLOAD_BUCKET,required,notEmpty"`
 }
 
+// Telemetry says where metrics go.
+type Telemetry struct {
+	// MetricsNamespace is the CloudWatch namespace; each stage of an account has its own.
+	MetricsNamespace string `env:"METRICS_NAMESPACE" envDefault:"auditrelay"`
+}
+
 // Network says which receivers a deployment may reach besides public https ones.
 type Network struct {
 	// AllowPrivateCIDRs are ranges such as 10.20.0.0/16, separated by commas; empty for none.
@@ -28,6 +34,7 @@ type Network struct {
 // Deliver is the configuration of the function deliver.
 type Deliver struct {
 	Stores
+	Telemetry
 	Network
 	RetryQueueURL    string `env:"RETRY_QUEUE_URL,required,notEmpty"`
 	RetryQueueARN    string `env:"RETRY_QUEUE_ARN,required,notEmpty"`
@@ -42,6 +49,7 @@ type Deliver struct {
 
 // Requeue is the configuration of the function requeue.
 type Requeue struct {
+	Telemetry
 	DeliveriesTable string        `env:"DELIVERIES_TABLE,required,notEmpty"`
 	RetryQueueURL   string        `env:"RETRY_QUEUE_URL,required,notEmpty"`
 	Budget          time.Duration `env:"REQUEUE_BUDGET" envDefault:"45s"`
@@ -50,6 +58,7 @@ type Requeue struct {
 // Expire is the configuration of the function expire.
 type Expire struct {
 	Stores
+	Telemetry
 }
 
 // Load reads a function's configuration from the environment. The error names every variable that is missing or malformed.
