@@ -1,0 +1,64 @@
+// Package memory holds every port of the core in memory: the stores, the queues and the journal. It is faithful to what the services do,
+// visibility time-outs, delays, duplicates and late TTL included, and each call can be made to fail before or after it took effect.
+// The local runner, the simulator and the tests use it. Everything in it is safe for concurrent use.
+package memory
+
+import "errors"
+
+// Fault is what a hook does to one call.
+type Fault int
+
+const (
+	// OK lets the call through.
+	OK Fault = iota
+	// FailBefore makes the call fail without effect.
+	FailBefore
+	// FailAfter lets the call take effect and then tells the caller that it failed.
+	FailAfter
+)
+
+// Hook is asked at each call that goes over the network in a deployment, with the call's name: "cache.save", "retry.send" and so on, see Calls.
+// A batch call asks once for each of its items. A nil hook lets everything through.
+type Hook func(call string) Fault
+
+// The calls that hooks can make fail.
+const (
+	CallLoad         = "cache.load"
+	CallSave         = "cache.save"
+	CallRemove       = "cache.remove"
+	CallGiveUp       = "cache.give_up"
+	CallRecord       = "cache.record"
+	CallDue          = "index.due"
+	CallProgress     = "index.progress"
+	CallSaveProgress = "index.save_progress"
+	CallSendHint     = "retry.send"
+	CallReject       = "rejected.send"
+	CallAck          = "queue.ack"
+	CallWorkspace    = "directory.workspace"
+	CallDestination  = "directory.destination"
+)
+
+// Calls lists every call that hooks can make fail.
+func Calls() []string {
+	return []string{CallLoad, CallSave, CallRemove, CallGiveUp, CallRecord, CallDue, CallProgress, CallSaveProgress, CallSendHint, CallReject,
+		CallAck, CallWorkspace, CallDestination}
+}
+
+// ErrInjected is what a call fails with when its hook says so.
+var ErrInjected = errors.New("injected fault")
+
+// do runs effect under the hook.
+func (h Hook) do(call string, effect func() error) error {
+	fault := OK
+	if h != nil {
+		fault = h(call)
+	}
+	if fault == FailBefore {
+		return ErrInjected
+	}
+	err := effect()
+	if fault == FailAfter && err == nil {
+		return ErrInjected
+	}
+	return err
+}
