@@ -5,7 +5,6 @@ package sink
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/netip"
 	"sync"
 	"time"
@@ -59,9 +58,9 @@ func (f *Factory) Sink(ctx context.Context, d directory.Destination) (delivery.S
 	if err != nil {
 		return nil, &failure.Error{Code: failure.ConfigCredentials, Err: err}
 	}
-	s, err := f.build(d, credentials)
+	s, err := build(d, credentials, environment{network: f.Network, now: f.Now})
 	if err != nil {
-		return nil, err
+		return nil, configInvalid(err)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -70,12 +69,4 @@ func (f *Factory) Sink(ctx context.Context, d directory.Destination) (delivery.S
 	}
 	f.sinks[d.ID] = kept{version: d.Version, sink: s}
 	return s, nil
-}
-
-// build is the one place that knows every kind.
-func (f *Factory) build(d directory.Destination, credentials json.RawMessage) (delivery.Sink, error) {
-	switch d.Kind {
-	default:
-		return nil, &failure.Error{Code: failure.ConfigUnknownKind, Detail: fmt.Sprintf("kind %q", d.Kind)}
-	}
 }

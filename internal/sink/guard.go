@@ -1,0 +1,153 @@
+package sink
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"syscall"
+	"time"
+
+	"code.dny.dev/ssrf"
+
+	"github.com/auditrelay/auditrelay/internal/failure"
+)
+
+// metadata are the addresses at which clouds hand out a machine's own credentials. No setting opens them: 169.254.0.0/16 is the link-local
+// range of AWS, Azure and Google (169.254.169.254, ECS's 169.254.170.2, EKS's 169.254.170.23), fd00:ec2::/32 is AWS's IPv6 one (IMDS ::254,
+// DNS ::253, EKS ::23), 100.100.100.200 is Alibaba's, 168.63.129.16 Azure's wire server, fd20:ce::254 Google's.
+// The list does not change; slices cannot be constants.
+func metadata() []netip.Prefix {
+	return []netip.Prefix{
+		netip.MustParsePrefix("169.254.0.0/16"),
+		netip.MustParsePrefix("168.63.129.16/32"),
+		netip.MustParsePrefix("100.100.100.200/32"),
+		netip.MustParsePrefix("fd00:ec2::/32"),
+		netip.MustParsePrefix("fd20:ce::254/128"),
+		netip.MustParsePrefix("fe80::/10"),
+	}
+}
+
+// guard decides on each address that is about to be dialled, after DNS and on every attempt, so a name that resolves to a forbidden address
+// does not get through, however its answers change.
+type guard struct {
+	never    []netip.Prefix
+	open     []netip.Prefix
+	guardian *ssrf.Guardian
+}
+
+func (n Network) guard() *guard {
+	// The guardian decides on public addresses alone. The ranges opened by the operator are checked here, because an address can wear
+	// several forms, and the metadata addresses go first in each.
+	return &guard{never: metadata(), open: n.AllowPrivate, guardian: ssrf.New(ssrf.WithAnyPort())}
+}
+
+// control is a net.Dialer's Control.
+func (g *guard) control(network, address string, c syscall.RawConn) error {
+	at, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return fmt.Errorf("%w: the address is not an IP address and a port", ssrf.ErrInvalidHostPort)
+	}
+	addr := at.Addr().WithZone("")
+	for _, form := range forms(addr) {
+		if contains(g.never, form) {
+			return fmt.Errorf("%w: a metadata or link-local address", ssrf.ErrProhibitedIP)
+		}
+	}
+	if contains(g.open, addr.Unmap()) {
+		return nil
+	}
+	return g.guardian.Safe(network, address, c)
+}
+
+func contains(prefixes []netip.Prefix, a netip.Addr) bool {
+	for _, p := range prefixes {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// forms gives an address and the IPv4 address that it may stand for: mapped (::ffff:a.b.c.d), compatible (::a.b.c.d), translated by NAT64
+// (64:ff9b::/96, RFC 6052, and 64:ff9b:1::/48, RFC 8215, as used with a /96 inside it), or tunnelled by 6to4 (2002::/16, RFC 3056).
+func forms(a netip.Addr) []netip.Addr {
+	if a.Is4() {
+		return []netip.Addr{a}
+	}
+	b := a.As16()
+	tail := netip.AddrFrom4([4]byte(b[12:16]))
+	switch {
+	case a.Is4In6(),
+		netip.MustParsePrefix("::/96").Contains(a),
+		netip.MustParsePrefix("64:ff9b::/96").Contains(a),
+		netip.MustParsePrefix("64:ff9b:1::/48").Contains(a):
+		return []netip.Addr{a, tail}
+	case netip.MustParsePrefix("2002::/16").Contains(a):
+		return []netip.Addr{a, netip.AddrFrom4([4]byte(b[2:6]))}
+	}
+	return []netip.Addr{a}
+}
+
+// dialTimeout bounds one connection's set-up, name resolution included.
+const dialTimeout = 5 * time.Second
+
+// dialer opens connections that have passed the guard. Everything that connects to an address from a destination's settings uses it.
+func (n Network) dialer() *net.Dialer {
+	return &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second, Control: n.guard().control}
+}
+
+// idleTimeout is how long an unused connection is kept for the next invocation: less than the 60 s after which common load balancers close it.
+const idleTimeout = 50 * time.Second
+
+// transport makes the HTTP transport of one destination. It takes no proxy from the environment, since a proxy would dial unguarded, and it
+// speaks HTTP/1.1 only: a process that was frozen between two invocations sees at once that a connection was closed meanwhile, where HTTP/2
+// would wait for an answer on it. parallel is how many connections are kept. tlsConfig may be nil.
+func (n Network) transport(tlsConfig *tls.Config, parallel int) *http.Transport {
+	if tlsConfig == nil {
+		tlsConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	return &http.Transport{
+		DialContext:            n.dialer().DialContext,
+		TLSClientConfig:        tlsConfig,
+		TLSHandshakeTimeout:    dialTimeout,
+		MaxIdleConnsPerHost:    parallel,
+		IdleConnTimeout:        idleTimeout,
+		DisableCompression:     true,
+		MaxResponseHeaderBytes: 64 << 10,
+		TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{},
+	}
+}
+
+// endpoint parses a URL from the settings that logs or credentials are sent to.
+func (n Network) endpoint(field, raw string) (*url.URL, error) {
+	if raw == "" {
+		return nil, invalid(field, "is missing")
+	}
+	u, err := url.Parse(raw)
+	if err != nil {
+		return nil, invalid(field, "is not a valid URL")
+	}
+	switch {
+	case u.Scheme != "https" && (u.Scheme != "http" || !n.AllowHTTP):
+		return nil, invalid(field, "must be an https URL")
+	case u.Hostname() == "":
+		return nil, invalid(field, "must name a host, as in https://logs.example.com/intake")
+	case u.User != nil:
+		return nil, invalid(field, "must hold no user name or password; they belong into the credentials")
+	case u.Fragment != "":
+		return nil, invalid(field, "must have no fragment (#...)")
+	}
+	return u, nil
+}
+
+// network classifies an error below HTTP, the guard's refusal included. It answers nil when err is none of these.
+func network(err error) *failure.Error {
+	if errors.Is(err, ssrf.ErrProhibitedIP) || errors.Is(err, ssrf.ErrProhibitedNetwork) || errors.Is(err, ssrf.ErrInvalidHostPort) {
+		return &failure.Error{Code: failure.NetBlocked, Detail: "the address is private, local or reserved", Err: err}
+	}
+	return failure.Network(err)
+}
