@@ -1,5 +1,5 @@
-// Package events is auditrelay's public contract: what producers send (a [Log]) and what comes out. The JSON Schemas and the examples beside
-// this file say the same; a test holds them together.
+// Package events is auditrelay's public contract: what producers send (a [Log]) and what comes out (a [Document] for destinations, and the
+// details in bus.go for the EventBridge bus). The JSON Schemas and the examples beside this file say the same; tests hold them together.
 package events
 
 import (

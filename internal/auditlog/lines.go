@@ -41,7 +41,7 @@ type member func(out *jsontext.Encoder, in *jsontext.Decoder, name string, depth
 func rewrite(payload []byte, ask member) ([]byte, error) {
 	var buf bytes.Buffer
 	buf.Grow(len(payload))
-	in := jsontext.NewDecoder(bytes.NewBuffer(payload), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	in := decoder(payload)
 	out := jsontext.NewEncoder(&buf, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	var lines []int // the stack depths at which a member "lines" was entered
 	for {

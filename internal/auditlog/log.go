@@ -4,11 +4,12 @@ package auditlog
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"regexp"
-	"strconv"
-	"time"
+	"io"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/auditrelay/auditrelay/events"
 )
@@ -39,69 +40,121 @@ func (e *Invalid) Error() string { return e.Reason }
 
 func invalid(format string, a ...any) error { return &Invalid{Reason: fmt.Sprintf(format, a...)} }
 
-var (
-	idRule   = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`)
-	typeRule = regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
-)
-
-// envelope has every field as its raw JSON, so that each mistake can be named.
-type envelope struct {
-	ID            json.RawMessage `json:"id"`
-	WorkspaceID   json.RawMessage `json:"workspace_id"`
-	Type          json.RawMessage `json:"type"`
-	OccurredAt    json.RawMessage `json:"occurred_at"`
-	ZeroRetention json.RawMessage `json:"zero_retention"`
-	Payload       json.RawMessage `json:"payload"`
-}
-
-// Decode reads one queue message. Unknown fields are ignored, for later versions of the envelope. The error is always an *Invalid.
+// Decode reads one queue message. Unknown fields are ignored, for later versions of the envelope; names are told apart by case; of two fields of
+// one name the last counts. The log's payload shares the memory of body. The error is always an *Invalid.
 func Decode(body []byte) (Log, error) {
-	if !utf8.Valid(body) {
-		return Log{}, invalid("the message is not valid UTF-8")
-	}
-	var e envelope
-	if err := json.Unmarshal(body, &e); err != nil {
-		return Log{}, invalid("%s", notJSON(body, err))
+	e, err := open(body)
+	if err != nil {
+		return Log{}, err
 	}
 	var l Log
-	var err error
-	if l.ID, err = text("id", e.ID); err != nil {
+	if l.ID, err = text("id", e.id); err != nil {
 		return Log{}, err
 	}
-	if !idRule.MatchString(l.ID) {
-		return Log{}, invalid("id must be 1 to 128 characters of A-Z a-z 0-9 . _ -")
-	}
-	if l.WorkspaceID, err = text("workspace_id", e.WorkspaceID); err != nil {
+	if l.WorkspaceID, err = text("workspace_id", e.workspaceID); err != nil {
 		return Log{}, err
 	}
-	if !idRule.MatchString(l.WorkspaceID) {
-		return Log{}, invalid("workspace_id must be 1 to 128 characters of A-Z a-z 0-9 . _ -")
-	}
-	if l.Type, err = text("type", e.Type); err != nil {
+	if l.Type, err = text("type", e.logType); err != nil {
 		return Log{}, err
 	}
-	if len(l.Type) > events.MaxTypeLength || !typeRule.MatchString(l.Type) {
-		return Log{}, invalid("type must be a snake_case word of at most %d characters, such as user_activity", events.MaxTypeLength)
-	}
-	if l.OccurredAt, err = text("occurred_at", e.OccurredAt); err != nil {
+	if l.OccurredAt, err = text("occurred_at", e.occurredAt); err != nil {
 		return Log{}, err
 	}
-	if _, err := time.Parse(time.RFC3339, l.OccurredAt); err != nil {
-		return Log{}, invalid("occurred_at must be an RFC 3339 time with a zone, such as 2026-11-02T09:30:00Z")
-	}
-	if len(e.ZeroRetention) > 0 {
-		if l.ZeroRetention, err = strconv.ParseBool(string(e.ZeroRetention)); err != nil || len(e.ZeroRetention) < len("true") {
-			return Log{}, invalid("zero_retention must be true or false, not %s", describe(e.ZeroRetention))
+	for _, err := range [...]error{events.CheckID("id", l.ID), events.CheckID("workspace_id", l.WorkspaceID),
+		events.CheckType(l.Type), events.CheckTime(l.OccurredAt)} {
+		if err != nil {
+			return Log{}, invalid("%s", err)
 		}
 	}
-	if e.Payload == nil {
+	if e.zeroRetention != nil {
+		if l.ZeroRetention = e.zeroRetention[0] == 't'; !l.ZeroRetention && e.zeroRetention[0] != 'f' {
+			return Log{}, invalid("zero_retention must be true or false, not %s", describe(e.zeroRetention))
+		}
+	}
+	if e.payload == nil {
 		return Log{}, invalid("payload is missing; it must be a JSON object")
 	}
-	if e.Payload[0] != '{' {
-		return Log{}, invalid("payload must be a JSON object, not %s", describe(e.Payload))
+	if e.payload[0] != '{' {
+		return Log{}, invalid("payload must be a JSON object, not %s", describe(e.payload))
 	}
-	l.Payload = e.Payload
+	l.Payload = e.payload
 	return l, nil
+}
+
+// envelope has every field as its raw JSON, so that each mistake can be named. A field that is missing is nil.
+type envelope struct {
+	id, workspaceID, logType, occurredAt, zeroRetention, payload json.RawMessage
+}
+
+// open checks that a message is one JSON object and finds the envelope's fields in it, without copying them.
+func open(body []byte) (envelope, error) {
+	var e envelope
+	if !utf8.Valid(body) {
+		return e, invalid("the message is not valid UTF-8")
+	}
+	in := decoder(body)
+	if kind := in.PeekKind(); kind != '{' {
+		if _, err := in.ReadValue(); err != nil {
+			return e, notJSON(body, err)
+		}
+		if err := nothingAfter(body, in.InputOffset()); err != nil {
+			return e, err
+		}
+		return e, invalid("the message must be a JSON object, not %s", describe(bytes.TrimSpace(body)))
+	}
+	if _, err := in.ReadToken(); err != nil {
+		return e, notJSON(body, err)
+	}
+	for in.PeekKind() == '"' {
+		token, err := in.ReadToken()
+		if err != nil {
+			return e, notJSON(body, err)
+		}
+		field := e.field(token.String())
+		value, err := in.ReadValue()
+		if err != nil {
+			return e, notJSON(body, err)
+		}
+		if field != nil {
+			end := in.InputOffset()
+			*field = body[end-int64(len(value)) : end]
+		}
+	}
+	if _, err := in.ReadToken(); err != nil {
+		return e, notJSON(body, err)
+	}
+	return e, nothingAfter(body, in.InputOffset())
+}
+
+func (e *envelope) field(name string) *json.RawMessage {
+	switch name {
+	case "id":
+		return &e.id
+	case "workspace_id":
+		return &e.workspaceID
+	case "type":
+		return &e.logType
+	case "occurred_at":
+		return &e.occurredAt
+	case "zero_retention":
+		return &e.zeroRetention
+	case "payload":
+		return &e.payload
+	}
+	return nil
+}
+
+// decoder reads JSON that was checked to be UTF-8. Payloads are the producers' own, so repeated names and lone surrogates pass.
+func decoder(text []byte) *jsontext.Decoder {
+	return jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+}
+
+// nothingAfter answers nil if only white space follows the message's one value, which ends at end.
+func nothingAfter(body []byte, end int64) error {
+	if rest := bytes.TrimLeft(body[end:], " \t\r\n"); len(rest) > 0 {
+		return notJSON(body, &jsontext.SyntacticError{ByteOffset: int64(len(body) - len(rest))})
+	}
+	return nil
 }
 
 func text(field string, raw json.RawMessage) (string, error) {
@@ -122,17 +175,17 @@ func text(field string, raw json.RawMessage) (string, error) {
 }
 
 // notJSON explains a syntax error by its place, without quoting the message.
-func notJSON(body []byte, err error) string {
-	switch e := err.(type) {
-	case *json.SyntaxError:
-		if len(bytes.TrimSpace(body)) == 0 {
-			return "the message is empty; it must be a JSON object"
-		}
-		return fmt.Sprintf("the message is not valid JSON: byte %d of %d is not what the syntax allows", e.Offset, len(body))
-	case *json.UnmarshalTypeError:
-		return "the message must be a JSON object, not " + describe(bytes.TrimSpace(body))
+func notJSON(body []byte, err error) error {
+	if len(bytes.TrimSpace(body)) == 0 {
+		return invalid("the message is empty; it must be a JSON object")
 	}
-	return "the message is not valid JSON"
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return invalid("the message is not valid JSON: it ends too early, after %d bytes", len(body))
+	}
+	if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+		return invalid("the message is not valid JSON: byte %d of %d is not what the syntax allows", e.ByteOffset+1, len(body))
+	}
+	return invalid("the message is not valid JSON")
 }
 
 func describe(raw []byte) string {
