@@ -85,21 +85,18 @@ func isJob(logType string) bool { return logType == events.JobSummary || logType
 // readFacts reads the document no further than it needs to: a job's details can be 40 MB long. What cannot be read counts as absent.
 func readFacts(doc auditlog.Document) facts {
 	f := facts{workspace: pathSegment(doc.WorkspaceID, events.MaxIDLength), logType: doc.Type, id: doc.ID}
-	var occurredAt, recipe, job, status string
-	want := map[string]*string{"occurred_at": &occurredAt}
-	if isJob(doc.Type) {
-		want = map[string]*string{
-			"occurred_at": &occurredAt, "payload.recipe_id": &recipe, "payload.id": &job, "payload.status": &status,
-		}
-	}
-	readMembers(jsontext.NewDecoder(bytes.NewBuffer(doc.JSON), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)), "", want)
-	if at, err := time.Parse(time.RFC3339, occurredAt); err == nil {
+	if at, err := time.Parse(time.RFC3339, doc.OccurredAt()); err == nil {
 		f.at = at.UTC()
 	}
-	if isJob(doc.Type) {
-		f.recipe, f.job = pathSegment(recipe, maxPayloadValue), pathSegment(job, maxPayloadValue)
-		f.status = letters(status)
+	if !isJob(doc.Type) {
+		return f
 	}
+	var recipe, job, status string
+	readMembers(
+		jsontext.NewDecoder(bytes.NewBuffer(doc.JSON), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)), "",
+		map[string]*string{"payload.recipe_id": &recipe, "payload.id": &job, "payload.status": &status},
+	)
+	f.recipe, f.job, f.status = pathSegment(recipe, maxPayloadValue), pathSegment(job, maxPayloadValue), letters(status)
 	return f
 }
 
