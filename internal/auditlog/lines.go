@@ -2,6 +2,7 @@ package auditlog
 
 import (
 	"bytes"
+	"io"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -40,9 +41,10 @@ type member func(out *jsontext.Encoder, in *jsontext.Decoder, name string, depth
 // rewrite copies a JSON value token by token, so that memory does not grow with the value's structure.
 func rewrite(payload []byte, ask member) ([]byte, error) {
 	var buf bytes.Buffer
-	buf.Grow(len(payload))
+	buf.Grow(len(payload) + len("\n"))
 	in := decoder(payload)
-	out := jsontext.NewEncoder(&buf, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	// Behind a plain io.Writer, the encoder works in a few KiB; a *bytes.Buffer it would double in size.
+	out := jsontext.NewEncoder(struct{ io.Writer }{&buf}, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true), jsontext.PreserveRawStrings(true))
 	var lines []int // the stack depths at which a member "lines" was entered
 	for {
 		for len(lines) > 0 && in.StackDepth() <= lines[len(lines)-1] && !inValue(in) {
@@ -64,7 +66,7 @@ func rewrite(payload []byte, ask member) ([]byte, error) {
 			if name == "lines" {
 				lines = append(lines, in.StackDepth())
 			}
-			if err := out.WriteToken(jsontext.String(name)); err != nil {
+			if err := out.WriteToken(token); err != nil {
 				return nil, err
 			}
 			continue
