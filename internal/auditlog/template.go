@@ -79,62 +79,57 @@ func split(text string) (Template, error) {
 	text = strings.NewReplacer("\n", " ", "\r", " ").Replace(text)
 	var t Template
 	var inString bool
-	for {
-		start := strings.Index(text, "{{")
-		name, rest, ok := placeholder(text, start)
+	from := 0 // where the current piece of text begins
+	for at := 0; ; {
+		start := strings.Index(text[at:], "{{")
 		if start < 0 {
-			t.parts = append(t.parts, part{text: []byte(text)})
+			t.parts = append(t.parts, part{text: []byte(text[from:])})
 			return t, nil
 		}
-		if !ok { // braces of JSON, as in {"a":{{{log_message}}}} or {"a":{"b":1}}
-			text, t = skip(text, start, t)
-			inString = within(inString, t.parts[len(t.parts)-1].text)
+		at += start
+		name, length := placeholder(text[at:])
+		if length == 0 { // braces of JSON or of prose
+			at++
 			continue
 		}
 		v, known := named(name)
 		if !known {
 			return Template{}, fmt.Errorf("must not contain {{{%s}}}, which is no placeholder; the placeholders are log_message, log_message_str, now, now_utc, now_utc_micro and now_utc_nano", name)
 		}
-		inString = within(inString, []byte(text[:start]))
-		t.parts = append(t.parts, part{text: []byte(text[:start]), value: v, quoted: inString})
-		text = rest
+		piece := []byte(text[from:at])
+		inString = within(inString, piece)
+		t.parts = append(t.parts, part{text: piece, value: v, quoted: inString})
+		at += length
+		from = at
 	}
 }
 
-// skip passes over one brace that begins no placeholder.
-func skip(text string, start int, t Template) (string, Template) {
-	t.parts = append(t.parts, part{text: []byte(text[:start+1])})
-	return text[start+1:], t
-}
+// longestName bounds the name of a placeholder, with the spaces around it.
+const longestName = 40
 
-// placeholder reads {{{name}}} or {{name}} at start.
-func placeholder(text string, start int) (name, rest string, ok bool) {
-	if start < 0 {
-		return "", "", false
-	}
-	inner := text[start:]
+// placeholder reads {{{name}}} or {{name}} at the beginning of text. The length is 0 if it is neither.
+func placeholder(text string) (name string, length int) {
 	width := 2
-	if strings.HasPrefix(inner, "{{{") {
+	if strings.HasPrefix(text, "{{{") {
 		width = 3
 	}
-	name, rest, ok = strings.Cut(inner[width:], strings.Repeat("}", width))
+	inner := text[width:min(len(text), longestName+2*width)]
+	name, _, ok := strings.Cut(inner, strings.Repeat("}", width))
+	length = len(name) + 2*width
 	if name = strings.TrimSpace(name); !ok || !word(name) {
-		return "", "", false
+		return "", 0
 	}
-	return name, rest, true
+	return name, length
 }
 
 // word says whether a text looks like a placeholder's name.
 func word(s string) bool {
-	if s == "" || len(s) > 40 {
-		return false
-	}
 	for _, c := range []byte(s) {
 		if c != '_' && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') {
 			return false
 		}
 	}
-	return true
+	return s != ""
 }
 
 func named(name string) (value, bool) {
