@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"syscall"
 )
 
@@ -69,8 +70,11 @@ func certificate(err error) string {
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		return "the peer does not speak TLS"
 	}
-	if alert, ok := errors.AsType[tls.AlertError](err); ok {
-		return "the peer ended the handshake: " + alert.Error()
+	if errors.Is(err, http.ErrSchemeMismatch) { // net/http puts it in place of the RecordHeaderError
+		return "the peer does not speak TLS"
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" { // crypto/tls: the peer sent an alert, whose type is not exported
+		return "the peer ended the handshake: " + op.Err.Error()
 	}
 	return ""
 }
