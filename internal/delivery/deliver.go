@@ -102,6 +102,7 @@ type Deliver struct {
 func (d *Deliver) Accept(ctx context.Context, batch []Message) (unsettled []string) {
 	messages := make([]*settlement, len(batch))
 	var trials []trial
+	seen := make(map[Key]int, len(batch)) // places in trials
 	var rejections []Rejection
 	var rejected []*settlement
 	for i, m := range batch {
@@ -113,12 +114,17 @@ func (d *Deliver) Accept(ctx context.Context, batch []Message) (unsettled []stri
 			rejections = append(rejections, Rejection{Message: m, Reason: bad.Reason, At: d.Now()})
 			rejected = append(rejected, messages[i])
 		case err != nil:
-			d.fault(messages[i], err)
+			d.fault(messages[i:i+1], err)
 		}
-		for j := range ts {
-			ts[j].message = messages[i]
+		for _, t := range ts {
+			t.messages = []*settlement{messages[i]}
+			if first, ok := seen[t.Key]; ok { // sent twice in one millisecond: one delivery settles both
+				trials[first].messages = append(trials[first].messages, messages[i])
+				continue
+			}
+			seen[t.Key] = len(trials)
+			trials = append(trials, t)
 		}
-		trials = append(trials, ts...)
 	}
 	if len(rejections) > 0 {
 		d.reject(ctx, rejections, rejected)
@@ -156,11 +162,11 @@ func (d *Deliver) Retry(ctx context.Context, batch []HintMessage) (unsettled []s
 		}
 		dest, known, err := d.destination(ctx, delivery.DestinationID)
 		if err != nil {
-			d.fault(messages[i], err)
+			d.fault(messages[i:i+1], err)
 			continue
 		}
 		now := d.Now()
-		t := trial{Delivery: delivery, dest: dest, message: messages[i]}
+		t := trial{Delivery: delivery, dest: dest, messages: messages[i : i+1]}
 		switch t.verdict = readmit(delivery, m.Hint, dest, known, now); t.verdict {
 		case drop:
 			continue
@@ -181,8 +187,15 @@ type trial struct {
 	Delivery
 	dest        directory.Destination
 	verdict     verdict
-	message     *settlement
+	messages    []*settlement
 	redelivered bool
+}
+
+// reopen has the trial's messages handed out again.
+func (t trial) reopen() {
+	for _, m := range t.messages {
+		m.reopen()
+	}
 }
 
 // settlement is a queue message and whether any of its deliveries is still open.
@@ -293,7 +306,7 @@ func (d *Deliver) unknown(ctx context.Context, trials []trial) []trial {
 			continue
 		}
 		if err != nil && t.redelivered {
-			t.message.reopen()
+			t.reopen()
 			continue
 		}
 		rest = append(rest, t)
@@ -336,7 +349,7 @@ func (d *Deliver) group(ctx context.Context, trials []trial) {
 		if p := recover(); p != nil {
 			d.Journal.Record(Entry{Event: EventFault, At: d.Now(), Key: Key{DestinationID: trials[0].DestinationID}, Reason: fmt.Sprintf("panic: %v", p)})
 			for _, t := range trials {
-				t.message.reopen()
+				t.reopen()
 			}
 		}
 	}()
@@ -432,7 +445,7 @@ func (d *Deliver) save(ctx context.Context, trials []trial) {
 	d.hint(ctx, rides)
 	for i, err := range d.Cache.Save(ctx, deliveries) {
 		if err != nil && !errors.Is(err, ErrChanged) {
-			d.fault(trials[i].message, fmt.Errorf("save delivery of log %s to %s: %w", trials[i].LogID, trials[i].DestinationID, err))
+			d.fault(trials[i].messages, fmt.Errorf("save delivery of log %s to %s: %w", trials[i].LogID, trials[i].DestinationID, err))
 		}
 	}
 }
@@ -448,7 +461,7 @@ func (d *Deliver) remove(ctx context.Context, trials []trial) {
 	}
 	for i, err := range d.Cache.Remove(ctx, keys) {
 		if err != nil {
-			d.fault(trials[i].message, fmt.Errorf("remove delivered log %s from the cache: %w", trials[i].LogID, err))
+			d.fault(trials[i].messages, fmt.Errorf("remove delivered log %s from the cache: %w", trials[i].LogID, err))
 		}
 	}
 }
@@ -457,7 +470,7 @@ func (d *Deliver) remove(ctx context.Context, trials []trial) {
 func (d *Deliver) giveUp(ctx context.Context, t trial) {
 	e := FailedEvent{Key: t.Key, Type: t.Document.Type, FailedAt: d.Now(), Attempts: t.Attempts, Code: t.Code}
 	if err := d.Failed.GiveUp(ctx, e, t.Revision); err != nil && !errors.Is(err, ErrChanged) {
-		d.fault(t.message, fmt.Errorf("record the failed event of log %s: %w", t.LogID, err))
+		d.fault(t.messages, fmt.Errorf("record the failed event of log %s: %w", t.LogID, err))
 	}
 }
 
@@ -476,7 +489,7 @@ func (d *Deliver) hint(ctx context.Context, rides []Ride) {
 func (d *Deliver) reject(ctx context.Context, rejections []Rejection, messages []*settlement) {
 	for i, err := range d.Rejected.Reject(ctx, rejections) {
 		if err != nil {
-			d.fault(messages[i], fmt.Errorf("put message %s on the rejected queue: %w", rejections[i].ID, err))
+			d.fault(messages[i:i+1], fmt.Errorf("put message %s on the rejected queue: %w", rejections[i].ID, err))
 			continue
 		}
 		r := rejections[i]
@@ -484,9 +497,9 @@ func (d *Deliver) reject(ctx context.Context, rejections []Rejection, messages [
 	}
 }
 
-// fault records that something of our own failed, and has the message, if there is one, handed out again.
-func (d *Deliver) fault(m *settlement, err error) {
-	if m != nil {
+// fault records that something of our own failed, and has the messages that it concerns handed out again.
+func (d *Deliver) fault(messages []*settlement, err error) {
+	for _, m := range messages {
 		m.reopen()
 	}
 	d.Journal.Record(Entry{Event: EventFault, At: d.Now(), Reason: err.Error()})

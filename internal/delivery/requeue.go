@@ -59,6 +59,19 @@ type Requeue struct {
 	Budget time.Duration
 }
 
+// NextLook says when a run next has something to do, given the earliest time of a delivery that waits in the index and of one that rides on the
+// queue (zero if there is none): the runs before it would find nothing. It is zero when there is no delivery at all.
+func NextLook(waiting, riding time.Time) time.Time {
+	var next time.Time
+	if !waiting.IsZero() {
+		next = waiting.Add(-lookAhead)
+	}
+	if lost := riding.Add(overdue); !riding.IsZero() && (next.IsZero() || lost.Before(next)) {
+		next = lost
+	}
+	return next
+}
+
 // Run does one round. Run twice, or twice at once, it sends some hints twice, which does no harm. When it fails or dies midway, the next run
 // starts where the saved progress ends.
 func (r *Requeue) Run(ctx context.Context) error {
@@ -123,12 +136,11 @@ const shardsAtOnce = 8
 func (r *Requeue) each(do func(shard int) error) error {
 	var wg sync.WaitGroup
 	var errs [DueShards]error
-	slots := make(chan struct{}, shardsAtOnce)
-	for shard := range DueShards {
-		slots <- struct{}{}
+	for first := range shardsAtOnce {
 		wg.Go(func() {
-			defer func() { <-slots }()
-			errs[shard] = do(shard)
+			for shard := first; shard < DueShards; shard += shardsAtOnce {
+				errs[shard] = do(shard)
+			}
 		})
 	}
 	wg.Wait()

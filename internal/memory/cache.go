@@ -29,7 +29,8 @@ type Cache struct {
 	mu       sync.Mutex
 	items    map[delivery.Key]delivery.Delivery
 	order    *btree.BTreeG[delivery.Key] // by destination, then acceptance
-	due      [delivery.DueShards]*btree.BTreeG[dueItem]
+	waiting  dueTrees                    // deliveries without a hint on the queue
+	riding   dueTrees                    // deliveries with one
 	ends     *btree.BTreeG[delivery.Key] // by acceptance, so by expiry
 	failed   map[delivery.Key]delivery.FailedEvent
 	failures []delivery.FailedEvent // in the order of recording
@@ -37,10 +38,12 @@ type Cache struct {
 	stream   []delivery.Change
 }
 
+// dueTrees is the due index, or a part of it: one tree a shard, by time.
+type dueTrees [delivery.DueShards]*btree.BTreeG[dueItem]
+
 type dueItem struct {
-	at     time.Time
-	key    delivery.Key
-	riding bool
+	at  time.Time
+	key delivery.Key
 }
 
 // NewCache makes an empty table.
@@ -52,12 +55,23 @@ func NewCache(now func() time.Time) *Cache {
 		ends:   btree.NewG(16, func(a, b delivery.Key) bool { return byAcceptance(a, b) < 0 }),
 		failed: make(map[delivery.Key]delivery.FailedEvent),
 	}
-	for i := range c.due {
-		c.due[i] = btree.NewG(16, func(a, b dueItem) bool {
-			return cmp.Or(a.at.Compare(b.at), compareKeys(a.key, b.key)) < 0
-		})
+	for i := range delivery.DueShards {
+		c.waiting[i] = btree.NewG(16, earlier)
+		c.riding[i] = btree.NewG(16, earlier)
 	}
 	return c
+}
+
+func earlier(a, b dueItem) bool {
+	return cmp.Or(a.at.Compare(b.at), compareKeys(a.key, b.key)) < 0
+}
+
+// dueTree is the tree that holds the delivery.
+func (c *Cache) dueTree(d delivery.Delivery) *btree.BTreeG[dueItem] {
+	if d.Riding {
+		return c.riding[d.DueShard()]
+	}
+	return c.waiting[d.DueShard()]
 }
 
 func compareKeys(a, b delivery.Key) int {
@@ -162,7 +176,7 @@ func (c *Cache) put(d delivery.Delivery) {
 	c.items[d.Key] = d
 	c.order.ReplaceOrInsert(d.Key)
 	c.ends.ReplaceOrInsert(d.Key)
-	c.due[d.DueShard()].ReplaceOrInsert(dueItem{d.NextAt, d.Key, d.Riding})
+	c.dueTree(d).ReplaceOrInsert(dueItem{d.NextAt, d.Key})
 }
 
 func (c *Cache) drop(k delivery.Key) {
@@ -173,7 +187,7 @@ func (c *Cache) drop(k delivery.Key) {
 	delete(c.items, k)
 	c.order.Delete(k)
 	c.ends.Delete(k)
-	c.due[k.DueShard()].Delete(dueItem{at: d.NextAt, key: k})
+	c.dueTree(d).Delete(dueItem{d.NextAt, k})
 }
 
 // Due implements delivery.Index.
@@ -183,15 +197,16 @@ func (c *Cache) Due(_ context.Context, shard int, after, until time.Time, riding
 		err := c.Hook.do(CallDue, func() error {
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			c.due[shard].AscendGreaterOrEqual(dueItem{at: after.Add(1)}, func(i dueItem) bool {
-				if i.at.After(until) {
-					return false
-				}
-				if riding || !i.riding {
+			trees := []*btree.BTreeG[dueItem]{c.waiting[shard]}
+			if riding {
+				trees = append(trees, c.riding[shard])
+			}
+			for _, tree := range trees {
+				tree.AscendRange(dueItem{at: after.Add(1)}, dueItem{at: until.Add(1)}, func(i dueItem) bool {
 					hints = append(hints, delivery.Hint{Key: i.key, At: i.at})
-				}
-				return true
-			})
+					return true
+				})
+			}
 			return nil
 		})
 		if err != nil {
@@ -248,6 +263,21 @@ func (c *Cache) List(destinationID string, after delivery.Key, limit int) []deli
 		return true
 	})
 	return page
+}
+
+// FirstDue gives the earliest times of a delivery that waits in the index and of one that rides on the queue; zero if there is none.
+func (c *Cache) FirstDue() (waiting, riding time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range delivery.DueShards {
+		if first, ok := c.waiting[i].Min(); ok && (waiting.IsZero() || first.at.Before(waiting)) {
+			waiting = first.at
+		}
+		if first, ok := c.riding[i].Min(); ok && (riding.IsZero() || first.at.Before(riding)) {
+			riding = first.at
+		}
+	}
+	return waiting, riding
 }
 
 // Len counts the deliveries in the cache.

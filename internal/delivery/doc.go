@@ -1,0 +1,32 @@
+// Package delivery is the life of a log, from the ingest queue to its destination or to a failed event seven days later.
+//
+// What happens, where it stands, and what a death of the process right after it means:
+//
+//  1. A producer's message is handed to [Deliver.Accept] (deliver.go). It stays on the queue, hidden, until it is settled.
+//     Death: the message appears again after its visibility time-out.
+//  2. It is decoded and prepared (package auditlog). A message that is no log goes to the rejected queue with the reason.
+//     Death: it is rejected once more; a person sees it twice.
+//  3. It is routed (directory.Route) and becomes one [Delivery] for each destination. No destination: it is counted as unrouted and done.
+//     Death: nothing was written; step 1.
+//  4. The deliveries are grouped by destination and handed to their sinks (package sink), each group beside the others, with a time limit.
+//     Death: the destination may hold the log already. It is sent again; object names and webhook ids are made of the log's id.
+//  5. Delivered: the message is settled. Nothing was ever written to the cache.
+//  6. Failed: [Decide] (decide.go) reads the table in schedule.go and says when to try again. A hint is put on the retry queue if that is within
+//     15 minutes, then the delivery is written to the cache, and only when that write is durable is the message settled.
+//     Death before the write: step 1, and the hint finds nothing. Death after it: the message comes again, and since it was handed out
+//     before, the cache is asked first and the delivery left alone.
+//  7. Longer waits are the due index's: [Requeue] (requeue.go) runs every minute, looks 14 minutes ahead and sends hints with the exact delay
+//     that remains. Its progress is one item, not a mark on each delivery.
+//     Death: the next run starts where the saved progress ends; some hints are sent twice.
+//  8. A hint leads [Deliver.Retry] to the delivery in the cache, which is the truth: a hint that does not name its next time is outdated and
+//     dropped. From here a retry goes the way of step 4. Delivered: it is removed from the cache.
+//     Death: the hint appears again; at worst the log is sent twice. A lost hint is found by requeue's sweep, 15 minutes late.
+//  9. Seven days after acceptance the last hint leads to the end: the delivery is replaced by its [FailedEvent], both or neither.
+//     Death: the hint appears again and finds the work done.
+//  10. [Expire] (expire.go) follows the cache's stream and announces each failed event that was recorded, once. A delivery that the store's TTL
+//     removed first gets its failed event here.
+//     Death: the stream hands the change out again.
+//
+// Time is a value: what decides takes now, what runs has a Now function. The package does no I/O of its own; the interfaces beside their
+// consumers say what the stores and queues must do.
+package delivery

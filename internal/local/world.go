@@ -1,0 +1,279 @@
+// Package local runs every function in one process, on the in-memory ports and a virtual clock. It plays what AWS does around the functions:
+// it hands queue messages to them in batches, runs requeue every minute, follows the cache's stream, and lets TTL remove what expired.
+package local
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/auditrelay/auditrelay/internal/delivery"
+	"github.com/auditrelay/auditrelay/internal/memory"
+)
+
+const (
+	// visibility is how long a message stays hidden that a function did not settle, as in the deployed stack.
+	visibility = 6 * time.Minute
+	// batchSize is how many messages a function gets at once, as in the deployed stack.
+	batchSize = 100
+	// invocationsAtOnce bounds the functions that run at the same time.
+	invocationsAtOnce = 64
+	// requeueEvery is the rate of the rule that runs requeue.
+	requeueEvery = time.Minute
+	// streamPause is how long the stream waits before it hands out again what failed.
+	streamPause = time.Second
+	// ttlLag is how late TTL removes things; DynamoDB says within a few days.
+	ttlLag = 24 * time.Hour
+	// attemptBudget is real time: how long a destination's attempts may take in one invocation.
+	attemptBudget = 20 * time.Second
+)
+
+// World is the whole system in memory.
+type World struct {
+	Clock     *Clock
+	Directory *memory.Directory
+	Secrets   *memory.Secrets
+	Cache     *memory.Cache
+	Ingest    *memory.IngestQueue
+	Retry     *memory.RetryQueue
+	Rejected  *memory.RejectedQueue
+	Journal   *memory.Journal
+
+	deliver delivery.Deliver
+	requeue delivery.Requeue
+	expire  delivery.Expire
+
+	mu       sync.Mutex // held by whoever moves the clock
+	nextTick time.Time
+	nextTTL  time.Time
+	streamAt time.Time // the stream is not read again before, after a failure
+	slots    chan struct{}
+	inFlight sync.WaitGroup
+	wake     chan struct{}
+}
+
+// NewWorld makes an empty world that begins at start. The hook may be nil.
+func NewWorld(start time.Time, hook memory.Hook) *World {
+	clock := &Clock{now: start}
+	w := &World{
+		Clock:     clock,
+		Directory: &memory.Directory{Hook: hook},
+		Secrets:   &memory.Secrets{},
+		Cache:     memory.NewCache(clock.Now),
+		Ingest:    &memory.IngestQueue{Queue: memory.Queue[[]byte]{Now: clock.Now, Visibility: visibility, Hook: hook}},
+		Retry:     &memory.RetryQueue{Queue: memory.Queue[delivery.Hint]{Now: clock.Now, Visibility: visibility, Hook: hook}, Hook: hook},
+		Rejected:  &memory.RejectedQueue{Hook: hook},
+		Journal:   &memory.Journal{},
+		nextTick:  start.Truncate(requeueEvery).Add(requeueEvery),
+		nextTTL:   start.Truncate(time.Hour).Add(time.Hour),
+		slots:     make(chan struct{}, invocationsAtOnce),
+		wake:      make(chan struct{}, 1),
+	}
+	w.Cache.Hook = hook
+	w.deliver = delivery.Deliver{
+		Directory: w.Directory, Cache: w.Cache, Failed: w.Cache, Retries: w.Retry, Rejected: w.Rejected, Journal: w.Journal,
+		Now: clock.Now, Budget: attemptBudget,
+	}
+	w.requeue = delivery.Requeue{Index: w.Cache, Retries: w.Retry, Now: clock.Now, Budget: time.Minute}
+	w.expire = delivery.Expire{Directory: w.Directory, Failed: w.Cache, Journal: w.Journal, Now: clock.Now}
+	return w
+}
+
+// SetSinks says where logs are delivered; it is called once, before the world runs.
+func (w *World) SetSinks(s delivery.Sinks) { w.deliver.Sinks = s }
+
+// Send puts one message on the ingest queue. A message that the queue refuses for its size is kept as rejected, with the reason.
+func (w *World) Send(body []byte) (queued bool) {
+	id, err := w.Ingest.Send(body)
+	if err != nil {
+		now := w.Clock.Now()
+		id = fmt.Sprintf("refused-%d", len(w.Rejected.All())+1)
+		w.Rejected.Reject(context.Background(), []delivery.Rejection{{Message: delivery.Message{ID: id, Body: body, SentAt: now}, Reason: err.Error(), At: now}})
+		w.Journal.Record(delivery.Entry{Event: delivery.EventRejected, At: now, MessageID: id, Reason: err.Error()})
+		return false
+	}
+	w.Journal.Queued(id)
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+// Advance moves the clock by d through everything that falls due, in order, and returns when that work is done. Time stands still while a
+// receiver is waited for.
+func (w *World) Advance(ctx context.Context, d time.Duration) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.stepTo(ctx, w.Clock.Now().Add(d))
+}
+
+// Run lets the clock run at the given speed until ctx ends. At speed 1 it follows real time and never waits; at any other it stands still
+// while receivers are waited for.
+func (w *World) Run(ctx context.Context, speed float64) {
+	const pulse = 5 * time.Millisecond
+	ticker := time.NewTicker(pulse)
+	defer ticker.Stop()
+	last := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			w.inFlight.Wait()
+			return
+		case <-ticker.C:
+		case <-w.wake:
+		}
+		w.mu.Lock()
+		now := time.Now()
+		target := w.Clock.Now().Add(time.Duration(float64(now.Sub(last)) * speed))
+		if speed == 1 {
+			w.Clock.set(target)
+			w.dispatch(ctx)
+			last = now
+		} else {
+			_ = w.stepTo(ctx, target)
+			last = time.Now()
+		}
+		w.mu.Unlock()
+	}
+}
+
+// stepTo moves the clock from event to event until target.
+func (w *World) stepTo(ctx context.Context, target time.Time) error {
+	for {
+		for w.dispatch(ctx) {
+			w.inFlight.Wait()
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		next := w.nextEvent()
+		if next.After(target) {
+			w.Clock.set(target)
+			return nil
+		}
+		w.Clock.set(next)
+	}
+}
+
+// nextEvent is when something next falls due.
+func (w *World) nextEvent() time.Time {
+	next := w.usefulTick()
+	if w.nextTTL.Before(next) {
+		next = w.nextTTL
+	}
+	if w.streamAt.After(w.Clock.Now()) && w.streamAt.Before(next) {
+		next = w.streamAt
+	}
+	for _, at := range []func() (time.Time, bool){w.Ingest.Queue.NextVisible, w.Retry.Queue.NextVisible} {
+		if t, ok := at(); ok && t.Before(next) {
+			next = t
+		}
+	}
+	return next
+}
+
+// usefulTick is when requeue next finds something to do. Its runs before that are left out: they would only move its progress.
+func (w *World) usefulTick() time.Time {
+	look := delivery.NextLook(w.Cache.FirstDue())
+	if look.IsZero() {
+		return w.Clock.Now().Add(time.Hour).Truncate(requeueEvery)
+	}
+	if up := look.Add(requeueEvery - 1).Truncate(requeueEvery); up.After(w.nextTick) {
+		return up
+	}
+	return w.nextTick
+}
+
+// dispatch starts every function that has something to do now, and says whether it started any.
+func (w *World) dispatch(ctx context.Context) (started bool) {
+	now := w.Clock.Now()
+	for {
+		batch := w.Ingest.Queue.Receive(batchSize)
+		if len(batch) == 0 {
+			break
+		}
+		w.start(func() { w.accept(ctx, batch) })
+		started = true
+	}
+	for {
+		batch := w.Retry.Queue.Receive(batchSize)
+		if len(batch) == 0 {
+			break
+		}
+		w.start(func() { w.retry(ctx, batch) })
+		started = true
+	}
+	if !w.nextTick.After(now) {
+		w.nextTick = now.Truncate(requeueEvery).Add(requeueEvery)
+		w.start(func() { w.requeueOnce(ctx) })
+		started = true
+	}
+	if !w.nextTTL.After(now) {
+		w.nextTTL = now.Truncate(time.Hour).Add(time.Hour)
+		w.Cache.RemoveExpired(ttlLag)
+	}
+	if !w.streamAt.After(now) && len(w.Cache.Changes(1)) > 0 {
+		w.followStream(ctx) // in turn, as a stream's shard is
+		started = true
+	}
+	return started
+}
+
+func (w *World) start(function func()) {
+	w.slots <- struct{}{}
+	w.inFlight.Go(func() {
+		defer func() { <-w.slots }()
+		function()
+	})
+}
+
+func (w *World) accept(ctx context.Context, batch []memory.Received[[]byte]) {
+	messages := make([]delivery.Message, len(batch))
+	for i, m := range batch {
+		messages[i] = delivery.Message{ID: m.ID, Body: m.Body, SentAt: m.SentAt, Receives: m.Receives}
+	}
+	settle(&w.Ingest.Queue, batch, w.deliver.Accept(ctx, messages))
+}
+
+func (w *World) retry(ctx context.Context, batch []memory.Received[delivery.Hint]) {
+	messages := make([]delivery.HintMessage, len(batch))
+	for i, m := range batch {
+		messages[i] = delivery.HintMessage{ID: m.ID, Hint: m.Body}
+	}
+	settle(&w.Retry.Queue, batch, w.deliver.Retry(ctx, messages))
+}
+
+// settle acknowledges what a function settled. An acknowledgement that fails leaves a duplicate behind, as on SQS.
+func settle[T any](q *memory.Queue[T], batch []memory.Received[T], unsettled []string) {
+	open := make(map[string]bool, len(unsettled))
+	for _, id := range unsettled {
+		open[id] = true
+	}
+	for _, m := range batch {
+		if !open[m.ID] {
+			_ = q.Ack(m.ID)
+		}
+	}
+}
+
+func (w *World) requeueOnce(ctx context.Context) {
+	if err := w.requeue.Run(ctx); err != nil {
+		w.Journal.Record(delivery.Entry{Event: delivery.EventFault, At: w.Clock.Now(), Reason: err.Error()})
+	}
+}
+
+// followStream hands changes to expire, one invocation at a time, as a stream's shard does.
+func (w *World) followStream(ctx context.Context) {
+	changes := w.Cache.Changes(batchSize)
+	for i := range changes {
+		changes[i].ID = fmt.Sprint(i)
+	}
+	done := len(changes)
+	if unsettled := w.expire.Handle(ctx, changes); unsettled != "" {
+		_, _ = fmt.Sscan(unsettled, &done)
+		w.streamAt = w.Clock.Now().Add(streamPause)
+	}
+	w.Cache.AckChanges(done)
+}
