@@ -4,7 +4,9 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
 	"reflect"
+	"strings"
 	"time"
 
 	"github.com/caarlos0/env/v11"
@@ -29,6 +31,19 @@ type Network struct {
 	AllowPrivateCIDRs []string `env:"ALLOW_PRIVATE_CIDRS"`
 	// AllowHTTP lets destinations use plain http.
 	AllowHTTP bool `env:"ALLOW_HTTP" envDefault:"false"`
+}
+
+// Prefixes reads AllowPrivateCIDRs.
+func (n Network) Prefixes() ([]netip.Prefix, error) {
+	var prefixes []netip.Prefix
+	for _, s := range n.AllowPrivateCIDRs {
+		p, err := netip.ParsePrefix(strings.TrimSpace(s))
+		if err != nil {
+			return nil, fmt.Errorf("ALLOW_PRIVATE_CIDRS: %w", err)
+		}
+		prefixes = append(prefixes, p.Masked())
+	}
+	return prefixes, nil
 }
 
 // Deliver is the configuration of the function deliver.

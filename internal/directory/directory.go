@@ -128,3 +128,6 @@ func pick(from []Destination, want func(Destination) bool) []Destination {
 
 // ErrNotFound is a directory's answer for a workspace or destination that it does not hold.
 var ErrNotFound = errors.New("not in the directory")
+
+// ErrChanged is a store's answer when another writer was first: the record is no longer what the write was meant for.
+var ErrChanged = errors.New("the record was changed meanwhile")

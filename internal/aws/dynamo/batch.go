@@ -1,0 +1,128 @@
+package dynamo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+)
+
+const (
+	writesACall = 25
+	readsACall  = 100
+	// triesOfABatch and firstPause bound how long items are offered again that the service left out, as it does when a partition is throttled:
+	// ten pauses of 25 ms, doubled up to a second, about six seconds.
+	triesOfABatch = 11
+	firstPause    = 25 * time.Millisecond
+	longestPause  = time.Second
+)
+
+var errLeftOut = errors.New("the table is throttled: it left the item out again and again")
+
+// pause waits before the given repetition, from half to the whole of its length, or until ctx ends.
+func pause(ctx context.Context, repetition int) error {
+	length := min(firstPause<<repetition, longestPause)
+	length = length/2 + rand.N(length/2)
+	timer := time.NewTimer(length)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait for the throttled table: %w", context.Cause(ctx))
+	}
+}
+
+// writeAll does puts and deletes of different keys and answers for each.
+func (c *Cache) writeAll(ctx context.Context, requests []types.WriteRequest) []error {
+	errs := make([]error, len(requests))
+	chunks := slices.Collect(slices.Chunk(requests, writesACall))
+	each(len(chunks), func(i int) {
+		copy(errs[i*writesACall:], c.writeChunk(ctx, chunks[i]))
+	})
+	return errs
+}
+
+func (c *Cache) writeChunk(ctx context.Context, requests []types.WriteRequest) []error {
+	errs := make([]error, len(requests))
+	left := requests
+	var err error
+	for try := range triesOfABatch {
+		if try > 0 {
+			if err = pause(ctx, try-1); err != nil {
+				break
+			}
+		}
+		var out *dynamodb.BatchWriteItemOutput
+		out, err = c.client.BatchWriteItem(ctx, &dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{c.table: left}})
+		if err != nil {
+			break
+		}
+		if left = out.UnprocessedItems[c.table]; len(left) == 0 {
+			return errs
+		}
+		err = errLeftOut
+	}
+	open := make(map[string]bool, len(left))
+	for _, r := range left {
+		open[requestKey(r)] = true
+	}
+	for i, r := range requests {
+		if open[requestKey(r)] {
+			errs[i] = fmt.Errorf("write a batch of %d deliveries: %w", len(left), err)
+		}
+	}
+	return errs
+}
+
+// requestKey names the item that a request writes.
+func requestKey(r types.WriteRequest) string {
+	i := item{}
+	if r.PutRequest != nil {
+		i = r.PutRequest.Item
+	} else if r.DeleteRequest != nil {
+		i = r.DeleteRequest.Key
+	}
+	return i.text(attrPK) + " " + i.text(attrSK)
+}
+
+// readAll gives those items of different keys that the table holds.
+func (c *Cache) readAll(ctx context.Context, keys []item) ([]item, error) {
+	chunks := slices.Collect(slices.Chunk(keys, readsACall))
+	found := make([][]item, len(chunks))
+	errs := make([]error, len(chunks))
+	each(len(chunks), func(i int) { found[i], errs[i] = c.readChunk(ctx, chunks[i]) })
+	return slices.Concat(found...), errors.Join(errs...)
+}
+
+func (c *Cache) readChunk(ctx context.Context, keys []item) ([]item, error) {
+	left := types.KeysAndAttributes{ConsistentRead: aws.Bool(true)}
+	for _, k := range keys {
+		left.Keys = append(left.Keys, k)
+	}
+	var found []item
+	for try := range triesOfABatch {
+		if try > 0 {
+			if err := pause(ctx, try-1); err != nil {
+				return nil, err
+			}
+		}
+		out, err := c.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{c.table: left}})
+		if err != nil {
+			return nil, fmt.Errorf("get a batch of %d items: %w", len(left.Keys), err)
+		}
+		for _, i := range out.Responses[c.table] {
+			found = append(found, i)
+		}
+		if left = out.UnprocessedKeys[c.table]; len(left.Keys) == 0 {
+			return found, nil
+		}
+	}
+	return nil, errLeftOut
+}

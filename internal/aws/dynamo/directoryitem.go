@@ -1,0 +1,127 @@
+package dynamo
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/auditrelay/auditrelay/internal/directory"
+	"github.com/auditrelay/auditrelay/internal/failure"
+)
+
+// The directory's kinds of items and its index. The attributes have the names of the records' JSON, times are in milliseconds.
+const (
+	workspacePrefix   = "W#"
+	destinationPrefix = "D#"
+	ownerIndex        = "owner"
+)
+
+func directoryKey(prefix, id string) item { return item{attrPK: text(prefix + id)} }
+
+func (i item) id() string { return i.text(attrPK)[len(workspacePrefix):] }
+
+func (i item) setText(name, s string) {
+	if s != "" {
+		i[name] = text(s)
+	}
+}
+
+func (i item) setTexts(name string, list []string) {
+	if len(list) == 0 {
+		return
+	}
+	values := make([]types.AttributeValue, len(list))
+	for j, s := range list {
+		values[j] = text(s)
+	}
+	i[name] = &types.AttributeValueMemberL{Value: values}
+}
+
+func (i item) texts(name string) []string {
+	l, ok := i[name].(*types.AttributeValueMemberL)
+	if !ok {
+		return nil
+	}
+	var list []string
+	for _, v := range l.Value {
+		if s, ok := v.(*types.AttributeValueMemberS); ok {
+			list = append(list, s.Value)
+		}
+	}
+	return list
+}
+
+func (i item) truth(name string) bool {
+	b, ok := i[name].(*types.AttributeValueMemberBOOL)
+	return ok && b.Value
+}
+
+func workspaceItem(w directory.Workspace) item {
+	i := directoryKey(workspacePrefix, w.ID)
+	i["workspace_id"] = text(w.ID)
+	i.setText("name", w.Name)
+	i.setText("kind", string(w.Kind))
+	i.setText("parent_id", w.ParentID)
+	i.setTexts("admins", w.Admins)
+	i.setTexts("error_recipients", w.ErrorRecipients)
+	return i
+}
+
+func parseWorkspace(i item) directory.Workspace {
+	return directory.Workspace{
+		ID:              i.id(),
+		Name:            i.text("name"),
+		Kind:            directory.WorkspaceKind(i.text("kind")),
+		ParentID:        i.text("parent_id"),
+		Admins:          i.texts("admins"),
+		ErrorRecipients: i.texts("error_recipients"),
+	}
+}
+
+func destinationItem(d directory.Destination) item {
+	i := directoryKey(destinationPrefix, d.ID)
+	i["workspace_id"] = text(d.WorkspaceID)
+	i["shared"] = &types.AttributeValueMemberBOOL{Value: d.Shared}
+	i["version"] = number(d.Version)
+	i["generation"] = number(d.Generation)
+	i["state_since"] = number(millis(d.StateSince))
+	i["health_since"] = number(millis(d.Health.Since))
+	i.setText("name", d.Name)
+	i.setText("kind", string(d.Kind))
+	i.setText("state", string(d.State))
+	i.setText("health", string(d.Health.State))
+	i.setText("health_code", string(d.Health.Code))
+	i.setText("settings", string(d.Settings))
+	i.setTexts("log_types", d.LogTypes)
+	return i
+}
+
+func parseDestination(i item) (directory.Destination, error) {
+	var version, generation, stateSince, healthSince int64
+	err := i.numbers(map[string]*int64{"version": &version, "generation": &generation, "state_since": &stateSince, "health_since": &healthSince})
+	if err != nil {
+		return directory.Destination{}, fmt.Errorf("destination %s: %w", i.id(), err)
+	}
+	d := directory.Destination{
+		ID:          i.id(),
+		Name:        i.text("name"),
+		WorkspaceID: i.text("workspace_id"),
+		Kind:        directory.Kind(i.text("kind")),
+		Shared:      i.truth("shared"),
+		LogTypes:    i.texts("log_types"),
+		State:       directory.State(i.text("state")),
+		Generation:  int(generation),
+		StateSince:  fromMillis(stateSince),
+		Health: directory.Health{
+			State: directory.HealthState(i.text("health")),
+			Since: fromMillis(healthSince),
+			Code:  failure.Code(i.text("health_code")),
+		},
+		Version: int(version),
+	}
+	if s := i.text("settings"); s != "" {
+		d.Settings = json.RawMessage(s)
+	}
+	return d, nil
+}

@@ -1,0 +1,130 @@
+package dynamo
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/auditrelay/auditrelay/internal/auditlog"
+	"github.com/auditrelay/auditrelay/internal/delivery"
+	"github.com/auditrelay/auditrelay/internal/failure"
+)
+
+// item is a row of a table.
+type item map[string]types.AttributeValue
+
+func text(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
+
+func number[N int | int64](n N) types.AttributeValue {
+	return &types.AttributeValueMemberN{Value: strconv.FormatInt(int64(n), 10)}
+}
+
+func (i item) text(name string) string {
+	s, _ := i[name].(*types.AttributeValueMemberS)
+	if s == nil {
+		return ""
+	}
+	return s.Value
+}
+
+func (i item) has(name string) bool { return i[name] != nil }
+
+// number reads a whole number; absent is 0.
+func (i item) number(name string) (int64, error) {
+	if !i.has(name) {
+		return 0, nil
+	}
+	return parseNumber(name, i[name])
+}
+
+func parseNumber(name string, v types.AttributeValue) (int64, error) {
+	n, ok := v.(*types.AttributeValueMemberN)
+	if !ok {
+		return 0, fmt.Errorf("attribute %s is no number", name)
+	}
+	x, err := strconv.ParseInt(n.Value, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("attribute %s is no whole number: %w", name, err)
+	}
+	return x, nil
+}
+
+// numbers reads several whole numbers into their places.
+func (i item) numbers(places map[string]*int64) error {
+	for name, place := range places {
+		n, err := i.number(name)
+		if err != nil {
+			return err
+		}
+		*place = n
+	}
+	return nil
+}
+
+func deliveryKey(k delivery.Key) item {
+	return item{attrPK: text(deliveryPK(k)), attrSK: text(sortKey(k))}
+}
+
+// deliveryItem is a delivery that enters the cache, without its document.
+func deliveryItem(d delivery.Delivery) item {
+	i := deliveryKey(d.Key)
+	i[attrAttempts] = number(d.Attempts)
+	i[attrRevision] = number(d.Revision + 1)
+	i[attrType] = text(d.Document.Type)
+	i[attrDueShard] = number(d.DueShard())
+	i[attrDue] = number(millis(d.NextAt))
+	i[attrTTL] = number(d.ExpiresAt().Add(ttlSlack).Unix())
+	if d.Code != "" {
+		i[attrCode] = text(string(d.Code))
+	}
+	if d.Riding {
+		i[attrRiding] = &types.AttributeValueMemberBOOL{Value: true}
+	}
+	return i
+}
+
+// parseDelivery reads a delivery without its document's JSON.
+func parseDelivery(i item) (delivery.Delivery, error) {
+	k, err := parseKey(i.text(attrPK), i.text(attrSK))
+	if err != nil {
+		return delivery.Delivery{}, err
+	}
+	var attempts, revision, due int64
+	if err := i.numbers(map[string]*int64{attrAttempts: &attempts, attrRevision: &revision, attrDue: &due}); err != nil {
+		return delivery.Delivery{Key: k}, fmt.Errorf("delivery of log %s: %w", k.LogID, err)
+	}
+	return delivery.Delivery{
+		Key:      k,
+		Attempts: int(attempts),
+		NextAt:   fromMillis(due),
+		Code:     failure.Code(i.text(attrCode)),
+		Riding:   i.has(attrRiding),
+		Document: auditlog.Document{ID: k.LogID, WorkspaceID: k.WorkspaceID, Type: i.text(attrType)},
+		Revision: int(revision),
+	}, nil
+}
+
+func failedItem(e delivery.FailedEvent) item {
+	return item{
+		attrPK:       text(failedPK(e.Key)),
+		attrSK:       text(sortKey(e.Key)),
+		attrType:     text(e.Type),
+		attrAttempts: number(e.Attempts),
+		attrCode:     text(string(e.Code)),
+		attrFailedAt: number(millis(e.FailedAt)),
+		attrTTL:      number(e.FailedAt.Add(failedKept).Unix()),
+	}
+}
+
+func parseFailed(i item) (delivery.FailedEvent, error) {
+	k, err := parseKey(i.text(attrPK), i.text(attrSK))
+	if err != nil {
+		return delivery.FailedEvent{}, err
+	}
+	var attempts, at int64
+	if err := i.numbers(map[string]*int64{attrAttempts: &attempts, attrFailedAt: &at}); err != nil {
+		return delivery.FailedEvent{Key: k}, fmt.Errorf("failed event of log %s: %w", k.LogID, err)
+	}
+	return delivery.FailedEvent{Key: k, Type: i.text(attrType), FailedAt: fromMillis(at), Attempts: int(attempts), Code: failure.Code(i.text(attrCode))}, nil
+}

@@ -1,0 +1,105 @@
+// Package dynamo keeps deliveries, failed events and the directory in two DynamoDB tables.
+//
+// Table deliveries, with partition key pk, sort key sk, time to live ttl, and a stream of new and old images:
+//
+//	pk D#<destination>#<write shard>   sk <accepted>#<workspace>#<log>   a delivery
+//	pk F#<destination>                 sk <accepted>#<workspace>#<log>   a failed event
+//	pk P#requeue                       sk progress                       how far requeue has come
+//
+// Accepted is in milliseconds, 13 digits, so that a partition is in the order of acceptance. Ids hold no '#', so it separates.
+// The index due has partition key ds, sort key du and includes rd.
+//
+// Table directory, with partition key pk: W#<id> is a workspace, D#<id> a destination. The index owner has partition key workspace_id, sort key
+// pk and projects all: a workspace stands there with its own destinations, so that one query routes a log.
+package dynamo
+
+import (
+	"fmt"
+	"hash/fnv"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/auditrelay/auditrelay/internal/delivery"
+)
+
+// The attributes. Their names are short because a write is paid by the whole item, in steps of 1 KB.
+const (
+	attrPK       = "pk"
+	attrSK       = "sk"
+	attrAttempts = "n"
+	attrCode     = "c"
+	attrRevision = "r"
+	attrType     = "t"
+	attrDocument = "p"  // the document, compressed; or
+	attrObject   = "o"  // the key of the object that holds it
+	attrDueShard = "ds" // delivery.Key.DueShard
+	attrDue      = "du" // milliseconds
+	attrRiding   = "rd" // present or absent
+	attrFailedAt = "fa" // milliseconds
+	attrThrough  = "th" // milliseconds, one a due shard
+	attrSwept    = "sw" // milliseconds
+	attrTTL      = "ttl"
+)
+
+// The table's kinds of items and its index.
+const (
+	deliveryPrefix = "D#"
+	failedPrefix   = "F#"
+	progressPK     = "P#requeue"
+	progressSK     = "progress"
+	dueIndex       = "due"
+)
+
+// writeShards spreads one destination's deliveries over partitions. A partition takes 1,000 small writes a second, so a destination that is
+// down may receive 8,000 logs a second.
+const writeShards = 8
+
+const (
+	// ttlSlack is how long after its expiry a delivery becomes the prey of TTL, which so does not compete with requeue.
+	ttlSlack = time.Hour
+	// failedKept is how long failed events can be looked up.
+	failedKept = 30 * 24 * time.Hour
+)
+
+func deliveryPK(k delivery.Key) string {
+	h := fnv.New32a()
+	h.Write([]byte(k.WorkspaceID))
+	h.Write([]byte{0})
+	h.Write([]byte(k.LogID))
+	return deliveryPrefix + k.DestinationID + "#" + strconv.Itoa(int(h.Sum32()%writeShards))
+}
+
+func failedPK(k delivery.Key) string { return failedPrefix + k.DestinationID }
+
+func sortKey(k delivery.Key) string {
+	return fmt.Sprintf("%013d#%s#%s", k.AcceptedAt.UnixMilli(), k.WorkspaceID, k.LogID)
+}
+
+// parseKey reads the key of a delivery or a failed event.
+func parseKey(pk, sk string) (delivery.Key, error) {
+	_, rest, ok := strings.Cut(pk, "#")
+	destination, _, _ := strings.Cut(rest, "#")
+	accepted, rest, ok2 := strings.Cut(sk, "#")
+	workspace, log, ok3 := strings.Cut(rest, "#")
+	ms, err := strconv.ParseInt(accepted, 10, 64)
+	if !ok || !ok2 || !ok3 || err != nil {
+		return delivery.Key{}, fmt.Errorf("item %s / %s has a malformed key", pk, sk)
+	}
+	return delivery.Key{DestinationID: destination, WorkspaceID: workspace, LogID: log, AcceptedAt: fromMillis(ms)}, nil
+}
+
+// millis is a time as an attribute holds it; 0 is the zero time.
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func fromMillis(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}

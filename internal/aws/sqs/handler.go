@@ -1,0 +1,78 @@
+package sqs
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"github.com/auditrelay/auditrelay/internal/delivery"
+)
+
+// Relay takes batches of messages and answers the ids of those that must be handed out again.
+type Relay interface {
+	Accept(ctx context.Context, batch []delivery.Message) (unsettled []string)
+	Retry(ctx context.Context, batch []delivery.HintMessage) (unsettled []string)
+}
+
+// Handler takes a function's SQS events to the core. Only the queue that a message comes from says what it is: a producer may write anything.
+type Handler struct {
+	Relay         Relay
+	RetryQueueARN string
+	Journal       delivery.Journal
+	Now           func() time.Time
+}
+
+// Handle deals with a batch. It has no error of its own: what failed is in the response, message by message.
+func (h *Handler) Handle(ctx context.Context, e events.SQSEvent) (events.SQSEventResponse, error) {
+	var messages []delivery.Message
+	var hints []delivery.HintMessage
+	var unsettled []string
+	for _, r := range e.Records {
+		if r.EventSourceARN == h.RetryQueueARN {
+			hint, err := parseHint(r.Body)
+			if err != nil {
+				h.fault(r, err) // and done: if it stood for a delivery, requeue finds it
+				continue
+			}
+			hints = append(hints, delivery.HintMessage{ID: r.MessageId, Hint: hint})
+			continue
+		}
+		m, err := message(r)
+		if err != nil {
+			h.fault(r, err)
+			unsettled = append(unsettled, r.MessageId)
+			continue
+		}
+		messages = append(messages, m)
+	}
+	if len(messages) > 0 {
+		unsettled = append(unsettled, h.Relay.Accept(ctx, messages)...)
+	}
+	if len(hints) > 0 {
+		unsettled = append(unsettled, h.Relay.Retry(ctx, hints)...)
+	}
+	var response events.SQSEventResponse
+	for _, id := range unsettled {
+		response.BatchItemFailures = append(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: id})
+	}
+	return response, nil
+}
+
+func (h *Handler) fault(r events.SQSMessage, err error) {
+	h.Journal.Record(delivery.Entry{Event: delivery.EventFault, At: h.Now(), MessageID: r.MessageId, Reason: err.Error()})
+}
+
+func message(r events.SQSMessage) (delivery.Message, error) {
+	sent, err := strconv.ParseInt(r.Attributes["SentTimestamp"], 10, 64)
+	if err != nil {
+		return delivery.Message{}, fmt.Errorf("read the message's SentTimestamp: %w", err)
+	}
+	receives, err := strconv.Atoi(r.Attributes["ApproximateReceiveCount"])
+	if err != nil {
+		return delivery.Message{}, fmt.Errorf("read the message's ApproximateReceiveCount: %w", err)
+	}
+	return delivery.Message{ID: r.MessageId, Body: []byte(r.Body), SentAt: time.UnixMilli(sent).UTC(), Receives: receives}, nil
+}
