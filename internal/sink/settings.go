@@ -52,9 +52,12 @@ func configInvalid(err error) error {
 	return err
 }
 
-// build is the one place that knows every kind. The error is a *FieldError. Nothing connects before the first Send.
+// build is the one place that knows every kind. The error is a *FieldError, or a *failure.Error for settings of which the
+// catalogue has a code of its own. Nothing connects before the first Send.
 func build(d directory.Destination, credentials json.RawMessage, env environment) (delivery.Sink, error) {
 	switch d.Kind {
+	case directory.S3:
+		return newS3(d, credentials, env)
 	default:
 		return nil, invalid("kind", "this version does not know the kind %q", d.Kind)
 	}

@@ -1,0 +1,326 @@
+package sink
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"github.com/auditrelay/auditrelay/internal/auditlog"
+	"github.com/auditrelay/auditrelay/internal/delivery"
+	"github.com/auditrelay/auditrelay/internal/failure"
+)
+
+// httpSink posts logs to a URL. Whatever is the same for every request is made once, in newHTTP.
+type httpSink struct {
+	url       *url.URL
+	header    http.Header
+	framing   framing
+	maxBatch  int
+	parallel  int
+	timeout   time.Duration
+	template  auditlog.Template
+	zippers   *sync.Pool // of *gzip.Writer; nil for no compression
+	signers   []*standardwebhooks.Webhook
+	tokens    *tokens // nil unless the destination uses OAuth
+	transport http.RoundTripper
+	now       func() time.Time
+}
+
+// outgoing is a log as the receiver wants it.
+type outgoing struct {
+	doc  auditlog.Document
+	item []byte
+	// err is why the receiver refused this log within a request that it took.
+	err error
+}
+
+// Send posts logs, each alone or in batches, several requests beside each other.
+func (s *httpSink) Send(ctx context.Context, logs []auditlog.Document) []delivery.Result {
+	results := make([]delivery.Result, len(logs))
+	at := s.now()
+	if s.framing.alone {
+		inParallel(len(logs), s.parallel, func(i int) {
+			results[i] = sendHalving(ctx, []*outgoing{s.frame(logs[i], at)}, s.post)[0]
+		})
+		return results
+	}
+	out := make([]*outgoing, len(logs))
+	for i, doc := range logs {
+		out[i] = s.frame(doc, at)
+	}
+	batches := s.batches(out)
+	inParallel(len(batches), s.parallel, func(i int) {
+		b := batches[i]
+		copy(results[b.from:], s.sendBatch(ctx, out[b.from:b.to]))
+	})
+	return results
+}
+
+// frame makes of a log what goes into the body.
+func (s *httpSink) frame(doc auditlog.Document, at time.Time) *outgoing {
+	message := doc.JSON
+	if !s.template.IsZero() {
+		message = s.template.Append(make([]byte, 0, len(doc.JSON)+len(doc.JSON)/4), doc, at)
+	}
+	if s.framing.item != nil {
+		message = s.framing.item(make([]byte, 0, len(message)+len(message)/4+200), doc, message, at)
+	}
+	return &outgoing{doc: doc, item: message}
+}
+
+// maxBody is the most bytes in a request of several logs, before compression: every intake takes that much. A larger log goes alone.
+const maxBody = 1_000_000
+
+// span is a part of the logs: from inclusive, to exclusive.
+type span struct{ from, to int }
+
+func (s *httpSink) batches(out []*outgoing) []span {
+	var batches []span
+	frame := len(s.framing.before) + len(s.framing.after)
+	from, size := 0, frame
+	for i, o := range out {
+		more := len(o.item) + len(s.framing.between)
+		if i > from && (i-from == s.maxBatch || size+more > maxBody) {
+			batches = append(batches, span{from, i})
+			from, size = i, frame
+		}
+		size += more
+	}
+	if from < len(out) {
+		batches = append(batches, span{from, len(out)})
+	}
+	return batches
+}
+
+const (
+	// maxRequests bounds the requests that one refused batch may cost. One culprit among a hundred takes 15, three take about 40.
+	maxRequests = 64
+	// manyRefused is how many logs must have been refused alone, while none was taken, to say that the receiver refuses whatever comes.
+	manyRefused = 8
+)
+
+// sendBatch hands over one batch and looks for the culprits if it is refused. Both bounds above end the search: what is left then counts as
+// refused without another request, and is tried again at its next time in other company. If none was taken at all, the fault is hardly that of
+// the logs, and the failure says so, so that it concerns the connection.
+func (s *httpSink) sendBatch(ctx context.Context, batch []*outgoing) []delivery.Result {
+	var requests, taken, alone int
+	var refused error
+	hopeless := func() bool { return taken == 0 && alone >= manyRefused }
+	results := sendHalving(ctx, batch, func(ctx context.Context, part []*outgoing) error {
+		if refused != nil && (hopeless() || requests == maxRequests) {
+			return refused
+		}
+		requests++
+		err := s.post(ctx, part)
+		switch {
+		case err == nil:
+			taken += len(part)
+		case failure.Find(failure.Of(err).Code).Class == failure.Log:
+			refused = err
+			if len(part) == 1 {
+				alone++
+			}
+		}
+		return err
+	})
+	for i := range results {
+		switch {
+		case results[i].Err == nil:
+			results[i].Err = batch[i].err
+		case hopeless() && failure.Find(failure.Of(results[i].Err).Code).Class == failure.Log:
+			detail := failure.Of(results[i].Err).Detail + " for each of the logs tried"
+			results[i].Err = &failure.Error{Code: failure.HTTPUnexpectedReply, Detail: detail, Err: results[i].Err}
+		}
+	}
+	return results
+}
+
+// post sends one request with these logs. The error is a *failure.Error.
+func (s *httpSink) post(ctx context.Context, logs []*outgoing) error {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	body, err := s.body(logs)
+	if err != nil {
+		return err
+	}
+	header := s.requestHeader()
+	if err := s.sign(header, messageID(logs), body); err != nil {
+		return err
+	}
+	if s.tokens == nil {
+		return s.request(ctx, header, body, logs)
+	}
+	for attempt := 1; ; attempt++ {
+		token, err := s.tokens.get(ctx)
+		if err != nil {
+			return err
+		}
+		header["Authorization"] = []string{"Bearer " + token}
+		err = s.request(ctx, header, body, logs)
+		if err == nil || failure.Of(err).Code != failure.HTTPUnauthorized || attempt == 2 {
+			return err
+		}
+		s.tokens.drop(token) // it may have been revoked before its time
+	}
+}
+
+// body puts the logs together. One log that needs nothing around it is not copied.
+func (s *httpSink) body(logs []*outgoing) ([]byte, error) {
+	body := logs[0].item
+	if f := s.framing; len(logs) > 1 || f.before+f.after != "" {
+		size := len(f.before) + len(f.after)
+		for _, o := range logs {
+			size += len(o.item) + len(f.between)
+		}
+		body = append(make([]byte, 0, size), f.before...)
+		for i, o := range logs {
+			if i > 0 {
+				body = append(body, f.between...)
+			}
+			body = append(body, o.item...)
+		}
+		body = append(body, f.after...)
+	}
+	if s.zippers == nil {
+		return body, nil
+	}
+	zipper := s.zippers.Get().(*gzip.Writer)
+	defer s.zippers.Put(zipper)
+	var zipped bytes.Buffer
+	zipped.Grow(len(body)/4 + 64)
+	zipper.Reset(&zipped)
+	if _, err := zipper.Write(body); err != nil {
+		return nil, &failure.Error{Code: failure.Unknown, Err: fmt.Errorf("compress a request: %w", err)}
+	}
+	if err := zipper.Close(); err != nil {
+		return nil, &failure.Error{Code: failure.Unknown, Err: fmt.Errorf("compress a request: %w", err)}
+	}
+	return zipped.Bytes(), nil
+}
+
+// messageID is what the receiver recognises a repeated request by: the log's id, or for a batch a hash of its logs' ids.
+func messageID(logs []*outgoing) string {
+	if len(logs) == 1 {
+		return logs[0].doc.ID
+	}
+	h := sha256.New()
+	for _, o := range logs {
+		_, _ = io.WriteString(h, o.doc.WorkspaceID+"/"+o.doc.ID+"\n") // neither holds a slash
+	}
+	return "batch-" + hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// requestHeader is a copy of the header that may be added to. The values are shared, since nothing writes to them.
+func (s *httpSink) requestHeader() http.Header {
+	header := make(http.Header, len(s.header)+4)
+	for name, values := range s.header {
+		header[name] = values
+	}
+	return header
+}
+
+const (
+	// maxAnswer is how much of an answer is read; the connection of a longer one is closed.
+	maxAnswer = 64 << 10
+	// maxVerdict is how much is read of an answer that speaks of each log.
+	maxVerdict = 1 << 20
+)
+
+// request does one round trip. It goes to the transport and not through a client, so redirects are answers like any other.
+func (s *httpSink) request(ctx context.Context, header http.Header, body []byte, logs []*outgoing) error {
+	req := (&http.Request{
+		Method:        http.MethodPost,
+		URL:           s.url,
+		Host:          s.url.Host,
+		Header:        header,
+		ContentLength: int64(len(body)),
+		Body:          io.NopCloser(bytes.NewReader(body)),
+		GetBody:       func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil },
+	}).WithContext(ctx)
+	resp, err := s.transport.RoundTrip(req)
+	if err != nil {
+		return unanswered(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if err := s.statusError(resp); err != nil {
+		_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer) // so that the connection can be used again
+		return err
+	}
+	if s.framing.verdict != nil {
+		answer, err := io.ReadAll(io.LimitReader(resp.Body, maxVerdict))
+		if err != nil {
+			return unanswered(err)
+		}
+		return s.framing.verdict(answer, logs)
+	}
+	// An answer that breaks off may come from something between that never passed the request on, so it counts as none.
+	if _, err := io.CopyN(io.Discard, resp.Body, maxAnswer); err != nil && err != io.EOF {
+		return unanswered(err)
+	}
+	return nil
+}
+
+// unanswered classifies a request that got no complete answer.
+func unanswered(err error) error {
+	if f := network(err); f != nil {
+		return f
+	}
+	return &failure.Error{Code: failure.HTTPUnexpectedReply, Detail: "the answer is not valid HTTP", Err: err}
+}
+
+// statusError is the failure that an answer's status says, or nil for any 2xx.
+func (s *httpSink) statusError(resp *http.Response) error {
+	if resp.StatusCode/100 == 2 {
+		return nil
+	}
+	return &failure.Error{
+		Code:       statusCode(resp.StatusCode),
+		Detail:     fmt.Sprintf("HTTP %d", resp.StatusCode),
+		RetryAfter: retryAfter(resp.Header, answeredAt(resp.Header, s.now())),
+	}
+}
+
+// answeredAt is the time of an answer by the receiver's own clock, to which a date in Retry-After relates, or ours if it does not say.
+func answeredAt(h http.Header, now time.Time) time.Time {
+	if at, err := http.ParseTime(h.Get("Date")); err == nil {
+		return at
+	}
+	return now
+}
+
+// statusCode maps a status to the catalogue.
+func statusCode(status int) failure.Code {
+	switch status {
+	case http.StatusUnauthorized:
+		return failure.HTTPUnauthorized
+	case http.StatusForbidden:
+		return failure.HTTPForbidden
+	case http.StatusNotFound, http.StatusGone:
+		return failure.HTTPNotFound
+	case http.StatusRequestTimeout:
+		return failure.HTTPTimeout
+	case http.StatusRequestEntityTooLarge:
+		return failure.HTTPLogTooLarge
+	case http.StatusTooManyRequests:
+		return failure.HTTPThrottled
+	case http.StatusBadRequest, http.StatusUnprocessableEntity:
+		return failure.HTTPLogRefused
+	}
+	switch status / 100 {
+	case 3:
+		return failure.HTTPRedirect
+	case 5:
+		return failure.HTTPServerError
+	}
+	return failure.HTTPUnexpectedReply
+}

@@ -1,0 +1,179 @@
+package sink
+
+import (
+	"bytes"
+	"context"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+
+	"github.com/auditrelay/auditrelay/internal/auditlog"
+	"github.com/auditrelay/auditrelay/internal/delivery"
+	"github.com/auditrelay/auditrelay/internal/failure"
+)
+
+// layout says how logs become objects.
+type layout string
+
+const (
+	layoutObject layout = "object" // one object a log
+	layoutBatch  layout = "batch"  // gzipped NDJSON, one object for the logs that are sent together
+)
+
+// objectSettings are the settings that all stores of objects share. They are embedded in each kind's own.
+type objectSettings struct {
+	// Prefix stands before every name, with a slash between.
+	Prefix string `json:"prefix"`
+	// Layout is "object" (the default) or "batch".
+	Layout layout `json:"layout"`
+	// KeyTemplate makes the names of the layout "object", see objectKey; empty for the default.
+	KeyTemplate string `json:"key_template"`
+	// Template makes the content of each log, see auditlog.Template; empty for the document itself.
+	Template string `json:"template"`
+}
+
+// Limits of uploads.
+const (
+	parallelUploads = 16
+	uploadTimeout   = 60 * time.Second // 40 MB over 5 Mbit/s
+	// maxBatchObject is how many bytes of logs one object of the layout "batch" holds before compression, unless one log is larger.
+	maxBatchObject = 32 << 20
+)
+
+// object is what is to be stored.
+type object struct {
+	key         string
+	body        []byte
+	contentType string
+}
+
+// objects is a sink that stores logs under names made from the logs alone, so that an attempt made twice leaves one object.
+type objects struct {
+	settings objectSettings
+	template auditlog.Template
+	now      func() time.Time
+	// put stores an object, over one that has the name. The error is a *failure.Error.
+	put func(ctx context.Context, o object) error
+}
+
+// newObjects checks the settings. put is still to be set.
+func newObjects(s objectSettings, env environment) (*objects, error) {
+	if s.Layout == "" {
+		s.Layout = layoutObject
+	}
+	if s.Layout != layoutObject && s.Layout != layoutBatch {
+		return nil, invalid("settings.layout", "must be object or batch")
+	}
+	if problem := checkPrefix(s.Prefix); problem != "" {
+		return nil, invalid("settings.prefix", "%s", problem)
+	}
+	if s.KeyTemplate != "" {
+		if s.Layout == layoutBatch {
+			return nil, invalid("settings.key_template", "names the objects of single logs, so it cannot be used with the layout batch")
+		}
+		if problem := checkKeyTemplate(s.KeyTemplate); problem != "" {
+			return nil, invalid("settings.key_template", "%s", problem)
+		}
+	}
+	o := &objects{settings: s, now: env.now}
+	if s.Template != "" {
+		template, err := auditlog.ParseTemplate(s.Template)
+		if err != nil && env.saving {
+			return nil, invalid("settings.template", "%v", err)
+		}
+		o.template = template // on an error the zero one, which gives the document itself
+	}
+	return o, nil
+}
+
+// Send implements delivery.Sink.
+func (o *objects) Send(ctx context.Context, logs []auditlog.Document) []delivery.Result {
+	if o.settings.Layout == layoutBatch {
+		return o.sendBatches(ctx, logs)
+	}
+	results := make([]delivery.Result, len(logs))
+	inParallel(len(logs), parallelUploads, func(i int) {
+		results[i] = o.store(ctx, func() object {
+			return object{
+				key:         joinPrefix(o.settings.Prefix, objectKey(logs[i], o.settings.KeyTemplate)),
+				body:        o.content(logs[i]),
+				contentType: "application/json",
+			}
+		})
+	})
+	return results
+}
+
+// sendBatches stores the logs in as few objects as maxBatchObject allows. The same logs, in whatever order, give the same objects.
+func (o *objects) sendBatches(ctx context.Context, logs []auditlog.Document) []delivery.Result {
+	answer := make(map[string]delivery.Result, len(logs)) // by workspace and id
+	for _, batch := range batches(inOrder(logs)) {
+		result := o.store(ctx, func() object {
+			return object{
+				key:         joinPrefix(o.settings.Prefix, batchKey(batch)),
+				body:        o.compress(batch),
+				contentType: "application/gzip",
+			}
+		})
+		for _, log := range batch {
+			answer[log.WorkspaceID+"/"+log.ID] = result
+		}
+	}
+	results := make([]delivery.Result, len(logs))
+	for i, log := range logs {
+		results[i] = answer[log.WorkspaceID+"/"+log.ID]
+	}
+	return results
+}
+
+func (o *objects) store(ctx context.Context, build func() object) delivery.Result {
+	if ctx.Err() != nil {
+		return delivery.Result{Err: delivery.ErrNotTried}
+	}
+	ctx, cancel := context.WithTimeout(ctx, uploadTimeout)
+	defer cancel()
+	begun := time.Now() // a stopwatch: no decision hangs on it
+	err := o.put(ctx, build())
+	return delivery.Result{Err: err, Took: time.Since(begun)}
+}
+
+// content is what is stored for one log.
+func (o *objects) content(log auditlog.Document) []byte {
+	if o.template.IsZero() {
+		return log.JSON
+	}
+	return o.template.Append(nil, log, o.now())
+}
+
+// compress makes gzipped NDJSON without a time in its header, so that the same logs give the same bytes.
+func (o *objects) compress(logs []auditlog.Document) []byte {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	for _, log := range logs {
+		_, _ = w.Write(o.content(log)) // a bytes.Buffer takes everything
+		_, _ = w.Write([]byte{'\n'})
+	}
+	_ = w.Close()
+	return b.Bytes()
+}
+
+// batches cuts logs into runs of at most maxBatchObject bytes, each of at least one log.
+func batches(logs []auditlog.Document) (runs [][]auditlog.Document) {
+	begin, size := 0, 0
+	for i, log := range logs {
+		if i > begin && size+len(log.JSON) > maxBatchObject {
+			runs = append(runs, logs[begin:i])
+			begin, size = i, 0
+		}
+		size += len(log.JSON)
+	}
+	if begin < len(logs) {
+		runs = append(runs, logs[begin:])
+	}
+	return runs
+}
+
+// unclassified is the failure for an error that no map of native errors knows and that is not the network's.
+func unclassified(err error, detail string) *failure.Error {
+	return &failure.Error{Code: failure.Unknown, Detail: detail, Err: err}
+}

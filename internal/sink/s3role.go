@@ -1,0 +1,63 @@
+package sink
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+)
+
+// Role sessions. An hour is the longest that AWS allows when one role assumes another, as a Lambda's does, and every role allows it.
+const (
+	sessionLife = time.Hour
+	// sessionMargin is how long before its end a session is replaced at the latest: longer than any upload takes.
+	sessionMargin = 5 * time.Minute
+	// stsTimeout bounds one call, which goes on when the upload that wanted it is given up: others may wait for it.
+	stsTimeout = 10 * time.Second
+)
+
+// roleError is a session that could not be had. It tells a denial by STS from one by S3.
+type roleError struct{ err error }
+
+func (e *roleError) Error() string { return "assume the role: " + e.err.Error() }
+
+func (e *roleError) Unwrap() error { return e.err }
+
+// assumeRole gives the sessions of a destination's role. It connects when the first session is needed. STS is the one of this system's own
+// region, where its account is certainly enabled and whose sessions are valid in all regions, unless AWS_ENDPOINT_URL_STS names another.
+func assumeRole(destinationID string, s s3Settings) *aws.CredentialsCache {
+	role := sync.OnceValues(func() (*stscreds.AssumeRoleProvider, error) {
+		own, err := config.LoadDefaultConfig(context.Background(), config.WithDefaultRegion(s.Region),
+			config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }))
+		if err != nil {
+			return nil, err
+		}
+		return stscreds.NewAssumeRoleProvider(sts.NewFromConfig(own), s.RoleARN, func(o *stscreds.AssumeRoleOptions) {
+			o.RoleSessionName = sessionName(destinationID)
+			o.ExternalID = optional(s.ExternalID)
+			o.Duration = sessionLife
+		}), nil
+	})
+	return aws.NewCredentialsCache(aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+		provider, err := role()
+		if err != nil {
+			return aws.Credentials{}, &roleError{err}
+		}
+		ctx, cancel := context.WithTimeout(ctx, stsTimeout)
+		defer cancel()
+		session, err := provider.Retrieve(ctx)
+		if err != nil {
+			return aws.Credentials{}, &roleError{err}
+		}
+		return session, nil
+	}), func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = sessionMargin })
+}
+
+// sessionName is what the customer's CloudTrail shows. STS allows 64 characters of [\w+=,.@-].
+func sessionName(destinationID string) string {
+	return "auditrelay-" + pathSegment(destinationID, 40)
+}
