@@ -2,6 +2,7 @@ package sink
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -59,5 +60,5 @@ func assumeRole(destinationID string, s s3Settings) *aws.CredentialsCache {
 
 // sessionName is what the customer's CloudTrail shows. STS allows 64 characters of [\w+=,.@-].
 func sessionName(destinationID string) string {
-	return "auditrelay-" + pathSegment(destinationID, 40)
+	return "auditrelay-" + strings.ReplaceAll(pathSegment(destinationID, 40), "%2E", ".")
 }
