@@ -1,3 +1,76 @@
+# All that a person or CI runs. Needs Go, Node with npm, and make; "make lint" and the tools behind it build themselves on first use.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GOLANGCI_LINT := .cache/bin/golangci-lint-v2.15.0
+ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+# How long "make fuzz" spends on each target, and which packages it covers.
+FUZZTIME ?= 60s
+FUZZPKG ?= ./...
+# A fresh machine may have an older Node than the CDK's library likes; it works all the same.
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: test
+test: node_modules ## Unit, conformance, crash and template tests, and every fuzz seed
+	go test ./...
+
+.PHONY: race
+race: node_modules ## The same under the race detector, without the stack's
+	go test -race ./events/... ./internal/...
+
+.PHONY: cover
+cover: node_modules ## Coverage of all packages, as build/cover.html
+	@mkdir -p build
+	go test -coverpkg=./events/...,./internal/... -coverprofile=build/cover.out ./events/... ./internal/...
+	go tool cover -html=build/cover.out -o build/cover.html
+	go tool cover -func=build/cover.out | tail -n 1
+
+.PHONY: fuzz
+fuzz: ## Fuzz every target for FUZZTIME, one after the other, in FUZZPKG
+	@for pkg in $$(go list $(FUZZPKG)); do \
+		for target in $$(go test -list '^Fuzz' "$$pkg" | grep '^Fuzz' || true); do \
+			echo "$$pkg $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -parallel 2 "$$pkg"; \
+		done; \
+	done
+
+.PHONY: bench
+bench: ## Go benchmarks of the hot paths
+	go test -run '^$$' -bench . -benchmem ./internal/...
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) ## golangci-lint with go vet, gofmt and the dependency rule; actionlint; mains of at most 40 lines
+	$(GOLANGCI_LINT) run
+	go run $(ACTIONLINT)
+	@awk 'FNR > 40 { print FILENAME ": a main is wiring only, at most 40 lines"; bad = 1; nextfile } END { exit bad }' functions/*/main.go
+
+$(GOLANGCI_LINT):
+	@echo "building golangci-lint, once: some minutes"
+	@mkdir -p $(@D)
+	GOBIN=$(abspath $(@D)) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+	@mv $(@D)/golangci-lint $@
+
+.PHONY: docs
+docs: ## Make the pages that are made from code: docs/errors.md
+	go test ./internal/failure -run TestErrorsPageIsCurrent -update
+
+.PHONY: synth
+synth: node_modules ## Synthesize the CloudFormation template into cdk.out (builds the functions)
+	npx cdk synth --quiet
+
+node_modules: package-lock.json
+	npm ci --no-audit --no-fund
+	@touch node_modules
+
+.PHONY: clean
+clean: ## Remove what was built; keeps node_modules and the linter
+	rm -rf build cdk.out
+
 FUNCTIONS := deliver requeue expire
 
 .PHONY: build

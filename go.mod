@@ -102,3 +102,9 @@ require (
 	gonum.org/v1/plot v0.17.0 // indirect
 	pgregory.net/rapid v1.3.0 // indirect
 )
+
+ignore (
+	./build
+	./cdk.out
+	./node_modules
+)
