@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"iter"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -207,6 +208,7 @@ func (c *Cache) Due(_ context.Context, shard int, after, until time.Time, riding
 					return true
 				})
 			}
+			slices.SortStableFunc(hints, func(a, b delivery.Hint) int { return a.At.Compare(b.At) })
 			return nil
 		})
 		if err != nil {

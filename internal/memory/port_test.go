@@ -1,0 +1,62 @@
+package memory_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/auditrelay/auditrelay/internal/delivery"
+	"github.com/auditrelay/auditrelay/internal/delivery/porttest"
+	"github.com/auditrelay/auditrelay/internal/directory"
+	"github.com/auditrelay/auditrelay/internal/memory"
+)
+
+func openStore(*testing.T) porttest.Store { return memory.NewCache(time.Now) }
+
+func TestCache(t *testing.T) { porttest.Cache(t, openStore) }
+
+func TestIndex(t *testing.T) { porttest.Index(t, openStore) }
+
+func TestFailedEvents(t *testing.T) {
+	porttest.FailedEvents(t, func(*testing.T) porttest.FailedStore {
+		c := memory.NewCache(time.Now)
+		return porttest.FailedStore{Store: c, Recorded: func(*testing.T) []delivery.FailedEvent { return c.FailedEvents() }}
+	})
+}
+
+func TestDirectory(t *testing.T) {
+	porttest.Directory(t, func(_ *testing.T, ws []directory.Workspace, ds []directory.Destination) delivery.Directory {
+		d := new(memory.Directory)
+		for _, w := range ws {
+			d.PutWorkspace(w)
+		}
+		for _, dest := range ds {
+			d.PutDestination(dest)
+		}
+		return d
+	})
+}
+
+func TestRetryQueue(t *testing.T) {
+	porttest.Retries(t, func(*testing.T) porttest.RetryQueue {
+		now := time.Now()
+		q := &memory.RetryQueue{Queue: memory.Queue[delivery.Hint]{Now: func() time.Time { return now }, Visibility: time.Minute}}
+		return porttest.RetryQueue{RetryQueue: q, Receive: func(t *testing.T, within time.Duration) []delivery.Hint {
+			now = now.Add(within)
+			var hints []delivery.Hint
+			for _, m := range q.Queue.Receive(1000) {
+				hints = append(hints, m.Body)
+				if err := q.Queue.Ack(m.ID); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return hints
+		}}
+	})
+}
+
+func TestRejectedQueue(t *testing.T) {
+	porttest.Rejects(t, func(*testing.T) porttest.RejectedQueue {
+		q := new(memory.RejectedQueue)
+		return porttest.RejectedQueue{RejectedQueue: q, Receive: func(*testing.T) []delivery.Rejection { return q.All() }}
+	})
+}
