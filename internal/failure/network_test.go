@@ -40,12 +40,12 @@ func TestNetwork(t *testing.T) {
 		"cancelled while the name is looked up": {func(t *testing.T) error {
 			ctx, cancel := context.WithCancel(t.Context())
 			asked := func([]byte) []byte { cancel(); return nil }
-			return request(t, ctx, resolving(nameServer(t, asked)), "http://receiver.invalid/"+secret)
+			return request(ctx, t, resolving(nameServer(t, asked)), "http://receiver.invalid/"+secret)
 		}, NetInterrupted, "the attempt was cut short"},
 		"deadline passes": {func(t *testing.T) error {
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 			defer cancel()
-			return request(t, ctx, http.DefaultTransport, hanging(t)+secret)
+			return request(ctx, t, http.DefaultTransport, hanging(t)+secret)
 		}, NetTimeout, "no answer in time"},
 		"time-out of the transport": {func(t *testing.T) error {
 			return get(t, &http.Transport{ResponseHeaderTimeout: 20 * time.Millisecond}, hanging(t)+secret)
@@ -53,7 +53,7 @@ func TestNetwork(t *testing.T) {
 		"cancelled": {func(t *testing.T) error {
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
-			return request(t, ctx, http.DefaultTransport, hanging(t)+secret)
+			return request(ctx, t, http.DefaultTransport, hanging(t)+secret)
 		}, NetInterrupted, "the attempt was cut short"},
 		"closed before the answer": {func(t *testing.T) error {
 			return get(t, http.DefaultTransport, "http://"+listener(t, func(c net.Conn) { readRequest(c) })+secret)
@@ -137,11 +137,11 @@ func TestNetworkLeavesOtherErrorsAlone(t *testing.T) {
 
 func get(t *testing.T, transport http.RoundTripper, url string) error {
 	t.Helper()
-	return request(t, t.Context(), transport, url)
+	return request(t.Context(), t, transport, url)
 }
 
 // request gives the error of a GET, or of reading its answer.
-func request(t *testing.T, ctx context.Context, transport http.RoundTripper, url string) error {
+func request(ctx context.Context, t *testing.T, transport http.RoundTripper, url string) error {
 	t.Helper()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
