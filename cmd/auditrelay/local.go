@@ -1,0 +1,50 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/auditrelay/auditrelay/internal/local"
+)
+
+func localCommand() *cobra.Command {
+	var config string
+	var quiet bool
+	o := local.Options{}
+	cmd := &cobra.Command{
+		Use:   "local",
+		Short: "Run the whole system in this process, in memory, on a virtual clock",
+		Example: `  auditrelay local --config streams.yaml
+  auditrelay local --config streams.yaml --listen 127.0.0.1:0 --speed 3600`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if o.Speed < 0 {
+				return errors.New("--speed must not be negative: 1 is real time, 3600 an hour a second, 0 stands still between advances")
+			}
+			if config == "" {
+				receiver, err := local.StartReceiver()
+				if err != nil {
+					return err
+				}
+				defer receiver.Close()
+				o.Directory = local.Sample(receiver.URL())
+				fmt.Fprintf(cmd.ErrOrStderr(), "no --config: workspace acme streams to the destination siem, a receiver of this process\n")
+			} else if o.Directory, err = local.ReadFile(config, local.Network()); err != nil {
+				return err
+			}
+			o.Out = cmd.OutOrStdout()
+			if !quiet {
+				o.Lines = os.Stderr
+			}
+			return local.Run(cmd.Context(), o)
+		},
+	}
+	cmd.Flags().StringVar(&o.Listen, "listen", "127.0.0.1:8686", "address to take logs at; port 0 is any free one")
+	cmd.Flags().StringVar(&config, "config", "", "YAML file with workspaces and destinations")
+	cmd.Flags().Float64Var(&o.Speed, "speed", 1, "how fast the virtual clock runs; 1 is real time, 0 stands still between advances")
+	cmd.Flags().BoolVar(&quiet, "quiet", false, "do not write the JSON line of each attempt to standard error")
+	return cmd
+}

@@ -1,0 +1,123 @@
+package local
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/auditrelay/auditrelay/internal/delivery"
+	"github.com/auditrelay/auditrelay/internal/directory"
+	"github.com/auditrelay/auditrelay/internal/sink"
+)
+
+// Network is what the local runner's sinks may reach: receivers on loopback, by plain http too, besides the public ones.
+func Network() sink.Network {
+	return sink.Network{
+		AllowPrivate: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
+		AllowHTTP:    true,
+	}
+}
+
+// Options are what the local runner is started with.
+type Options struct {
+	// Listen is a host and port; port 0 is any free one.
+	Listen string
+	// Speed is how fast the virtual clock runs; 1 is real time, 0 stands still between advances.
+	Speed     float64
+	Directory Directory
+	// Out is told where the runner listens and, at the end, what was still pending.
+	Out io.Writer
+	// Lines, if set, gets the JSON line of each attempt.
+	Lines io.Writer
+}
+
+// Run runs the whole system until ctx ends.
+func Run(ctx context.Context, o Options) error {
+	listener, err := net.Listen("tcp", o.Listen)
+	if err != nil {
+		return fmt.Errorf("listen for logs: %w", err)
+	}
+	w := NewWorld(time.Now().UTC(), nil)
+	w.SetSinks(&sink.Factory{Secrets: w.Secrets, Network: Network(), Now: w.Clock.Now})
+	w.Apply(o.Directory)
+	if o.Lines != nil {
+		w.Journal.Next = delivery.NewLines(o.Lines, "auditrelay")
+	}
+	server := &http.Server{Handler: (&Server{World: w, Speed: o.Speed}).Handler(), ReadHeaderTimeout: 10 * time.Second}
+
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		w.Run(running, o.Speed)
+	}()
+	fmt.Fprintf(o.Out, "ready http://%s\n", listener.Addr())
+
+	select {
+	case err = <-served:
+	case <-ctx.Done():
+		_ = server.Close()
+		err = <-served
+	}
+	stop()
+	<-ended
+	w.tellPending(o.Out)
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("serve: %w", err)
+}
+
+// Apply puts workspaces, destinations and credentials in place.
+func (w *World) Apply(d Directory) {
+	for _, workspace := range d.Workspaces {
+		w.Directory.PutWorkspace(workspace)
+	}
+	for _, dest := range d.Destinations {
+		w.Secrets.Put(dest.ID, d.Credentials[dest.ID])
+		dest.StateSince = w.Clock.Now()
+		w.Directory.PutDestination(dest)
+	}
+}
+
+// tellPending says what ends with the process.
+func (w *World) tellPending(out io.Writer) {
+	l := w.Journal.Ledger()
+	fmt.Fprintf(out, "stopped: %d accepted, %d delivered, %d failed, %d unrouted, %d rejected, %d pending\n",
+		l.Accepted, l.Delivered, l.Failed, l.Unrouted, l.Rejected, l.Pending)
+	byDestination := make(map[string]int)
+	for _, d := range w.Cache.All() {
+		byDestination[d.DestinationID]++
+	}
+	for _, dest := range w.Directory.Destinations() {
+		if n := byDestination[dest.ID]; n > 0 {
+			fmt.Fprintf(out, "  %d pending for %s\n", n, dest.ID)
+		}
+	}
+	if n := w.Ingest.Queue.Len(); n > 0 {
+		fmt.Fprintf(out, "  %d not routed yet\n", n)
+	}
+}
+
+// Sample is a directory with one workspace and one destination, for a run without a configuration file.
+func Sample(receiverURL string) Directory {
+	settings, _ := json.Marshal(map[string]string{"url": receiverURL})
+	return Directory{
+		Workspaces: []directory.Workspace{{
+			ID: "acme", Name: "Acme Corp", Kind: directory.Standalone, Admins: []string{"ada@acme.example"},
+		}},
+		Destinations: []directory.Destination{{
+			ID: "siem", Name: "Acme SIEM", WorkspaceID: "acme", Kind: directory.HTTP, Settings: settings, State: directory.Connected,
+			Health: directory.Health{State: directory.Healthy}, Version: 1,
+		}},
+	}
+}

@@ -1,0 +1,289 @@
+package local
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/auditrelay/auditrelay/internal/delivery"
+)
+
+// Server answers the local runner's HTTP interface. Its paths and names are a contract: others test by them.
+type Server struct {
+	World *World
+	// Speed is what GET /clock tells.
+	Speed float64
+}
+
+// Handler routes the interface.
+func (s *Server) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /ingest", s.ingest)
+	mux.HandleFunc("GET /clock", s.clock)
+	mux.HandleFunc("POST /clock/advance", s.advance)
+	mux.HandleFunc("GET /attempts", s.attempts)
+	mux.HandleFunc("GET /failed", s.failed)
+	mux.HandleFunc("GET /rejected", s.rejected)
+	mux.HandleFunc("GET /mail", s.mail)
+	mux.HandleFunc("GET /ledger", s.ledger)
+	mux.HandleFunc("GET /v1/deliveries", s.deliveries)
+	return mux
+}
+
+// ingest puts each line on the ingest queue as it is. A line that the queue refuses for its size is kept with the rejected messages.
+func (s *Server) ingest(w http.ResponseWriter, r *http.Request) {
+	lines := bufio.NewReaderSize(r.Body, 1<<16)
+	var answer struct {
+		Queued  int `json:"queued"`
+		Refused int `json:"refused,omitempty"`
+	}
+	for {
+		line, err := lines.ReadBytes('\n')
+		if body := trimLine(line); len(body) > 0 {
+			if s.World.Send(body) {
+				answer.Queued++
+			} else {
+				answer.Refused++
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			problem(w, http.StatusBadRequest, fmt.Sprintf("the body broke off after %d lines, which are queued", answer.Queued))
+			return
+		}
+	}
+	answerJSON(w, answer)
+}
+
+func trimLine(line []byte) []byte {
+	for len(line) > 0 && (line[len(line)-1] == '\n' || line[len(line)-1] == '\r') {
+		line = line[:len(line)-1]
+	}
+	return line
+}
+
+type clockAnswer struct {
+	Now   time.Time `json:"now"`
+	Speed float64   `json:"speed"`
+}
+
+func (s *Server) clock(w http.ResponseWriter, _ *http.Request) {
+	answerJSON(w, clockAnswer{s.World.Clock.Now(), s.Speed})
+}
+
+// longestAdvance bounds one call; a year is 525,600 runs of requeue.
+const longestAdvance = 366 * 24 * time.Hour
+
+func (s *Server) advance(w http.ResponseWriter, r *http.Request) {
+	var ask struct {
+		By string `json:"by"`
+	}
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<10)).Decode(&ask); err != nil {
+		problem(w, http.StatusBadRequest, `the body must be a JSON object such as {"by":"8h"}`)
+		return
+	}
+	by, err := parseDuration(ask.By)
+	if err != nil || by < 0 || by > longestAdvance {
+		problem(w, http.StatusBadRequest, `by must be a duration from 0 to 366 days, such as "90s", "8h" or "7d"`)
+		return
+	}
+	if err := s.World.Advance(r.Context(), by); err != nil {
+		return // the client has gone
+	}
+	s.clock(w, r)
+}
+
+// parseDuration reads Go's durations and whole days ("7d").
+func parseDuration(text string) (time.Duration, error) {
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		n, err := strconv.Atoi(days)
+		if err != nil || n > 366 {
+			return 0, errors.New("not a number of days")
+		}
+		return time.Duration(n) * 24 * time.Hour, nil
+	}
+	return time.ParseDuration(text)
+}
+
+// Attempt is one entry of GET /attempts.
+type Attempt struct {
+	LogID         string           `json:"log_id"`
+	WorkspaceID   string           `json:"workspace_id"`
+	DestinationID string           `json:"destination_id"`
+	Kind          string           `json:"kind"`
+	Attempt       int              `json:"attempt"`
+	Outcome       delivery.Outcome `json:"outcome"`
+	Code          string           `json:"code"`
+	At            time.Time        `json:"at"`
+	DurationMS    int64            `json:"duration_ms"`
+	NextAttemptAt *time.Time       `json:"next_attempt_at"`
+}
+
+func (s *Server) attempts(w http.ResponseWriter, r *http.Request) {
+	logID, destinationID := r.URL.Query().Get("log_id"), r.URL.Query().Get("destination_id")
+	list := make([]Attempt, 0)
+	for _, e := range s.World.Journal.Entries() {
+		tried := e.Event == delivery.EventAttempted || e.Event == delivery.EventHeld
+		if !tried || (logID != "" && e.LogID != logID) || (destinationID != "" && e.DestinationID != destinationID) {
+			continue
+		}
+		list = append(list, Attempt{
+			LogID: e.LogID, WorkspaceID: e.WorkspaceID, DestinationID: e.DestinationID, Kind: string(e.Kind), Attempt: e.Attempt,
+			Outcome: e.Outcome, Code: string(e.Code), At: e.At, DurationMS: e.Took.Milliseconds(), NextAttemptAt: nextAttempt(e.Key, e.NextAt),
+		})
+	}
+	answerJSON(w, list)
+}
+
+// nextAttempt is nil when no attempt is left: the time of the delivery's end is none.
+func nextAttempt(k delivery.Key, at time.Time) *time.Time {
+	if at.IsZero() || !at.Before(k.ExpiresAt()) {
+		return nil
+	}
+	return &at
+}
+
+// FailedEvent is one entry of GET /failed.
+type FailedEvent struct {
+	LogID         string    `json:"log_id"`
+	WorkspaceID   string    `json:"workspace_id"`
+	DestinationID string    `json:"destination_id"`
+	AcceptedAt    time.Time `json:"accepted_at"`
+	FailedAt      time.Time `json:"failed_at"`
+	Attempts      int       `json:"attempts"`
+	Code          string    `json:"code"`
+}
+
+func (s *Server) failed(w http.ResponseWriter, _ *http.Request) {
+	list := make([]FailedEvent, 0)
+	for _, e := range s.World.Cache.FailedEvents() {
+		list = append(list, FailedEvent{
+			LogID: e.LogID, WorkspaceID: e.WorkspaceID, DestinationID: e.DestinationID,
+			AcceptedAt: e.AcceptedAt, FailedAt: e.FailedAt, Attempts: e.Attempts, Code: string(e.Code),
+		})
+	}
+	answerJSON(w, list)
+}
+
+// RejectedMessage is one entry of GET /rejected.
+type RejectedMessage struct {
+	Reason string    `json:"reason"`
+	Body   string    `json:"body"`
+	At     time.Time `json:"at"`
+}
+
+func (s *Server) rejected(w http.ResponseWriter, _ *http.Request) {
+	list := make([]RejectedMessage, 0)
+	for _, r := range s.World.Rejected.All() {
+		list = append(list, RejectedMessage{r.Reason, string(r.Body), r.At})
+	}
+	answerJSON(w, list)
+}
+
+// Mail is one entry of GET /mail.
+type Mail struct {
+	At            time.Time `json:"at"`
+	Kind          string    `json:"kind"`
+	DestinationID string    `json:"destination_id"`
+	To            []string  `json:"to"`
+	Subject       string    `json:"subject"`
+	Text          string    `json:"text"`
+	HTML          string    `json:"html"`
+}
+
+func (s *Server) mail(w http.ResponseWriter, _ *http.Request) { answerJSON(w, []Mail{}) }
+
+func (s *Server) ledger(w http.ResponseWriter, _ *http.Request) {
+	answerJSON(w, s.World.Journal.Ledger())
+}
+
+// PendingDelivery is one item of GET /v1/deliveries.
+type PendingDelivery struct {
+	LogID         string     `json:"log_id"`
+	WorkspaceID   string     `json:"workspace_id"`
+	DestinationID string     `json:"destination_id"`
+	Attempts      int        `json:"attempts"`
+	AcceptedAt    time.Time  `json:"accepted_at"`
+	NextAttemptAt *time.Time `json:"next_attempt_at"`
+	ExpiresAt     time.Time  `json:"expires_at"`
+	Code          string     `json:"code"`
+}
+
+const (
+	defaultPage = 100
+	largestPage = 1000
+)
+
+func (s *Server) deliveries(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	destinationID := query.Get("destination_id")
+	if destinationID == "" {
+		problem(w, http.StatusBadRequest, "destination_id is missing; name the destination whose pending deliveries to list")
+		return
+	}
+	limit, after := defaultPage, delivery.Key{}
+	if text := query.Get("limit"); text != "" {
+		var err error
+		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > largestPage {
+			problem(w, http.StatusBadRequest, fmt.Sprintf("limit must be a whole number from 1 to %d", largestPage))
+			return
+		}
+	}
+	if token := query.Get("next"); token != "" {
+		var err error
+		if after, err = parseCursor(destinationID, token); err != nil {
+			problem(w, http.StatusBadRequest, "next must be the value that the page before gave")
+			return
+		}
+	}
+	page := s.World.Cache.List(destinationID, after, limit)
+	answer := struct {
+		Items []PendingDelivery `json:"items"`
+		Next  *string           `json:"next"`
+	}{Items: make([]PendingDelivery, 0, len(page))}
+	for _, d := range page {
+		answer.Items = append(answer.Items, PendingDelivery{
+			LogID: d.LogID, WorkspaceID: d.WorkspaceID, DestinationID: d.DestinationID, Attempts: d.Attempts, AcceptedAt: d.AcceptedAt,
+			NextAttemptAt: nextAttempt(d.Key, d.NextAt), ExpiresAt: d.ExpiresAt(), Code: string(d.Code),
+		})
+	}
+	if len(page) == limit {
+		next := cursor(page[limit-1].Key)
+		answer.Next = &next
+	}
+	answerJSON(w, answer)
+}
+
+// cursor is the place of a delivery in its destination's list.
+func cursor(k delivery.Key) string {
+	return fmt.Sprintf("%d~%s~%s", k.AcceptedAt.UnixMilli(), k.WorkspaceID, k.LogID)
+}
+
+func parseCursor(destinationID, token string) (delivery.Key, error) {
+	parts := strings.SplitN(token, "~", 3)
+	if len(parts) != 3 {
+		return delivery.Key{}, errors.New("not a cursor")
+	}
+	ms, err := strconv.ParseInt(parts[0], 10, 64)
+	return delivery.Key{DestinationID: destinationID, AcceptedAt: time.UnixMilli(ms).UTC(), WorkspaceID: parts[1], LogID: parts[2]}, err
+}
+
+func answerJSON(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(v) // the client has gone, if anything
+}
+
+// problem answers an error as RFC 9457 has it.
+func problem(w http.ResponseWriter, status int, detail string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]any{"title": http.StatusText(status), "status": status, "detail": detail})
+}
