@@ -1,0 +1,160 @@
+package main
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/auditrelay/auditrelay/internal/config"
+)
+
+const (
+	// deliverTimeout leaves room for two rounds of attempts (config.Deliver's AttemptBudget, 20 s each) and the writes that follow. Two, because
+	// a full batch can hold more destinations than deliver deals with at once.
+	deliverTimeout = time.Minute
+	// requeueTimeout is a little more than config.Requeue's Budget; a run that came near it has left the rest to the next.
+	requeueTimeout = time.Minute
+	expireTimeout  = time.Minute
+	notifyTimeout  = 30 * time.Second
+)
+
+// function is one Lambda function, as far as functions differ.
+type function struct {
+	name        string
+	description string
+	timeout     time.Duration
+	// memoryMB also sets the share of a processor: 1,769 MB are one.
+	memoryMB float64
+	// config is the struct of package config that the function loads.
+	config any
+	// reserved is the concurrency set aside for it, which it also cannot exceed; 0 for none.
+	reserved int
+	// loops says that the function sends messages that lead to itself, on purpose. Lambda would stop such a chain after 16 rounds and drop its
+	// message, so that check is switched off. Every chain is bounded in code: a delivery by the retry table and its seven days, a drain
+	// by its backlog.
+	loops bool
+	may   []awsiam.PolicyStatement
+}
+
+// functionNames are the directories under the build directory.
+func functionNames() []string { return []string{"deliver", "requeue", "expire"} }
+
+type functions struct {
+	deliver, requeue, expire awslambda.Function
+}
+
+func newFunctions(stack awscdk.Stack, s settings, key awskms.IKey, qs queues, st stores) functions {
+	g := grants{stack: stack, key: key}
+	telemetry := config.Telemetry{MetricsNamespace: s.metrics()}
+	names := config.Stores{
+		DirectoryTable:  *st.directory.TableName(),
+		DeliveriesTable: *st.deliveries.TableName(),
+		PayloadBucket:   *st.payloads.BucketName(),
+	}
+	fs := functions{
+		deliver: newFunction(stack, s, key, function{
+			name:        "deliver",
+			description: "Takes logs from the queues ingest and retry to their destinations",
+			timeout:     deliverTimeout,
+			memoryMB:    512,
+			config: config.Deliver{
+				Stores:           names,
+				Telemetry:        telemetry,
+				Network:          config.Network{AllowPrivateCIDRs: s.AllowPrivateCIDRs, AllowHTTP: s.AllowHTTP},
+				RetryQueueURL:    *qs.retry.QueueUrl(),
+				RetryQueueARN:    *qs.retry.QueueArn(),
+				RejectedQueueURL: *qs.rejected.QueueUrl(),
+				SecretPrefix:     s.secretPrefix(),
+			},
+			reserved: s.ReservedConcurrency,
+			loops:    true,
+			may:      g.deliver(s, qs, st),
+		}),
+		requeue: newFunction(stack, s, key, function{
+			name:        "requeue",
+			description: "Sends what comes due from the cache to the queue retry, every minute",
+			timeout:     requeueTimeout,
+			memoryMB:    256,
+			config: config.Requeue{
+				Telemetry:       telemetry,
+				DeliveriesTable: names.DeliveriesTable,
+				RetryQueueURL:   *qs.retry.QueueUrl(),
+			},
+			loops: true,
+			may:   g.requeue(qs, st),
+		}),
+		expire: newFunction(stack, s, key, function{
+			name:        "expire",
+			description: "Announces failed events from the cache's stream",
+			timeout:     expireTimeout,
+			memoryMB:    256,
+			config:      config.Expire{Stores: names, Telemetry: telemetry},
+			may:         g.expire(qs, st),
+		}),
+	}
+	triggerDeliver(fs.deliver, s, qs)
+	triggerRequeue(stack, fs.requeue)
+	triggerExpire(fs.expire, qs, st)
+	return fs
+}
+
+// newFunction makes a function with a role and a log group of its own. The role is complete from the start: CDK may add nothing to it, so that
+// grants.go says all that a function may do.
+func newFunction(stack awscdk.Stack, s settings, key awskms.IKey, f function) awslambda.Function {
+	id := strings.ToUpper(f.name[:1]) + f.name[1:]
+	group := awslogs.NewLogGroup(stack, jsii.String(id+"Log"), &awslogs.LogGroupProps{
+		LogGroupName:  jsii.String(s.logGroup(f.name)),
+		Retention:     awslogs.RetentionDays_ONE_MONTH, // as long as failed events can be looked up
+		EncryptionKey: key,
+		RemovalPolicy: awscdk.RemovalPolicy_DESTROY,
+	})
+	statements := slices.Concat(f.may, []awsiam.PolicyStatement{allow(jsii.Strings(*group.LogGroupArn()), "logs:CreateLogStream", "logs:PutLogEvents")})
+	role := awsiam.NewRole(stack, jsii.String(id+"Role"), &awsiam.RoleProps{
+		AssumedBy:      awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
+		Description:    jsii.String("What the function " + f.name + " of " + s.stackName() + " may do"),
+		InlinePolicies: &map[string]awsiam.PolicyDocument{"may": awsiam.NewPolicyDocument(&awsiam.PolicyDocumentProps{Statements: &statements})},
+	})
+	props := &awslambda.FunctionProps{
+		Description:  jsii.String(f.description),
+		Runtime:      awslambda.Runtime_PROVIDED_AL2023(),
+		Architecture: awslambda.Architecture_ARM_64(),
+		Code:         awslambda.Code_FromAsset(jsii.String(filepath.Join(s.Build, f.name)), nil),
+		Handler:      jsii.String("bootstrap"),
+		Timeout:      seconds(f.timeout),
+		MemorySize:   jsii.Number(f.memoryMB),
+		Environment:  environment(f.config),
+		Role:         role.WithoutPolicyUpdates(nil),
+		LogGroup:     group,
+	}
+	if f.reserved > 0 {
+		props.ReservedConcurrentExecutions = jsii.Number(f.reserved)
+	}
+	if f.loops {
+		props.RecursiveLoop = awslambda.RecursiveLoop_ALLOW
+	}
+	return awslambda.NewFunction(stack, jsii.String(id), props)
+}
+
+func environment(c any) *map[string]*string {
+	vars := make(map[string]*string)
+	for name, value := range config.Variables(c) {
+		vars[name] = jsii.String(value)
+	}
+	return &vars
+}
+
+// metrics is the stage's namespace in CloudWatch.
+func (s settings) metrics() string { return "auditrelay/" + s.Stage }
+
+// secretPrefix stands before a destination's id in the name of its secret.
+func (s settings) secretPrefix() string { return "auditrelay/" + s.Stage + "/destinations/" }
+
+func (s settings) logGroup(function string) string { return "/auditrelay/" + s.Stage + "/" + function }

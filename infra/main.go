@@ -1,0 +1,42 @@
+// Command infra is the CDK app: it turns the settings of a deployment into one CloudFormation stack. The CDK command line runs it, see cdk.json.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/jsii-runtime-go"
+)
+
+func main() {
+	if err := synth(); err != nil {
+		fmt.Fprintln(os.Stderr, "auditrelay:", err)
+		os.Exit(1)
+	}
+}
+
+func synth() error {
+	defer jsii.Close()
+	app := awscdk.NewApp(nil)
+	s, err := readSettings(contextOf(app))
+	if err != nil {
+		return err
+	}
+	s.Build = "build"
+	if err := s.checkBuild(); err != nil {
+		return err
+	}
+	newStack(app, s)
+	app.Synth(nil)
+	return nil
+}
+
+// contextOf gives the settings that were written in cdk.json or given with --context.
+func contextOf(app awscdk.App) map[string]any {
+	context, ok := app.Node().GetAllContext(nil).(map[string]any)
+	if !ok {
+		return nil
+	}
+	return context
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/jsii-runtime-go"
+)
+
+const (
+	// producerPrefix is where producers put logs that are too large for a queue message.
+	producerPrefix = "payloads/"
+	// cachePrefix is where deliver keeps the documents of deliveries that are too large for an item of the table.
+	cachePrefix = "deliveries/"
+	// payloadDays is a day more than a log can live.
+	payloadDays = 8
+)
+
+// newKey is the one key that everything at rest is encrypted with. It outlives the stack, since without it backups could not be read.
+func newKey(stack awscdk.Stack, s settings) awskms.Key {
+	key := awskms.NewKey(stack, jsii.String("Key"), &awskms.KeyProps{
+		Description:       jsii.String("auditrelay (" + s.Stage + "): queues, tables, payloads, log groups and destinations' secrets"),
+		Alias:             jsii.String("alias/" + s.stackName()),
+		EnableKeyRotation: jsii.Bool(true),
+		RemovalPolicy:     awscdk.RemovalPolicy_RETAIN,
+	})
+	key.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Sid:        jsii.String("LogGroups"),
+		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.Sprintf("logs.%s.amazonaws.com", *awscdk.Aws_REGION()), nil)},
+		Actions:    jsii.Strings("kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"),
+		Resources:  jsii.Strings("*"), // in a key's policy this means the key itself
+		Conditions: &map[string]any{"ArnLike": map[string]any{
+			"kms:EncryptionContext:aws:logs:arn": stack.FormatArn(&awscdk.ArnComponents{
+				Service:      jsii.String("logs"),
+				Resource:     jsii.String("log-group"),
+				ResourceName: jsii.String(s.logGroup("*")),
+				ArnFormat:    awscdk.ArnFormat_COLON_RESOURCE_NAME,
+			}),
+		}},
+	}), nil)
+	return key
+}
+
+// newPayloads is the bucket of what is too large for a queue or a table. Nothing in it lives longer than a log.
+func newPayloads(stack awscdk.Stack, key awskms.IKey) awss3.Bucket {
+	return awss3.NewBucket(stack, jsii.String("Payloads"), &awss3.BucketProps{
+		Encryption:        awss3.BucketEncryption_KMS,
+		EncryptionKey:     key,
+		BucketKeyEnabled:  jsii.Bool(true), // one call to the key an hour, not one an object
+		BlockPublicAccess: awss3.BlockPublicAccess_BLOCK_ALL(),
+		ObjectOwnership:   awss3.ObjectOwnership_BUCKET_OWNER_ENFORCED,
+		EnforceSSL:        jsii.Bool(true),
+		MinimumTLSVersion: jsii.Number(1.2),
+		RemovalPolicy:     awscdk.RemovalPolicy_RETAIN,
+		LifecycleRules: &[]*awss3.LifecycleRule{{
+			Id:                                  jsii.String("outlived"),
+			Expiration:                          awscdk.Duration_Days(jsii.Number(payloadDays)),
+			AbortIncompleteMultipartUploadAfter: awscdk.Duration_Days(jsii.Number(1)),
+		}},
+	})
+}

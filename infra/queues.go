@@ -1,0 +1,83 @@
+package main
+
+import (
+	"time"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
+	"github.com/aws/jsii-runtime-go"
+)
+
+const (
+	day = 24 * time.Hour
+	// longest is the longest that SQS keeps a message. Moving to a dead-letter queue does not restart the count.
+	longest = 14 * day
+	// visibilityFactor times the function's time-out is how long Lambda asks a message to stay hidden, so that throttled batches can be tried again.
+	visibilityFactor = 6
+	// keyReuse is how long SQS may use a data key before it asks the key service, which costs money a call, for the next.
+	keyReuse = time.Hour
+)
+
+// queues are the ways into and through the system. Each has a dead-letter queue.
+type queues struct {
+	ingest, retry, drain, notices, rejected queue
+	// unannounced takes the places of stream records that expire could not deal with.
+	unannounced awssqs.Queue
+}
+
+// queue is a queue and where its messages go that were handed out too often.
+type queue struct {
+	awssqs.Queue
+	dead awssqs.Queue
+}
+
+// queueSpec is in what queues differ.
+type queueSpec struct {
+	// consumer is the time-out of the function that reads the queue.
+	consumer  time.Duration
+	retention time.Duration
+	// receives is how often a message is handed out before it counts as dead.
+	receives float64
+}
+
+func newQueues(stack awscdk.Stack, key awskms.IKey) queues {
+	return queues{
+		// Producers' logs: kept as long as SQS can, so that an outage of our own loses none.
+		ingest: newQueue(stack, key, "Ingest", queueSpec{consumer: deliverTimeout, retention: longest, receives: 10}),
+		// Hints: kept briefly, since requeue sends every lost one again and old ones would only pile up.
+		retry: newQueue(stack, key, "Retry", queueSpec{consumer: deliverTimeout, retention: time.Hour, receives: 5}),
+		drain: newQueue(stack, key, "Drain", queueSpec{consumer: requeueTimeout, retention: day, receives: 10}),
+		// Mails that are due: worth sending even when SES was out of reach for a long weekend.
+		notices: newQueue(stack, key, "Notices", queueSpec{consumer: notifyTimeout, retention: 4 * day, receives: 50}),
+		// Rejected messages wait for a person. No function reads them; a thousand looks (SQS' limit) move one on, where it stays in sight.
+		rejected:    newQueue(stack, key, "Rejected", queueSpec{consumer: time.Minute, retention: longest, receives: 1000}),
+		unannounced: newDeadLetters(stack, key, "Unannounced"),
+	}
+}
+
+func newQueue(stack awscdk.Stack, key awskms.IKey, id string, spec queueSpec) queue {
+	dead := newDeadLetters(stack, key, id+"DeadLetters")
+	props := encrypted(key, spec.retention)
+	props.VisibilityTimeout = seconds(visibilityFactor * spec.consumer)
+	props.DeadLetterQueue = &awssqs.DeadLetterQueue{Queue: dead, MaxReceiveCount: jsii.Number(spec.receives)}
+	return queue{Queue: awssqs.NewQueue(stack, jsii.String(id), props), dead: dead}
+}
+
+func newDeadLetters(stack awscdk.Stack, key awskms.IKey, id string) awssqs.Queue {
+	return awssqs.NewQueue(stack, jsii.String(id), encrypted(key, longest))
+}
+
+func encrypted(key awskms.IKey, retention time.Duration) *awssqs.QueueProps {
+	return &awssqs.QueueProps{
+		Encryption:          awssqs.QueueEncryption_KMS,
+		EncryptionMasterKey: key,
+		DataKeyReuse:        seconds(keyReuse),
+		EnforceSSL:          jsii.Bool(true),
+		RetentionPeriod:     seconds(retention),
+	}
+}
+
+func seconds(d time.Duration) awscdk.Duration {
+	return awscdk.Duration_Seconds(jsii.Number(d.Seconds()))
+}

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// settings are what one deployment of the stack can choose. They come from the CDK context: cdk.json, or `--context name=value`.
+type settings struct {
+	// Stage sets apart several deployments in one account and region. It stands in the stack's name.
+	Stage string
+	// DestinationRoles is a pattern of the names that roles of S3 destinations may have, in whatever account. No other role is assumed.
+	DestinationRoles string
+	// ReservedConcurrency is set aside for deliver, and bounds it; 0 for none.
+	ReservedConcurrency int
+	// AllowPrivateCIDRs and AllowHTTP open receivers that are closed by default: in private ranges, and without TLS.
+	AllowPrivateCIDRs []string
+	AllowHTTP         bool
+	// Build is the directory of the compiled functions, build/<function>/bootstrap.
+	Build string
+}
+
+const (
+	defaultDestinationRoles = "auditrelay-*"
+	// leastReserved leaves each of deliver's two queues the two pollers that Lambda demands at least.
+	leastReserved = 8
+)
+
+var (
+	stagePattern = regexp.MustCompile(`^[a-z][a-z0-9-]{0,19}$`)
+	rolesPattern = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]{3,}\*?$`)
+)
+
+// readSettings reads the deployment's settings. The error names every one that is missing, malformed or unknown, and what to write instead.
+func readSettings(context map[string]any) (settings, error) {
+	r := reader{context: context}
+	s := settings{
+		Stage: r.text("stage", "", stagePattern,
+			"a lower-case word of at most 20 letters, digits and dashes that begins with a letter, such as `--context stage=dev`"),
+		DestinationRoles: r.text("destinationRoles", defaultDestinationRoles, rolesPattern,
+			"a role name, or at least three characters of one and a closing *, such as auditrelay-*"),
+		ReservedConcurrency: r.count("reservedConcurrency", leastReserved),
+		AllowPrivateCIDRs:   r.prefixes("allowPrivateCidrs"),
+		AllowHTTP:           r.truth("allowHttp"),
+	}
+	r.unknown()
+	return s, errors.Join(r.errs...)
+}
+
+// checkBuild says whether every function is compiled.
+func (s settings) checkBuild() error {
+	for _, name := range functionNames() {
+		path := filepath.Join(s.Build, name, "bootstrap")
+		if _, err := os.Stat(path); err != nil {
+			return fmt.Errorf("the function %s is not compiled (%w): run `make build` first", name, err)
+		}
+	}
+	return nil
+}
+
+// reader takes values out of the CDK context. A value from cdk.json has its JSON type, one from the command line is always text.
+type reader struct {
+	context map[string]any
+	asked   []string
+	errs    []error
+}
+
+func (r *reader) value(key string) string {
+	r.asked = append(r.asked, key)
+	switch v := r.context[key].(type) {
+	case nil:
+		return ""
+	case []any:
+		words := make([]string, len(v))
+		for i, w := range v {
+			words[i] = fmt.Sprint(w)
+		}
+		return strings.Join(words, ",")
+	default:
+		return strings.TrimSpace(fmt.Sprint(v))
+	}
+}
+
+func (r *reader) refuse(key, got, want string) {
+	if got == "" {
+		r.errs = append(r.errs, fmt.Errorf("the context value %s is missing: it must be %s", key, want))
+		return
+	}
+	r.errs = append(r.errs, fmt.Errorf("the context value %s is %q: it must be %s", key, got, want))
+}
+
+func (r *reader) text(key, fallback string, pattern *regexp.Regexp, want string) string {
+	v := r.value(key)
+	if v == "" {
+		v = fallback
+	}
+	if !pattern.MatchString(v) {
+		r.refuse(key, v, want)
+	}
+	return v
+}
+
+func (r *reader) count(key string, least int) int {
+	v := r.value(key)
+	if v == "" {
+		return 0
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil || n < least {
+		r.refuse(key, v, fmt.Sprintf("a whole number of at least %d, or be left out", least))
+	}
+	return n
+}
+
+func (r *reader) prefixes(key string) []string {
+	var list []string
+	for word := range strings.SplitSeq(r.value(key), ",") {
+		if word = strings.TrimSpace(word); word == "" {
+			continue
+		}
+		p, err := netip.ParsePrefix(word)
+		if err != nil || p != p.Masked() {
+			r.refuse(key, word, "ranges such as 10.20.0.0/16, separated by commas, with no bit set after the prefix")
+			continue
+		}
+		list = append(list, p.String())
+	}
+	return list
+}
+
+func (r *reader) truth(key string) bool {
+	v := r.value(key)
+	switch v {
+	case "true":
+		return true
+	case "", "false":
+		return false
+	}
+	r.refuse(key, v, "true or false")
+	return false
+}
+
+// unknown refuses names that nothing reads, since a misspelt setting would silently not apply. CDK's own have a colon, or begin with @ or cdk.
+func (r *reader) unknown() {
+	for _, key := range slices.Sorted(maps.Keys(r.context)) {
+		if strings.Contains(key, ":") || strings.HasPrefix(key, "@") || strings.HasPrefix(key, "cdk") || slices.Contains(r.asked, key) {
+			continue
+		}
+		r.errs = append(r.errs, fmt.Errorf("the context value %s is unknown: these are known: %s", key, strings.Join(r.asked, ", ")))
+	}
+}

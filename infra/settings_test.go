@@ -1,0 +1,80 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestReadSettings(t *testing.T) {
+	tests := []struct {
+		name    string
+		context map[string]any
+		want    settings
+		refused []string
+	}{
+		{
+			name:    "only what is needed",
+			context: map[string]any{"stage": "dev"},
+			want:    settings{Stage: "dev", DestinationRoles: "auditrelay-*"},
+		},
+		{
+			name: "all, as the command line gives it",
+			context: map[string]any{
+				"stage": "prod-eu", "destinationRoles": "acme-*", "reservedConcurrency": "100", "allowPrivateCidrs": "10.1.0.0/16, fd00::/8", "allowHttp": "true",
+			},
+			want: settings{
+				Stage: "prod-eu", DestinationRoles: "acme-*", ReservedConcurrency: 100, AllowPrivateCIDRs: []string{"10.1.0.0/16", "fd00::/8"}, AllowHTTP: true,
+			},
+		},
+		{
+			name:    "all, as cdk.json gives it, and CDK's own",
+			context: map[string]any{"stage": "dev", "reservedConcurrency": 8.0, "allowPrivateCidrs": []any{"10.1.0.0/16"}, "allowHttp": false, "@aws-cdk/x:y": true, "aws:cdk:z": 1},
+			want:    settings{Stage: "dev", DestinationRoles: "auditrelay-*", ReservedConcurrency: 8, AllowPrivateCIDRs: []string{"10.1.0.0/16"}},
+		},
+		{name: "no stage", context: nil, refused: []string{"stage is missing"}},
+		{name: "stage", context: map[string]any{"stage": "Dev Team"}, refused: []string{`stage is "Dev Team"`}},
+		{name: "roles too wide", context: map[string]any{"stage": "dev", "destinationRoles": "a*"}, refused: []string{`destinationRoles is "a*"`}},
+		{name: "roles open in the middle", context: map[string]any{"stage": "dev", "destinationRoles": "abc*def"}, refused: []string{"destinationRoles"}},
+		{name: "concurrency too small", context: map[string]any{"stage": "dev", "reservedConcurrency": "7"}, refused: []string{`"7": it must be a whole number of at least 8`}},
+		{name: "concurrency no number", context: map[string]any{"stage": "dev", "reservedConcurrency": "many"}, refused: []string{"reservedConcurrency"}},
+		{name: "range with host bits", context: map[string]any{"stage": "dev", "allowPrivateCidrs": "10.0.0.1/8"}, refused: []string{`allowPrivateCidrs is "10.0.0.1/8"`}},
+		{name: "truth", context: map[string]any{"stage": "dev", "allowHttp": "yes"}, refused: []string{"must be true or false"}},
+		{name: "misspelt", context: map[string]any{"stage": "dev", "allowHTTP": "true"}, refused: []string{"allowHTTP is unknown: these are known: stage"}},
+		{name: "everything at once", context: map[string]any{"allowHttp": "1", "x": "y"}, refused: []string{"stage", "allowHttp", "x is unknown"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := readSettings(tt.context)
+			if len(tt.refused) == 0 {
+				if diff := cmp.Diff(tt.want, got); diff != "" || err != nil {
+					t.Fatalf("error %v, settings (-want +got):\n%s", err, diff)
+				}
+				return
+			}
+			for _, want := range tt.refused {
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("the error %v does not tell of %q", err, want)
+				}
+			}
+		})
+	}
+}
+
+func TestCheckBuild(t *testing.T) {
+	s := settings{Build: t.TempDir()}
+	if err := s.checkBuild(); err == nil || !strings.Contains(err.Error(), "deliver is not compiled") || !strings.Contains(err.Error(), "make build") {
+		t.Errorf("an empty build directory: %v", err)
+	}
+	for _, name := range functionNames() {
+		if err := os.MkdirAll(filepath.Join(s.Build, name, "bootstrap"), 0o750); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.checkBuild(); err != nil {
+		t.Error(err)
+	}
+}

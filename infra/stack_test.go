@@ -1,0 +1,307 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/auditrelay/auditrelay/internal/config"
+)
+
+func TestStack(t *testing.T) {
+	tmpl := synthesize(t, defaults(t))
+	t.Run("data keeps its place", func(t *testing.T) { testRetained(t, tmpl) })
+	t.Run("queues", func(t *testing.T) { testQueues(t, tmpl) })
+	t.Run("tables", func(t *testing.T) { testTables(t, tmpl) })
+	t.Run("payloads", func(t *testing.T) { testPayloads(t, tmpl) })
+	t.Run("functions", func(t *testing.T) { testFunctions(t, tmpl) })
+	t.Run("environment", func(t *testing.T) { testEnvironment(t, tmpl) })
+	t.Run("event sources", func(t *testing.T) { testEventSources(t, tmpl) })
+	t.Run("grants", func(t *testing.T) { testGrants(t, tmpl) })
+}
+
+func TestStackOfOtherSettings(t *testing.T) {
+	s := defaults(t)
+	s.Stage = "prod"
+	s.ReservedConcurrency = 40
+	s.AllowHTTP = true
+	s.AllowPrivateCIDRs = []string{"10.1.0.0/16", "10.2.0.0/16"}
+	s.DestinationRoles = "acme-audit-*"
+	tmpl := synthesize(t, s)
+
+	t.Run("a stage shares no name with another", func(t *testing.T) {
+		text, err := json.Marshal(tmpl)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(text), "auditrelay-dev") || strings.Contains(string(text), "auditrelay/dev") {
+			t.Error("the template of the stage prod names the stage dev")
+		}
+	})
+	t.Run("concurrency", func(t *testing.T) {
+		deliver := tmpl.one(t, "AWS::Lambda::Function", "Deliver")
+		got := []any{
+			deliver.at("ReservedConcurrentExecutions"),
+			tmpl.one(t, "AWS::Lambda::EventSourceMapping", "DeliverIngest").at("ScalingConfig", "MaximumConcurrency"),
+			tmpl.one(t, "AWS::Lambda::EventSourceMapping", "DeliverRetry").at("ScalingConfig", "MaximumConcurrency"),
+		}
+		if diff := cmp.Diff([]any{40.0, 30.0, 10.0}, got); diff != "" {
+			t.Errorf("reserved, for ingest, for retry (-want +got):\n%s", diff)
+		}
+	})
+	t.Run("network", func(t *testing.T) {
+		deliver := tmpl.one(t, "AWS::Lambda::Function", "Deliver")
+		got := []any{deliver.at("Environment", "Variables", "ALLOW_HTTP"), deliver.at("Environment", "Variables", "ALLOW_PRIVATE_CIDRS")}
+		if diff := cmp.Diff([]any{"true", "10.1.0.0/16,10.2.0.0/16"}, got); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+	})
+	t.Run("roles", func(t *testing.T) {
+		if got := grantsOf(t, tmpl, "Deliver")["sts:AssumeRole"]; !slices.Equal(got, []string{"arn:{AWS::Partition}:iam::*:role/acme-audit-*"}) {
+			t.Errorf("deliver may assume %v", got)
+		}
+	})
+	t.Run("data keeps its place", func(t *testing.T) { testRetained(t, tmpl) })
+}
+
+// testRetained holds the logical ids of what holds data or has an address that producers know. A changed id replaces the resource: the table or
+// bucket begins empty, and messages under way are lost. Never change this list to make the test pass.
+func testRetained(t *testing.T, tmpl template) {
+	want := map[string]string{
+		"DeliveriesBF2F7293": "Retain",
+		"Directory98167B95":  "Retain",
+		"Key961B73FD":        "Retain",
+		"PayloadsCDFAA0A2":   "Retain",
+	}
+	got := make(map[string]string)
+	for _, kind := range []string{"AWS::KMS::Key", "AWS::DynamoDB::Table", "AWS::S3::Bucket"} {
+		for _, id := range tmpl.ids(kind) {
+			got[id] = tmpl.Resources[id].DeletionPolicy
+			if r := tmpl.Resources[id]; r.UpdateReplacePolicy != r.DeletionPolicy {
+				t.Errorf("%s is deleted (%s) otherwise than replaced (%s)", id, r.DeletionPolicy, r.UpdateReplacePolicy)
+			}
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("what is retained (-want +got):\n%s", diff)
+	}
+	queues := []string{
+		"DrainB7582D65", "DrainDeadLetters7A3FC517", "Ingest4069586C", "IngestDeadLetters30EF41F6", "NoticesCD1BD20F", "NoticesDeadLetters3B651FE7",
+		"RejectedDeadLettersC0F6A4CD", "RejectedFE7646AC", "Retry5F1AFE10", "RetryDeadLettersF5314E22", "Unannounced2AF94E71",
+	}
+	if diff := cmp.Diff(queues, tmpl.ids("AWS::SQS::Queue")); diff != "" {
+		t.Errorf("queues (-want +got):\n%s", diff)
+	}
+}
+
+func testQueues(t *testing.T, tmpl template) {
+	timeouts := make(map[string]float64)
+	for _, id := range tmpl.ids("AWS::Lambda::EventSourceMapping") {
+		m := tmpl.Resources[id]
+		for _, source := range refs(m.at("EventSourceArn")) {
+			for _, f := range refs(m.at("FunctionName")) {
+				timeouts[source] = max(timeouts[source], tmpl.Resources[f].at("Timeout").(float64))
+			}
+		}
+	}
+	key := tmpl.id(t, "AWS::KMS::Key", "Key")
+	for _, id := range tmpl.ids("AWS::SQS::Queue") {
+		q := tmpl.Resources[id]
+		if got := refs(q.at("KmsMasterKeyId")); !slices.Equal(got, []string{key}) {
+			t.Errorf("%s is encrypted with %v", id, got)
+		}
+		if timeout, ok := timeouts[id]; ok && q.at("VisibilityTimeout").(float64) < 6*timeout {
+			t.Errorf("%s hides messages for %v s, less than six times its function's %v s", id, q.at("VisibilityTimeout"), timeout)
+		}
+		dead := refs(q.at("RedrivePolicy", "deadLetterTargetArn"))
+		if strings.HasSuffix(plain(id), "DeadLetters") || plain(id) == "Unannounced" {
+			if dead != nil || q.at("MessageRetentionPeriod") != (14*24*time.Hour).Seconds() {
+				t.Errorf("%s must be an end, and keep its messages 14 days: %v", id, q.Properties)
+			}
+			continue
+		}
+		if len(dead) != 1 || plain(dead[0]) != plain(id)+"DeadLetters" {
+			t.Errorf("%s has the dead-letter queue %v", id, dead)
+		}
+	}
+	if got := len(timeouts); got != 3 {
+		t.Errorf("%d event sources were looked at, want the queues ingest and retry and the stream", got)
+	}
+	for _, id := range tmpl.ids("AWS::SQS::QueuePolicy") {
+		if !deniesPlainText(tmpl.Resources[id]) {
+			t.Errorf("%s lets requests without TLS through", id)
+		}
+	}
+	if q, p := len(tmpl.ids("AWS::SQS::Queue")), len(tmpl.ids("AWS::SQS::QueuePolicy")); q != p {
+		t.Errorf("%d queues, but %d queue policies", q, p)
+	}
+}
+
+func deniesPlainText(policy resource) bool {
+	return slices.ContainsFunc(list(policy.at("PolicyDocument", "Statement")), func(v any) bool {
+		s := resource{Properties: v.(map[string]any)}
+		return s.at("Effect") == "Deny" && s.at("Condition", "Bool", "aws:SecureTransport") == "false"
+	})
+}
+
+func testTables(t *testing.T, tmpl template) {
+	directory := tmpl.one(t, "AWS::DynamoDB::Table", "Directory")
+	deliveries := tmpl.one(t, "AWS::DynamoDB::Table", "Deliveries")
+	want := []any{
+		jsonOf(t, `[{"AttributeName":"pk","KeyType":"HASH"}]`),
+		jsonOf(t, `[{"IndexName":"owner","KeySchema":[{"AttributeName":"workspace_id","KeyType":"HASH"},{"AttributeName":"pk","KeyType":"RANGE"}],
+			"Projection":{"ProjectionType":"ALL"}}]`),
+		nil,
+		jsonOf(t, `[{"AttributeName":"pk","KeyType":"HASH"},{"AttributeName":"sk","KeyType":"RANGE"}]`),
+		jsonOf(t, `[{"IndexName":"due","KeySchema":[{"AttributeName":"ds","KeyType":"HASH"},{"AttributeName":"du","KeyType":"RANGE"}],
+			"Projection":{"ProjectionType":"INCLUDE","NonKeyAttributes":["rd"]}}]`),
+		jsonOf(t, `[{"AttributeName":"pk","AttributeType":"S"},{"AttributeName":"sk","AttributeType":"S"},
+			{"AttributeName":"ds","AttributeType":"N"},{"AttributeName":"du","AttributeType":"N"}]`),
+		jsonOf(t, `{"AttributeName":"ttl","Enabled":true}`),
+		jsonOf(t, `{"StreamViewType":"NEW_AND_OLD_IMAGES"}`),
+	}
+	got := []any{
+		directory.at("KeySchema"), directory.at("GlobalSecondaryIndexes"), directory.at("StreamSpecification"),
+		deliveries.at("KeySchema"), deliveries.at("GlobalSecondaryIndexes"), deliveries.at("AttributeDefinitions"),
+		deliveries.at("TimeToLiveSpecification"), deliveries.at("StreamSpecification"),
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("keys and indexes (-want +got):\n%s", diff)
+	}
+	for _, id := range tmpl.ids("AWS::DynamoDB::Table") {
+		r := tmpl.Resources[id]
+		safe := []any{
+			r.at("DeletionProtectionEnabled"), r.at("PointInTimeRecoverySpecification", "PointInTimeRecoveryEnabled"),
+			r.at("BillingMode"), r.at("SSESpecification", "SSEEnabled"), refs(r.at("SSESpecification", "KMSMasterKeyId")),
+		}
+		if diff := cmp.Diff([]any{true, true, "PAY_PER_REQUEST", true, []string{tmpl.id(t, "AWS::KMS::Key", "Key")}}, safe); diff != "" {
+			t.Errorf("protection of %s (-want +got):\n%s", id, diff)
+		}
+	}
+}
+
+func testPayloads(t *testing.T, tmpl template) {
+	bucket := tmpl.one(t, "AWS::S3::Bucket", "Payloads")
+	want := jsonOf(t, `{"BlockPublicAcls":true,"BlockPublicPolicy":true,"IgnorePublicAcls":true,"RestrictPublicBuckets":true}`)
+	if diff := cmp.Diff(want, bucket.at("PublicAccessBlockConfiguration")); diff != "" {
+		t.Errorf("public access (-want +got):\n%s", diff)
+	}
+	want = jsonOf(t, `[{"Id":"outlived","Status":"Enabled","ExpirationInDays":8,"AbortIncompleteMultipartUpload":{"DaysAfterInitiation":1}}]`)
+	if diff := cmp.Diff(want, bucket.at("LifecycleConfiguration", "Rules")); diff != "" {
+		t.Errorf("lifecycle (-want +got):\n%s", diff)
+	}
+	if got := refs(bucket.at("BucketEncryption")); !slices.Equal(got, []string{tmpl.id(t, "AWS::KMS::Key", "Key")}) {
+		t.Errorf("the bucket is encrypted with %v", got)
+	}
+	if !deniesPlainText(tmpl.Resources[tmpl.ids("AWS::S3::BucketPolicy")[0]]) {
+		t.Error("the bucket lets requests without TLS through")
+	}
+}
+
+func testFunctions(t *testing.T, tmpl template) {
+	want := map[string]string{
+		"Deliver": "provided.al2023 arm64 bootstrap 60 s, recursion Allow",
+		"Requeue": "provided.al2023 arm64 bootstrap 60 s, recursion Allow",
+		"Expire":  "provided.al2023 arm64 bootstrap 60 s, recursion <nil>",
+	}
+	got := make(map[string]string)
+	for _, id := range tmpl.ids("AWS::Lambda::Function") {
+		f := tmpl.Resources[id]
+		got[plain(id)] = fmt.Sprintf("%v %v %v %v s, recursion %v", f.at("Runtime"), f.at("Architectures").([]any)[0], f.at("Handler"), f.at("Timeout"), f.at("RecursiveLoop"))
+		if log := refs(f.at("LoggingConfig", "LogGroup")); !slices.Equal(log, []string{tmpl.id(t, "AWS::Logs::LogGroup", plain(id)+"Log")}) {
+			t.Errorf("%s logs to %v", id, log)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("functions (-want +got):\n%s", diff)
+	}
+	for _, id := range tmpl.ids("AWS::Logs::LogGroup") {
+		g := tmpl.Resources[id]
+		if g.at("RetentionInDays") != 30.0 || len(refs(g.at("KmsKeyId"))) != 1 {
+			t.Errorf("log group %s: %v", id, g.Properties)
+		}
+	}
+}
+
+// testEnvironment holds that a function started with the template's environment has all it demands, and that its names mean what they say.
+func testEnvironment(t *testing.T, tmpl template) {
+	env := func(name string) map[string]string {
+		vars := make(map[string]string)
+		for k, v := range tmpl.one(t, "AWS::Lambda::Function", name).at("Environment", "Variables").(map[string]any) {
+			vars[k] = compact(v)
+		}
+		return vars
+	}
+	load := func(t *testing.T, name string, load func() (any, error), want any) {
+		t.Run(name, func(t *testing.T) {
+			for k, v := range env(name) {
+				t.Setenv(k, v)
+			}
+			got, err := load()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+	stores := config.Stores{DirectoryTable: "{Directory}", DeliveriesTable: "{Deliveries}", PayloadBucket: "{Payloads}"}
+	telemetry := config.Telemetry{MetricsNamespace: "auditrelay/dev"}
+	load(t, "Deliver", func() (any, error) { return config.Load[config.Deliver]() }, config.Deliver{
+		Stores: stores, Telemetry: telemetry,
+		RetryQueueURL: "{Retry}", RetryQueueARN: "{Retry.Arn}", RejectedQueueURL: "{Rejected}",
+		SecretPrefix: "auditrelay/dev/destinations/", AttemptBudget: 20 * time.Second, DirectoryTTL: 10 * time.Second,
+	})
+	load(t, "Requeue", func() (any, error) { return config.Load[config.Requeue]() }, config.Requeue{
+		Telemetry: telemetry, DeliveriesTable: "{Deliveries}", RetryQueueURL: "{Retry}", Budget: 45 * time.Second,
+	})
+	load(t, "Expire", func() (any, error) { return config.Load[config.Expire]() }, config.Expire{Stores: stores, Telemetry: telemetry})
+}
+
+func testEventSources(t *testing.T, tmpl template) {
+	want := map[string]any{
+		"DeliverIngest": jsonOf(t, `{"BatchSize":100,"MaximumBatchingWindowInSeconds":1,"FunctionResponseTypes":["ReportBatchItemFailures"],
+			"ScalingConfig":{"MaximumConcurrency":150},"EventSourceArn":"{Ingest.Arn}","FunctionName":"{Deliver}"}`),
+		"DeliverRetry": jsonOf(t, `{"BatchSize":100,"MaximumBatchingWindowInSeconds":1,"FunctionResponseTypes":["ReportBatchItemFailures"],
+			"ScalingConfig":{"MaximumConcurrency":50},"EventSourceArn":"{Retry.Arn}","FunctionName":"{Deliver}"}`),
+		"ExpireDeliveries": jsonOf(t, `{"BatchSize":100,"MaximumBatchingWindowInSeconds":1,"FunctionResponseTypes":["ReportBatchItemFailures"],
+			"BisectBatchOnFunctionError":true,"DestinationConfig":"{Unannounced.Arn}","MaximumRecordAgeInSeconds":43200,"StartingPosition":"TRIM_HORIZON",
+			"FilterCriteria":{"Filters":[
+				{"Pattern":"{\"dynamodb\":{\"Keys\":{\"pk\":{\"S\":[{\"prefix\":\"F#\"}]}}},\"eventName\":[\"INSERT\"]}"},
+				{"Pattern":"{\"dynamodb\":{\"Keys\":{\"pk\":{\"S\":[{\"prefix\":\"D#\"}]}}},\"eventName\":[\"REMOVE\"],\"userIdentity\":{\"principalId\":[\"dynamodb.amazonaws.com\"],\"type\":[\"Service\"]}}"}]},
+			"EventSourceArn":"{Deliveries.StreamArn}","FunctionName":"{Expire}"}`),
+	}
+	got := make(map[string]any)
+	for _, id := range tmpl.ids("AWS::Lambda::EventSourceMapping") {
+		p := maps.Clone(tmpl.Resources[id].Properties)
+		if fallen := (resource{Properties: p}).at("DestinationConfig", "OnFailure", "Destination"); fallen != nil {
+			p["DestinationConfig"] = compact(fallen)
+		}
+		p["EventSourceArn"], p["FunctionName"] = compact(p["EventSourceArn"]), compact(p["FunctionName"])
+		delete(p, "Tags")
+		got[plain(id)] = p
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("event sources (-want +got):\n%s", diff)
+	}
+	rule := tmpl.one(t, "AWS::Events::Rule", "EveryMinute")
+	if rule.at("ScheduleExpression") != "rate(1 minute)" || !slices.Equal(refs(rule.at("Targets")), []string{tmpl.id(t, "AWS::Lambda::Function", "Requeue")}) {
+		t.Errorf("the one-minute rule: %v", rule.Properties)
+	}
+}
+
+func jsonOf(t *testing.T, text string) any {
+	t.Helper()
+	var v any
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}

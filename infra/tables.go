@@ -1,0 +1,77 @@
+package main
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// The indexes. Their names are part of the tables' contract with the adapters in internal/aws/dynamo.
+const (
+	ownerIndex = "owner"
+	dueIndex   = "due"
+)
+
+// stores is where state lives. All of it survives the stack.
+type stores struct {
+	directory  awsdynamodb.Table
+	deliveries awsdynamodb.Table
+	payloads   awss3.Bucket
+}
+
+func newStores(stack awscdk.Stack, key awskms.IKey) stores {
+	return stores{
+		directory:  newDirectory(stack, key),
+		deliveries: newDeliveries(stack, key),
+		payloads:   newPayloads(stack, key),
+	}
+}
+
+// newDirectory holds workspaces, destinations and the claims of notices.
+func newDirectory(stack awscdk.Stack, key awskms.IKey) awsdynamodb.Table {
+	table := awsdynamodb.NewTable(stack, jsii.String("Directory"), retained(key, &awsdynamodb.TableProps{
+		PartitionKey: attribute("pk", awsdynamodb.AttributeType_STRING),
+	}))
+	table.AddGlobalSecondaryIndex(&awsdynamodb.GlobalSecondaryIndexProps{
+		IndexName:      jsii.String(ownerIndex),
+		PartitionKey:   attribute("workspace_id", awsdynamodb.AttributeType_STRING),
+		SortKey:        attribute("pk", awsdynamodb.AttributeType_STRING),
+		ProjectionType: awsdynamodb.ProjectionType_ALL,
+	})
+	return table
+}
+
+// newDeliveries is the cache. Its due index holds only what requeue needs to send a hint, because each write of a delivery pays for the index again.
+func newDeliveries(stack awscdk.Stack, key awskms.IKey) awsdynamodb.Table {
+	table := awsdynamodb.NewTable(stack, jsii.String("Deliveries"), retained(key, &awsdynamodb.TableProps{
+		PartitionKey:        attribute("pk", awsdynamodb.AttributeType_STRING),
+		SortKey:             attribute("sk", awsdynamodb.AttributeType_STRING),
+		TimeToLiveAttribute: jsii.String("ttl"),
+		Stream:              awsdynamodb.StreamViewType_NEW_AND_OLD_IMAGES,
+	}))
+	table.AddGlobalSecondaryIndex(&awsdynamodb.GlobalSecondaryIndexProps{
+		IndexName:        jsii.String(dueIndex),
+		PartitionKey:     attribute("ds", awsdynamodb.AttributeType_NUMBER),
+		SortKey:          attribute("du", awsdynamodb.AttributeType_NUMBER),
+		ProjectionType:   awsdynamodb.ProjectionType_INCLUDE,
+		NonKeyAttributes: jsii.Strings("rd"),
+	})
+	return table
+}
+
+// retained gives a table what keeps its data safe across updates and mistakes.
+func retained(key awskms.IKey, props *awsdynamodb.TableProps) *awsdynamodb.TableProps {
+	props.BillingMode = awsdynamodb.BillingMode_PAY_PER_REQUEST
+	props.Encryption = awsdynamodb.TableEncryption_CUSTOMER_MANAGED
+	props.EncryptionKey = key
+	props.PointInTimeRecoverySpecification = &awsdynamodb.PointInTimeRecoverySpecification{PointInTimeRecoveryEnabled: jsii.Bool(true)}
+	props.DeletionProtection = jsii.Bool(true)
+	props.RemovalPolicy = awscdk.RemovalPolicy_RETAIN
+	return props
+}
+
+func attribute(name string, kind awsdynamodb.AttributeType) *awsdynamodb.Attribute {
+	return &awsdynamodb.Attribute{Name: jsii.String(name), Type: kind}
+}

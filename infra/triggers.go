@@ -1,0 +1,84 @@
+package main
+
+import (
+	"time"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awseventstargets"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambdaeventsources"
+	"github.com/aws/jsii-runtime-go"
+)
+
+const (
+	// batch is how many messages deliver takes at once, waiting batchWindow for them. A hundred logs of 2 KiB an invocation cost a tenth of what
+	// single ones do; more would put more destinations into one invocation than it can deal with at once.
+	batch       = 100
+	batchWindow = time.Second
+	// deliverConcurrency bounds deliver when no concurrency is reserved for it. A quarter of it is for retries, so that a great outage
+	// leaves room for fresh logs.
+	deliverConcurrency = 200
+	retryShare         = 4
+	// streamAge is how long expire tries a record of the stream. The stream itself forgets after 24 hours; the rest is time for a person.
+	streamAge = 12 * time.Hour
+)
+
+func triggerDeliver(deliver awslambda.Function, s settings, qs queues) {
+	limit := deliverConcurrency
+	if s.ReservedConcurrency > 0 {
+		limit = s.ReservedConcurrency // more pollers than that would only be throttled, and each throttling counts as a receive
+	}
+	retries := limit / retryShare
+	fromQueue(deliver, "Ingest", qs.ingest, limit-retries)
+	fromQueue(deliver, "Retry", qs.retry, retries)
+}
+
+func fromQueue(f awslambda.Function, id string, q queue, concurrency int) {
+	f.AddEventSourceMapping(jsii.String(id), &awslambda.EventSourceMappingOptions{
+		EventSourceArn:          q.QueueArn(),
+		BatchSize:               jsii.Number(batch),
+		MaxBatchingWindow:       seconds(batchWindow),
+		MaxConcurrency:          jsii.Number(concurrency),
+		ReportBatchItemFailures: jsii.Bool(true),
+	})
+}
+
+// triggerRequeue runs requeue every minute. A run that failed is not repeated: the next one does its work, and a stale one would only stand in
+// its way. So this asynchronous path needs no dead-letter queue: nothing is in the event. An alarm watches that runs end well.
+func triggerRequeue(stack awscdk.Stack, requeue awslambda.Function) {
+	requeue.ConfigureAsyncInvoke(&awslambda.EventInvokeConfigOptions{RetryAttempts: jsii.Number(0), MaxEventAge: seconds(time.Minute)})
+	awsevents.NewRule(stack, jsii.String("EveryMinute"), &awsevents.RuleProps{
+		Description: jsii.String("Runs requeue"),
+		Schedule:    awsevents.Schedule_Rate(seconds(time.Minute)),
+		Targets: &[]awsevents.IRuleTarget{awseventstargets.NewLambdaFunction(requeue, &awseventstargets.LambdaFunctionProps{
+			RetryAttempts: jsii.Number(0),
+			MaxEventAge:   seconds(time.Minute),
+		})},
+	})
+}
+
+// triggerExpire follows the cache's stream. The filters keep the function, and its price, away from the traffic of deliveries: it sees failed
+// events as they are recorded, and deliveries that TTL removed.
+func triggerExpire(expire awslambda.Function, qs queues, st stores) {
+	failed := awslambda.FilterCriteria_Filter(&map[string]any{
+		"eventName": awslambda.FilterRule_IsEqual("INSERT"),
+		"dynamodb":  map[string]any{"Keys": map[string]any{"pk": map[string]any{"S": awslambda.FilterRule_BeginsWith(jsii.String("F#"))}}},
+	})
+	expired := awslambda.FilterCriteria_Filter(&map[string]any{
+		"eventName":    awslambda.FilterRule_IsEqual("REMOVE"),
+		"userIdentity": map[string]any{"type": []string{"Service"}, "principalId": []string{"dynamodb.amazonaws.com"}},
+		"dynamodb":     map[string]any{"Keys": map[string]any{"pk": map[string]any{"S": awslambda.FilterRule_BeginsWith(jsii.String("D#"))}}},
+	})
+	expire.AddEventSourceMapping(jsii.String("Deliveries"), &awslambda.EventSourceMappingOptions{
+		EventSourceArn:          st.deliveries.TableStreamArn(),
+		StartingPosition:        awslambda.StartingPosition_TRIM_HORIZON,
+		Filters:                 &[]*map[string]any{failed, expired},
+		BatchSize:               jsii.Number(batch),
+		MaxBatchingWindow:       seconds(batchWindow),
+		BisectBatchOnError:      jsii.Bool(true),
+		ReportBatchItemFailures: jsii.Bool(true),
+		MaxRecordAge:            seconds(streamAge),
+		OnFailure:               awslambdaeventsources.NewSqsDlq(qs.unannounced),
+	})
+}
