@@ -79,3 +79,7 @@ build: ## Compile the Lambda functions into build/<name>/bootstrap
 		mkdir -p build/$$f && rm -f build/$$f/bootstrap && \
 		CGO_ENABLED=0 GOOS=linux GOARCH=arm64 go build -trimpath -buildvcs=false -tags lambda.norpc -ldflags='-s -w' -o build/$$f/bootstrap ./functions/$$f || exit 1; \
 	done
+
+.PHONY: test-integration
+test-integration: node_modules ## The adapters against real protocol servers, which it starts; needs Java 17 and moto (pip install 'moto[server]')
+	go test -tags integration ./internal/aws/...

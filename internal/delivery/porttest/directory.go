@@ -12,7 +12,8 @@ import (
 	"github.com/auditrelay/auditrelay/internal/directory"
 )
 
-// Directory is the suite of delivery.Directory. Open makes one that holds exactly these workspaces and destinations.
+// Directory is the suite of delivery.Directory. Open makes one into which exactly these workspaces and destinations
+// were put, each once.
 func Directory(t *testing.T, open func(*testing.T, []directory.Workspace, []directory.Destination) delivery.Directory) {
 	full := directory.Workspace{
 		ID: "ws-full", Name: "Ächme & <Söhne>", Kind: directory.EmbeddedCustomer, ParentID: "ws-bare",
@@ -31,6 +32,9 @@ func Directory(t *testing.T, open func(*testing.T, []directory.Workspace, []dire
 	orphan := plain
 	orphan.ID, orphan.WorkspaceID = "dest-c", "ws-unknown"
 	d := open(t, []directory.Workspace{full, bare}, []directory.Destination{plain, rich, orphan})
+	for _, stored := range []*directory.Destination{&plain, &rich, &orphan} {
+		stored.Revision = 1
+	}
 
 	workspaces := map[string]struct {
 		id   string

