@@ -61,8 +61,7 @@ func newDemo(out io.Writer) (*demo, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.world.Apply(directoryOf)
-	return d, nil
+	return d, d.world.Apply(context.Background(), directoryOf)
 }
 
 func (d *demo) close() {

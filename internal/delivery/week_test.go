@@ -48,8 +48,12 @@ func newWorld(hook memory.Hook, answer func(now time.Time, logID string) error) 
 	w := local.NewWorld(start, hook)
 	r := &receiver{now: w.Clock.Now, answer: answer, held: make(map[string]int)}
 	w.SetSinks(r)
-	w.Directory.PutWorkspace(directory.Workspace{ID: "acme", Kind: directory.Standalone})
-	w.Directory.PutDestination(directory.Destination{ID: "siem", WorkspaceID: "acme", Kind: directory.HTTP, State: directory.Connected})
+	if err := w.Apply(context.Background(), local.Directory{
+		Workspaces:   []directory.Workspace{{ID: "acme", Kind: directory.Standalone}},
+		Destinations: []directory.Destination{{ID: "siem", WorkspaceID: "acme", Kind: directory.HTTP, State: directory.Connected}},
+	}); err != nil {
+		panic(err)
+	}
 	return w, r
 }
 

@@ -51,6 +51,9 @@ const (
 	AzureBlob    Kind = "azure_blob"
 )
 
+// Kinds lists every kind, in the order that messages name them.
+func Kinds() []Kind { return []Kind{S3, HTTP, AzureMonitor, AzureBlob} }
+
 // State is where a connection stands in its life, see transition.go.
 type State string
 
@@ -79,8 +82,17 @@ type Destination struct {
 	// StateSince is when the connection came into its state.
 	StateSince time.Time `json:"state_since,omitzero"`
 	Health     Health    `json:"health"`
+	// Draining says that the backlog is being sent at once, after a recovery or a reconnect.
+	Draining bool `json:"draining,omitempty"`
 	// Version grows with every change an admin makes; sinks and their sessions are cached by it.
 	Version int `json:"version"`
+	// Revision grows with every write of the record, health and state included; a write over an older one is refused with ErrChanged.
+	Revision int `json:"-"`
+}
+
+// NeedsAttention says whether requeue must look at the destination every minute: it fails, its timer runs, or its backlog is being sent.
+func (d Destination) NeedsAttention() bool {
+	return d.State == Disconnected || d.Health.State == Failing || d.Draining
 }
 
 // HealthState says whether deliveries get through.

@@ -45,7 +45,9 @@ func Run(ctx context.Context, o Options) error {
 	}
 	w := NewWorld(time.Now().UTC(), nil)
 	w.SetSinks(&sink.Factory{Secrets: w.Secrets, Network: Network(), Now: w.Clock.Now})
-	w.Apply(o.Directory)
+	if err := w.Apply(ctx, o.Directory); err != nil {
+		return err
+	}
 	if o.Lines != nil {
 		w.Journal.Next = delivery.NewLines(o.Lines, "auditrelay")
 	}
@@ -78,15 +80,20 @@ func Run(ctx context.Context, o Options) error {
 }
 
 // Apply puts workspaces, destinations and credentials in place.
-func (w *World) Apply(d Directory) {
+func (w *World) Apply(ctx context.Context, d Directory) error {
 	for _, workspace := range d.Workspaces {
-		w.Directory.PutWorkspace(workspace)
+		if err := w.Directory.PutWorkspace(ctx, workspace); err != nil {
+			return fmt.Errorf("put workspace %s: %w", workspace.ID, err)
+		}
 	}
 	for _, dest := range d.Destinations {
 		w.Secrets.Put(dest.ID, d.Credentials[dest.ID])
 		dest.StateSince = w.Clock.Now()
-		w.Directory.PutDestination(dest)
+		if _, err := w.Directory.PutDestination(ctx, dest); err != nil {
+			return fmt.Errorf("put destination %s: %w", dest.ID, err)
+		}
 	}
+	return nil
 }
 
 // tellPending says what ends with the process.
@@ -98,7 +105,7 @@ func (w *World) tellPending(out io.Writer) {
 	for _, d := range w.Cache.All() {
 		byDestination[d.DestinationID]++
 	}
-	for _, dest := range w.Directory.Destinations() {
+	for dest := range w.Directory.Destinations(context.Background()) {
 		if n := byDestination[dest.ID]; n > 0 {
 			fmt.Fprintf(out, "  %d pending for %s\n", n, dest.ID)
 		}

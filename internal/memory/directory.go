@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"iter"
+	"maps"
 	"slices"
 	"sync"
 
@@ -19,31 +21,112 @@ type Directory struct {
 	destinations map[string]directory.Destination
 }
 
-// PutWorkspace stores a workspace.
-func (d *Directory) PutWorkspace(w directory.Workspace) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.workspaces == nil {
-		d.workspaces = make(map[string]directory.Workspace)
-	}
-	d.workspaces[w.ID] = w
+// PutWorkspace stores a workspace, new or not.
+func (d *Directory) PutWorkspace(_ context.Context, w directory.Workspace) error {
+	return d.Hook.do(CallPutWorkspace, func() error {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if d.workspaces == nil {
+			d.workspaces = make(map[string]directory.Workspace)
+		}
+		d.workspaces[w.ID] = w
+		return nil
+	})
 }
 
-// PutDestination stores a destination.
-func (d *Directory) PutDestination(dest directory.Destination) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.destinations == nil {
-		d.destinations = make(map[string]directory.Destination)
-	}
-	d.destinations[dest.ID] = dest
+// DeleteWorkspace removes a workspace. One that is not there is no error. Its destinations stay.
+func (d *Directory) DeleteWorkspace(_ context.Context, id string) error {
+	return d.Hook.do(CallPutWorkspace, func() error {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		delete(d.workspaces, id)
+		return nil
+	})
 }
 
-// DeleteDestination removes a destination.
-func (d *Directory) DeleteDestination(id string) {
+// PutDestination stores a destination: a new one if its revision is 0, otherwise in place of that same revision, else directory.ErrChanged. The
+// answer is the stored destination, its revision one higher.
+func (d *Directory) PutDestination(_ context.Context, dest directory.Destination) (directory.Destination, error) {
+	err := d.Hook.do(CallPutDestination, func() error {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if d.destinations[dest.ID].Revision != dest.Revision {
+			return directory.ErrChanged
+		}
+		if d.destinations == nil {
+			d.destinations = make(map[string]directory.Destination)
+		}
+		dest.Revision++
+		d.destinations[dest.ID] = dest
+		return nil
+	})
+	if err != nil {
+		return directory.Destination{}, err
+	}
+	return dest, nil
+}
+
+// DeleteDestination removes that revision of a destination, else directory.ErrChanged.
+func (d *Directory) DeleteDestination(_ context.Context, id string, revision int) error {
+	return d.Hook.do(CallPutDestination, func() error {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if dest, ok := d.destinations[id]; !ok || dest.Revision != revision {
+			return directory.ErrChanged
+		}
+		delete(d.destinations, id)
+		return nil
+	})
+}
+
+// CurrentDestination gives a destination as of now, never older, for whoever changes it.
+func (d *Directory) CurrentDestination(ctx context.Context, id string) (directory.Destination, error) {
+	return d.Destination(ctx, id)
+}
+
+// Attention lists the destinations that need it, see directory.Destination.NeedsAttention.
+func (d *Directory) Attention(context.Context) iter.Seq2[directory.Destination, error] {
+	return func(yield func(directory.Destination, error) bool) {
+		for _, dest := range d.all() {
+			if dest.NeedsAttention() && !yield(dest, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Workspaces lists all workspaces by id.
+func (d *Directory) Workspaces(context.Context) iter.Seq2[directory.Workspace, error] {
+	d.mu.Lock()
+	all := slices.Collect(maps.Values(d.workspaces))
+	d.mu.Unlock()
+	slices.SortFunc(all, func(a, b directory.Workspace) int { return cmp.Compare(a.ID, b.ID) })
+	return func(yield func(directory.Workspace, error) bool) {
+		for _, w := range all {
+			if !yield(w, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Destinations lists all destinations by id.
+func (d *Directory) Destinations(context.Context) iter.Seq2[directory.Destination, error] {
+	return func(yield func(directory.Destination, error) bool) {
+		for _, dest := range d.all() {
+			if !yield(dest, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (d *Directory) all() []directory.Destination {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	delete(d.destinations, id)
+	all := slices.Collect(maps.Values(d.destinations))
+	slices.SortFunc(all, func(a, b directory.Destination) int { return cmp.Compare(a.ID, b.ID) })
+	return all
 }
 
 // Workspace implements delivery.Directory.
@@ -81,18 +164,6 @@ func (d *Directory) Destination(_ context.Context, id string) (directory.Destina
 		return nil
 	})
 	return dest, err
-}
-
-// Destinations lists all, by id.
-func (d *Directory) Destinations() []directory.Destination {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	all := make([]directory.Destination, 0, len(d.destinations))
-	for _, dest := range d.destinations {
-		all = append(all, dest)
-	}
-	slices.SortFunc(all, func(a, b directory.Destination) int { return cmp.Compare(a.ID, b.ID) })
-	return all
 }
 
 // Secrets holds credentials by destination.

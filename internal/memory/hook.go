@@ -36,12 +36,15 @@ const (
 	CallAck          = "queue.ack"
 	CallWorkspace    = "directory.workspace"
 	CallDestination  = "directory.destination"
+
+	CallPutWorkspace   = "directory.put_workspace"
+	CallPutDestination = "directory.put_destination"
 )
 
 // Calls lists every call that hooks can make fail.
 func Calls() []string {
 	return []string{CallLoad, CallSave, CallRemove, CallGiveUp, CallRecord, CallDue, CallProgress, CallSaveProgress, CallSendHint, CallReject,
-		CallAck, CallWorkspace, CallDestination}
+		CallAck, CallWorkspace, CallDestination, CallPutWorkspace, CallPutDestination}
 }
 
 // ErrInjected is what a call fails with when its hook says so.

@@ -24,13 +24,17 @@ func TestFailedEvents(t *testing.T) {
 }
 
 func TestDirectory(t *testing.T) {
-	porttest.Directory(t, func(_ *testing.T, ws []directory.Workspace, ds []directory.Destination) delivery.Directory {
+	porttest.Directory(t, func(t *testing.T, ws []directory.Workspace, ds []directory.Destination) delivery.Directory {
 		d := new(memory.Directory)
 		for _, w := range ws {
-			d.PutWorkspace(w)
+			if err := d.PutWorkspace(t.Context(), w); err != nil {
+				t.Fatal(err)
+			}
 		}
 		for _, dest := range ds {
-			d.PutDestination(dest)
+			if _, err := d.PutDestination(t.Context(), dest); err != nil {
+				t.Fatal(err)
+			}
 		}
 		return d
 	})

@@ -92,15 +92,15 @@ func (d *Directory) DeleteWorkspace(ctx context.Context, id string) error {
 	return nil
 }
 
-// PutDestination stores a destination: a new one if its version is 0, otherwise in place of that same version, else directory.ErrChanged. The
-// answer is the stored destination, its version one higher.
+// PutDestination stores a destination: a new one if its revision is 0, otherwise in place of that same revision, else directory.ErrChanged. The
+// answer is the stored destination, its revision one higher.
 func (d *Directory) PutDestination(ctx context.Context, dest directory.Destination) (directory.Destination, error) {
 	in := &dynamodb.PutItemInput{TableName: &d.Table, ConditionExpression: aws.String(notThere)}
-	if dest.Version > 0 {
-		in.ConditionExpression = aws.String("version = :version")
-		in.ExpressionAttributeValues = item{":version": number(dest.Version)}
+	if dest.Revision > 0 {
+		in.ConditionExpression = aws.String("revision = :revision")
+		in.ExpressionAttributeValues = item{":revision": number(dest.Revision)}
 	}
-	dest.Version++
+	dest.Revision++
 	in.Item = destinationItem(dest)
 	if _, err := d.Client.PutItem(ctx, in); err != nil {
 		return directory.Destination{}, changed(err, "put destination "+dest.ID)
@@ -108,13 +108,13 @@ func (d *Directory) PutDestination(ctx context.Context, dest directory.Destinati
 	return dest, nil
 }
 
-// DeleteDestination removes that version of a destination, else directory.ErrChanged.
-func (d *Directory) DeleteDestination(ctx context.Context, id string, version int) error {
+// DeleteDestination removes that revision of a destination, else directory.ErrChanged.
+func (d *Directory) DeleteDestination(ctx context.Context, id string, revision int) error {
 	_, err := d.Client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
 		TableName:                 &d.Table,
 		Key:                       directoryKey(destinationPrefix, id),
-		ConditionExpression:       aws.String("version = :version"),
-		ExpressionAttributeValues: item{":version": number(version)},
+		ConditionExpression:       aws.String("revision = :revision"),
+		ExpressionAttributeValues: item{":revision": number(revision)},
 	})
 	if err != nil {
 		return changed(err, "delete destination "+id)
@@ -127,6 +127,31 @@ func changed(err error, operation string) error {
 		return directory.ErrChanged
 	}
 	return fmt.Errorf("%s: %w", operation, err)
+}
+
+// Attention lists the destinations that need it, see directory.Destination.NeedsAttention, as of a moment ago.
+func (d *Directory) Attention(ctx context.Context) iter.Seq2[directory.Destination, error] {
+	return func(yield func(directory.Destination, error) bool) {
+		pages := dynamodb.NewQueryPaginator(d.Client, &dynamodb.QueryInput{
+			TableName:                 &d.Table,
+			IndexName:                 aws.String(attentionIndex),
+			KeyConditionExpression:    aws.String("attention = :yes"),
+			ExpressionAttributeValues: item{":yes": text(attentionYes)},
+		})
+		for pages.HasMorePages() {
+			out, err := pages.NextPage(ctx)
+			if err != nil {
+				yield(directory.Destination{}, fmt.Errorf("query the destinations that need attention: %w", err))
+				return
+			}
+			for _, row := range out.Items {
+				dest, err := parseDestination(row)
+				if !yield(dest, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
 }
 
 // Workspaces lists all workspaces, in no particular order.

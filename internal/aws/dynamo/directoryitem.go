@@ -15,6 +15,8 @@ const (
 	workspacePrefix   = "W#"
 	destinationPrefix = "D#"
 	ownerIndex        = "owner"
+	attentionIndex    = "attention"
+	attentionYes      = "yes"
 )
 
 func directoryKey(prefix, id string) item { return item{attrPK: text(prefix + id)} }
@@ -84,6 +86,7 @@ func destinationItem(d directory.Destination) item {
 	i["workspace_id"] = text(d.WorkspaceID)
 	i["shared"] = &types.AttributeValueMemberBOOL{Value: d.Shared}
 	i["version"] = number(d.Version)
+	i["revision"] = number(d.Revision)
 	i["generation"] = number(d.Generation)
 	i["state_since"] = number(millis(d.StateSince))
 	i["health_since"] = number(millis(d.Health.Since))
@@ -94,12 +97,18 @@ func destinationItem(d directory.Destination) item {
 	i.setText("health_code", string(d.Health.Code))
 	i.setText("settings", string(d.Settings))
 	i.setTexts("log_types", d.LogTypes)
+	if d.Draining {
+		i["draining"] = &types.AttributeValueMemberBOOL{Value: true}
+	}
+	if d.NeedsAttention() {
+		i["attention"] = text(attentionYes) // the key of a sparse index
+	}
 	return i
 }
 
 func parseDestination(i item) (directory.Destination, error) {
-	var version, generation, stateSince, healthSince int64
-	err := i.numbers(map[string]*int64{"version": &version, "generation": &generation, "state_since": &stateSince, "health_since": &healthSince})
+	var version, revision, generation, stateSince, healthSince int64
+	err := i.numbers(map[string]*int64{"version": &version, "revision": &revision, "generation": &generation, "state_since": &stateSince, "health_since": &healthSince})
 	if err != nil {
 		return directory.Destination{}, fmt.Errorf("destination %s: %w", i.id(), err)
 	}
@@ -118,7 +127,9 @@ func parseDestination(i item) (directory.Destination, error) {
 			Since: fromMillis(healthSince),
 			Code:  failure.Code(i.text("health_code")),
 		},
-		Version: int(version),
+		Draining: i.truth("draining"),
+		Version:  int(version),
+		Revision: int(revision),
 	}
 	if s := i.text("settings"); s != "" {
 		d.Settings = json.RawMessage(s)

@@ -1,0 +1,37 @@
+package directory
+
+import (
+	"time"
+
+	"github.com/auditrelay/auditrelay/internal/failure"
+)
+
+// NoticeKind is what a mail is about.
+type NoticeKind string
+
+// The kinds of notices.
+const (
+	// Voluntary: an admin disconnected the destination eight hours ago, and it is disabled now. One mail a disconnect.
+	Voluntary NoticeKind = "voluntary"
+	// Involuntary: deliveries fail because the connection is no longer valid. At most one mail in 24 hours.
+	Involuntary NoticeKind = "involuntary"
+	// Recovered: deliveries get through again.
+	Recovered NoticeKind = "recovered"
+	// ExpiryWarning: logs that wait will be given up within 24 hours.
+	ExpiryWarning NoticeKind = "expiry_warning"
+)
+
+// Notice is a message on the notices queue: there may be something to mail. Whoever takes it checks the destination as it is then, and
+// claims the mail, so that a repeated or outdated notice does no harm.
+type Notice struct {
+	Kind          NoticeKind `json:"kind"`
+	DestinationID string     `json:"destination_id"`
+	// Generation is the destination's, at the disconnect that a voluntary notice is about.
+	Generation int `json:"generation,omitempty"`
+	// Since is when the destination began to fail, for the other kinds.
+	Since time.Time `json:"since,omitzero"`
+	// Code is why it fails.
+	Code failure.Code `json:"code,omitempty"`
+	// At is when it was noticed: the error time of the mail.
+	At time.Time `json:"at"`
+}
