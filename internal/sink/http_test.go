@@ -1,0 +1,475 @@
+package sink
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/klauspost/compress/gzip"
+
+	"github.com/auditrelay/auditrelay/internal/auditlog"
+	"github.com/auditrelay/auditrelay/internal/delivery"
+	"github.com/auditrelay/auditrelay/internal/failure"
+	"github.com/auditrelay/auditrelay/internal/sink/sinktest"
+)
+
+// httpTarget runs the conformance suite over one form of the HTTP kind.
+type httpTarget struct {
+	settings map[string]any
+}
+
+func (httpTarget) Codes() map[sinktest.Scenario]failure.Code {
+	return map[sinktest.Scenario]failure.Code{
+		sinktest.BadCredentials: failure.HTTPUnauthorized,
+		sinktest.NoPermission:   failure.HTTPForbidden,
+		sinktest.Missing:        failure.HTTPNotFound,
+		sinktest.Throttled:      failure.HTTPThrottled,
+		sinktest.Broken:         failure.HTTPServerError,
+	}
+}
+
+func (httpTarget) Deviations() []sinktest.Deviation { return nil }
+
+func (target httpTarget) Open(t *testing.T, s sinktest.Scenario) sinktest.Receiver {
+	var held deduplicating
+	url := scripted(t, s, map[sinktest.Scenario]answer{
+		sinktest.BadCredentials: {status: 401, body: "token tok-1234567890 is unknown"},
+		sinktest.NoPermission:   {status: 403},
+		sinktest.Missing:        {status: 404},
+		sinktest.Throttled:      {status: 429, header: map[string]string{"Retry-After": "7"}},
+		sinktest.Broken:         {status: 503},
+	}, &held)
+	settings := map[string]any{"url": url + "/intake?key=query-secret"}
+	for name, value := range target.settings {
+		settings[name] = value
+	}
+	return sinktest.Receiver{
+		Sink:    httpFor(t, settings, map[string]any{"bearer": "tok-1234567890"}),
+		Held:    held.copies,
+		Secrets: []string{"tok-1234567890", "query-secret", url},
+	}
+}
+
+func TestHTTPConformance(t *testing.T) {
+	for name, settings := range map[string]map[string]any{
+		"single":     {"concurrency": 4},
+		"ndjson":     {"format": "ndjson", "max_batch": 10},
+		"json_array": {"format": "json_array", "max_batch": 10, "gzip": true},
+	} {
+		t.Run(name, func(t *testing.T) { sinktest.Run(t, httpTarget{settings: settings}) })
+	}
+}
+
+// httpFor makes an HTTP sink that may connect to servers of the test.
+func httpFor(t *testing.T, settings, credentials map[string]any) *httpSink {
+	t.Helper()
+	s, err := newHTTP(asJSON(t, settings), asJSON(t, credentials), localEnvironment())
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := s.(*httpSink)
+	t.Cleanup(h.transport.(*http.Transport).CloseIdleConnections)
+	return h
+}
+
+// deduplicating is a receiver that knows repeated requests by their webhook-id, as ours are told to.
+type deduplicating struct {
+	mu   sync.Mutex
+	seen map[string]bool
+	held map[string]int
+}
+
+func (d *deduplicating) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	ids, err := idsIn(r)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch id := r.Header.Get("Webhook-Id"); {
+	case err != nil:
+		http.Error(w, err.Error(), http.StatusTeapot)
+	case !d.seen[id]:
+		if d.seen == nil {
+			d.seen, d.held = make(map[string]bool), make(map[string]int)
+		}
+		d.seen[id] = true
+		for _, log := range ids {
+			d.held[log]++
+		}
+	}
+}
+
+func (d *deduplicating) copies(*testing.T) map[string]int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	copied := make(map[string]int, len(d.held))
+	for id, n := range d.held {
+		copied[id] = n
+	}
+	return copied
+}
+
+// idsIn reads the ids of the logs in a request, in any of the formats.
+func idsIn(r *http.Request) ([]string, error) {
+	var in io.Reader = r.Body
+	if r.Header.Get("Content-Encoding") == "gzip" {
+		zipped, err := gzip.NewReader(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		in = zipped
+	}
+	body, err := io.ReadAll(in)
+	if err != nil {
+		return nil, err
+	}
+	type log struct {
+		ID string `json:"id"`
+	}
+	var logs []log
+	if bytes.HasPrefix(body, []byte("[")) {
+		if err := json.Unmarshal(body, &logs); err != nil {
+			return nil, err
+		}
+	} else {
+		for d := json.NewDecoder(bytes.NewReader(body)); ; {
+			var one log
+			if err := d.Decode(&one); errors.Is(err, io.EOF) {
+				break
+			} else if err != nil {
+				return nil, err
+			}
+			logs = append(logs, one)
+		}
+	}
+	var ids []string
+	for _, l := range logs {
+		ids = append(ids, l.ID)
+	}
+	return ids, nil
+}
+
+// serve starts a receiver.
+func serve(t *testing.T, handler http.HandlerFunc) *httptest.Server {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	return server
+}
+
+// codes gives the code of each result, empty for a delivered log, and "not tried".
+func codes(results []delivery.Result) []string {
+	got := make([]string, len(results))
+	for i, r := range results {
+		switch {
+		case errors.Is(r.Err, delivery.ErrNotTried):
+			got[i] = "not tried"
+		case r.Err != nil:
+			got[i] = string(failure.Of(r.Err).Code)
+		}
+	}
+	return got
+}
+
+func TestHTTPStatus(t *testing.T) {
+	for _, c := range []struct {
+		status int
+		want   failure.Code
+	}{
+		{200, ""}, {201, ""}, {202, ""}, {204, ""}, {299, ""},
+		{301, failure.HTTPRedirect}, {302, failure.HTTPRedirect}, {304, failure.HTTPRedirect}, {307, failure.HTTPRedirect}, {308, failure.HTTPRedirect},
+		{400, failure.HTTPLogRefused}, {401, failure.HTTPUnauthorized}, {403, failure.HTTPForbidden}, {404, failure.HTTPNotFound},
+		{405, failure.HTTPUnexpectedReply}, {408, failure.HTTPTimeout}, {409, failure.HTTPUnexpectedReply}, {410, failure.HTTPNotFound},
+		{413, failure.HTTPLogTooLarge}, {415, failure.HTTPUnexpectedReply}, {422, failure.HTTPLogRefused}, {429, failure.HTTPThrottled},
+		{500, failure.HTTPServerError}, {502, failure.HTTPServerError}, {503, failure.HTTPServerError}, {599, failure.HTTPServerError}, {600, failure.HTTPUnexpectedReply},
+	} {
+		t.Run(fmt.Sprint(c.status), func(t *testing.T) {
+			var requests atomic.Int32
+			server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				requests.Add(1)
+				w.Header().Set("Location", "/elsewhere")
+				w.WriteHeader(c.status)
+			})
+			err := httpFor(t, map[string]any{"url": server.URL}, nil).Send(t.Context(), sinktest.Logs(1, 10))[0].Err
+			var got failure.Error
+			if err != nil {
+				got = failure.Error{Code: failure.Of(err).Code, Detail: failure.Of(err).Detail}
+			}
+			want := failure.Error{Code: c.want}
+			if c.want != "" {
+				want.Detail = fmt.Sprintf("HTTP %d", c.status)
+			}
+			if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(failure.Error{}, "Err")); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if requests.Load() != 1 {
+				t.Errorf("%d requests, want 1: a redirect is not followed, a failure not repeated", requests.Load())
+			}
+		})
+	}
+}
+
+func TestHTTPRetryAfterDate(t *testing.T) {
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Date", "Mon, 02 Nov 2026 09:30:00 GMT") // a clock of its own
+		w.Header().Set("Retry-After", "Mon, 02 Nov 2026 09:32:00 GMT")
+		w.WriteHeader(http.StatusServiceUnavailable)
+	})
+	err := httpFor(t, map[string]any{"url": server.URL}, nil).Send(t.Context(), sinktest.Logs(1, 10))[0].Err
+	if got := failure.Of(err).RetryAfter; got != 2*time.Minute {
+		t.Errorf("got %v, want 2m by the receiver's own clock", got)
+	}
+}
+
+func TestHTTPSingleRequest(t *testing.T) {
+	var got *http.Request
+	var body []byte
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		got = r
+		body, _ = io.ReadAll(r.Body)
+	})
+	s := httpFor(t, map[string]any{"url": server.URL + "/a/b?c=d", "headers": map[string]string{"x-team": "sec"}},
+		map[string]any{"basic": map[string]string{"username": "u", "password": "p:w"}, "headers": map[string]string{"X-Api-Key": "k"}})
+	doc := sinktest.Logs(1, 10)[0]
+	if err := s.Send(t.Context(), []auditlog.Document{doc})[0].Err; err != nil {
+		t.Fatal(err)
+	}
+	want := http.Header{
+		"Authorization":  {"Basic dTpwOnc="},
+		"Content-Length": {fmt.Sprint(len(doc.JSON))},
+		"Content-Type":   {"application/json"},
+		"User-Agent":     {"auditrelay"},
+		"Webhook-Id":     {"log-000"},
+		"X-Api-Key":      {"k"},
+		"X-Team":         {"sec"},
+	}
+	if diff := cmp.Diff(want, got.Header); diff != "" {
+		t.Errorf("header (-want +got):\n%s", diff)
+	}
+	if got.Method != http.MethodPost || got.URL.String() != "/a/b?c=d" || string(body) != string(doc.JSON) {
+		t.Errorf("got %s %s %s", got.Method, got.URL, body)
+	}
+}
+
+func TestHTTPBatchBodies(t *testing.T) {
+	a, b := auditlog.Document{ID: "a", JSON: []byte(`{"id":"a"}`)}, auditlog.Document{ID: "b", JSON: []byte(`{"id":"b"}`)}
+	for _, c := range []struct{ format, template, want, contentType string }{
+		{"ndjson", "", "{\"id\":\"a\"}\n{\"id\":\"b\"}\n", "application/x-ndjson"},
+		{"json_array", "", `[{"id":"a"},{"id":"b"}]`, "application/json"},
+		{"ndjson", "{\n\"m\":{{{log_message}}}}", "{ \"m\":{\"id\":\"a\"}}\n{ \"m\":{\"id\":\"b\"}}\n", "application/x-ndjson"},
+		{"json_array", `{"no":"placeholder"}`, `[{"id":"a"},{"id":"b"}]`, "application/json"},
+	} {
+		var body []byte
+		var header http.Header
+		server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			body, _ = io.ReadAll(r.Body)
+			header = r.Header
+		})
+		s := httpFor(t, map[string]any{"url": server.URL, "format": c.format, "template": c.template}, nil)
+		for i, r := range s.Send(t.Context(), []auditlog.Document{a, b}) {
+			if r.Err != nil {
+				t.Errorf("log %d: %v", i, r.Err)
+			}
+		}
+		if string(body) != c.want || header.Get("Content-Type") != c.contentType {
+			t.Errorf("%s %s: got %q as %s", c.format, c.template, body, header.Get("Content-Type"))
+		}
+		if id := header.Get("Webhook-Id"); !strings.HasPrefix(id, "batch-") || len(id) != len("batch-")+32 {
+			t.Errorf("%s: webhook-id %q", c.format, id)
+		}
+	}
+}
+
+func TestHTTPBatchLimits(t *testing.T) {
+	var mu sync.Mutex
+	var sizes []int
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		mu.Lock()
+		defer mu.Unlock()
+		sizes = append(sizes, len(body))
+	})
+	docs := slices.Concat(sinktest.Logs(3, 400_000), sinktest.Logs(1, 1_500_000), sinktest.Logs(5, 10))
+	s := httpFor(t, map[string]any{"url": server.URL, "format": "json_array", "max_batch": 2, "concurrency": 1}, nil)
+	for i, r := range s.Send(t.Context(), docs) {
+		if r.Err != nil {
+			t.Errorf("log %d: %v", i, r.Err)
+		}
+	}
+	one := func(n int) int { return len(sinktest.Logs(1, n)[0].JSON) }
+	want := []int{2*one(400_000) + 3, one(400_000) + 2, one(1_500_000) + 2, 2*one(10) + 3, 2*one(10) + 3, one(10) + 2}
+	if diff := cmp.Diff(want, sizes); diff != "" {
+		t.Errorf("sizes of the requests (-want +got):\n%s", diff)
+	}
+}
+
+// picky refuses every request that holds one of the culprits.
+type picky struct {
+	status   int
+	culprits []string
+	requests atomic.Int32
+}
+
+func (p *picky) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p.requests.Add(1)
+	ids, _ := idsIn(r)
+	for _, id := range ids {
+		if slices.Contains(p.culprits, id) || len(p.culprits) == 0 {
+			w.WriteHeader(p.status)
+			return
+		}
+	}
+}
+
+func TestHTTPBatchRefused(t *testing.T) {
+	alternate := make([]string, 0, 50)
+	for i := range 50 {
+		alternate = append(alternate, fmt.Sprintf("log-%03d", 2*i))
+	}
+	for _, c := range []struct {
+		name      string
+		status    int
+		n         int
+		culprits  []string
+		delivered int
+		refused   failure.Code
+		requests  int32 // at most
+	}{
+		{"one culprit", 400, 100, []string{"log-042"}, 99, failure.HTTPLogRefused, 15},
+		{"first and last", 422, 100, []string{"log-000", "log-099"}, 98, failure.HTTPLogRefused, 27},
+		{"too large", 413, 100, []string{"log-007"}, 99, failure.HTTPLogTooLarge, 15},
+		{"a few, all of them", 400, 4, nil, 0, failure.HTTPLogRefused, 7},
+		{"all of them", 400, 100, nil, 0, failure.HTTPUnexpectedReply, 22},
+		{"all of the most", 400, 1000, nil, 0, failure.HTTPUnexpectedReply, 25},
+		{"every other", 400, 100, alternate, -1, failure.HTTPLogRefused, maxRequests},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			receiver := &picky{status: c.status, culprits: c.culprits}
+			server := serve(t, receiver.ServeHTTP)
+			s := httpFor(t, map[string]any{"url": server.URL, "format": "ndjson", "max_batch": 1000}, nil)
+			docs := sinktest.Logs(c.n, 10)
+			delivered := 0
+			for i, code := range codes(s.Send(t.Context(), docs)) {
+				switch {
+				case code == "":
+					delivered++
+					if slices.Contains(c.culprits, docs[i].ID) {
+						t.Errorf("%s counts as delivered", docs[i].ID)
+					}
+				case code != string(c.refused):
+					t.Errorf("%s: %s, want %s", docs[i].ID, code, c.refused)
+				case c.delivered >= 0 && c.culprits != nil && !slices.Contains(c.culprits, docs[i].ID):
+					t.Errorf("%s is refused for its neighbour's sake", docs[i].ID)
+				}
+			}
+			if c.delivered >= 0 && delivered != c.delivered {
+				t.Errorf("%d delivered, want %d", delivered, c.delivered)
+			}
+			if got := receiver.requests.Load(); got > c.requests {
+				t.Errorf("%d requests, want at most %d", got, c.requests)
+			}
+		})
+	}
+}
+
+func TestHTTPNotTried(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.ReadAll(r.Body) // only then does the server notice that the client has gone
+		if r.Header.Get("Webhook-Id") == "log-001" {
+			cancel()
+			<-r.Context().Done()
+		}
+	})
+	s := httpFor(t, map[string]any{"url": server.URL, "concurrency": 1}, nil)
+	got := codes(s.Send(ctx, sinktest.Logs(4, 10)))
+	if diff := cmp.Diff([]string{"", string(failure.NetInterrupted), "not tried", "not tried"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestHTTPOwnTimeout(t *testing.T) {
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.ReadAll(r.Body)
+		w.WriteHeader(http.StatusOK)
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done() // the answer never ends
+	})
+	s := httpFor(t, map[string]any{"url": server.URL, "timeout": "30ms"}, nil)
+	if diff := cmp.Diff([]string{string(failure.NetTimeout)}, codes(s.Send(t.Context(), sinktest.Logs(1, 10)))); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestHTTPConnections(t *testing.T) {
+	var mu sync.Mutex
+	from := make(map[string]bool)
+	hangUpNext := false
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		if hangUpNext {
+			hangUpNext = false
+			connection, _, _ := http.NewResponseController(w).Hijack()
+			_ = connection.Close()
+			return
+		}
+		from[r.RemoteAddr] = true
+		_, _ = io.WriteString(w, strings.Repeat("thanks ", 1000))
+	})
+	s := httpFor(t, map[string]any{"url": server.URL, "concurrency": 1}, nil)
+	send := func() {
+		for i, code := range codes(s.Send(t.Context(), sinktest.Logs(5, 10))) {
+			if code != "" {
+				t.Errorf("log %d: %s", i, code)
+			}
+		}
+	}
+	send()
+	send()
+	if len(from) != 1 {
+		t.Errorf("%d connections for ten logs in two calls, want 1", len(from))
+	}
+	mu.Lock()
+	hangUpNext = true
+	mu.Unlock()
+	send() // a kept connection that the receiver closes is no failure: the request is repeated on a new one
+}
+
+func TestHTTPOddAnswers(t *testing.T) {
+	for _, c := range []struct {
+		name, raw string
+		want      failure.Code
+	}{
+		{"no HTTP", "SSH-2.0-OpenSSH_9.2\r\n", failure.HTTPUnexpectedReply},
+		{"cut in the header", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n", failure.NetReset},
+		{"cut in the body", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", failure.NetReset},
+		{"nothing", "", failure.NetReset},
+		{"a header without end", "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 80<<10), failure.HTTPUnexpectedReply},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				_, _ = io.ReadAll(r.Body)
+				connection, _, _ := http.NewResponseController(w).Hijack()
+				_, _ = io.WriteString(connection, c.raw)
+				_ = connection.Close()
+			})
+			s := httpFor(t, map[string]any{"url": server.URL}, nil)
+			f := failure.Of(s.Send(t.Context(), sinktest.Logs(1, 10))[0].Err)
+			if f.Code != c.want {
+				t.Errorf("got %s, want %s (%v)", f.Code, c.want, f.Err)
+			}
+		})
+	}
+}
