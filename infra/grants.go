@@ -22,11 +22,12 @@ func (g grants) deliver(s settings, qs queues, st stores) []awsiam.PolicyStateme
 		consume(qs.ingest, qs.retry),
 		allow(jsii.Strings(*qs.retry.QueueArn(), *qs.rejected.QueueArn()), "sqs:SendMessage"),
 		allow(jsii.Strings(*st.directory.TableArn(), index(*st.directory.TableArn(), ownerIndex)),
-			"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"),
+			"dynamodb:GetItem", "dynamodb:Query"),
 		allow(jsii.Strings(*st.deliveries.TableArn()),
 			"dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
-		allow(jsii.Strings(*st.payloads.ArnForObjects(jsii.String(producerPrefix + "*"))), "s3:GetObject"),
-		allow(jsii.Strings(*st.payloads.ArnForObjects(jsii.String(cachePrefix + "*"))), "s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
+		// Rejected messages too: one that is sent back to ingest leads there.
+		allow(jsii.Strings(objects(st, producerPrefix), objects(st, cachePrefix), objects(st, rejectedPrefix)), "s3:GetObject"),
+		allow(jsii.Strings(objects(st, cachePrefix), objects(st, rejectedPrefix)), "s3:PutObject"),
 		// Without this a missing object answers 403, like a forbidden one, and its log could not be rejected for what it is.
 		allow(jsii.Strings(*st.payloads.BucketArn()), "s3:ListBucket"),
 		allow(jsii.Strings(g.secrets(s)), "secretsmanager:GetSecretValue"),
@@ -49,8 +50,9 @@ func (g grants) expire(qs queues, st stores) []awsiam.PolicyStatement {
 		allow(jsii.Strings(*st.deliveries.TableStreamArn()), "dynamodb:DescribeStream", "dynamodb:GetShardIterator", "dynamodb:GetRecords"),
 		allow(jsii.Strings(*st.deliveries.TableArn()), "dynamodb:PutItem"),
 		allow(jsii.Strings(*st.directory.TableArn()), "dynamodb:GetItem"),
+		allow(jsii.Strings(objects(st, cachePrefix)), "s3:DeleteObject"),
 		allow(jsii.Strings(*qs.unannounced.QueueArn()), "sqs:SendMessage"),
-		g.crypto("sqs", "dynamodb"),
+		g.crypto("sqs", "dynamodb", "s3"),
 	}
 }
 
@@ -95,6 +97,10 @@ func (g grants) roles(s settings) string {
 		Resource:     jsii.String("role"),
 		ResourceName: jsii.String(s.DestinationRoles),
 	})
+}
+
+func objects(st stores, prefix string) string {
+	return *st.payloads.ArnForObjects(jsii.String(prefix + "*"))
 }
 
 func index(table, name string) string { return table + "/index/" + name }

@@ -36,7 +36,7 @@ func grantsOf(t *testing.T, tmpl template, function string) map[string][]string 
 func testGrants(t *testing.T, tmpl template) {
 	crypto := []string{"kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"}
 	queue := []string{"{Ingest.Arn}", "{Retry.Arn}"}
-	cached, produced := "{Payloads.Arn}/deliveries/*", "{Payloads.Arn}/payloads/*"
+	cached, produced, rejected := "{Payloads.Arn}/deliveries/*", "{Payloads.Arn}/payloads/*", "{Payloads.Arn}/rejected/*"
 	directory := []string{"{Directory.Arn}", "{Directory.Arn}/index/owner"}
 	want := map[string]map[string][]string{
 		"Deliver": {
@@ -45,16 +45,15 @@ func testGrants(t *testing.T, tmpl template) {
 			"sqs:ChangeMessageVisibility":   queue,
 			"sqs:GetQueueAttributes":        queue,
 			"sqs:SendMessage":               {"{Rejected.Arn}", "{Retry.Arn}"},
-			"dynamodb:BatchGetItem":         {"{Deliveries.Arn}", directory[0], directory[1]},
+			"dynamodb:BatchGetItem":         {"{Deliveries.Arn}"},
 			"dynamodb:GetItem":              directory,
 			"dynamodb:Query":                directory,
 			"dynamodb:BatchWriteItem":       {"{Deliveries.Arn}"},
 			"dynamodb:PutItem":              {"{Deliveries.Arn}"},
 			"dynamodb:UpdateItem":           {"{Deliveries.Arn}"},
 			"dynamodb:DeleteItem":           {"{Deliveries.Arn}"},
-			"s3:GetObject":                  {cached, produced},
-			"s3:PutObject":                  {cached},
-			"s3:DeleteObject":               {cached},
+			"s3:GetObject":                  {cached, produced, rejected},
+			"s3:PutObject":                  {cached, rejected},
 			"s3:ListBucket":                 {"{Payloads.Arn}"},
 			"secretsmanager:GetSecretValue": {"arn:{AWS::Partition}:secretsmanager:{AWS::Region}:{AWS::AccountId}:secret:auditrelay/dev/destinations/*"},
 			"sts:AssumeRole":                {"arn:{AWS::Partition}:iam::*:role/auditrelay-*"},
@@ -71,6 +70,7 @@ func testGrants(t *testing.T, tmpl template) {
 			"dynamodb:GetShardIterator": {"{Deliveries.StreamArn}"},
 			"dynamodb:PutItem":          {"{Deliveries.Arn}"},
 			"dynamodb:GetItem":          {"{Directory.Arn}"},
+			"s3:DeleteObject":           {cached},
 			"sqs:SendMessage":           {"{Unannounced.Arn}"},
 		},
 	}

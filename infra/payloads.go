@@ -13,6 +13,8 @@ const (
 	producerPrefix = "payloads/"
 	// cachePrefix is where deliver keeps the documents of deliveries that are too large for an item of the table.
 	cachePrefix = "deliveries/"
+	// rejectedPrefix is where deliver puts rejected messages whose body no queue takes.
+	rejectedPrefix = "rejected/"
 	// payloadDays is a day more than a log can live.
 	payloadDays = 8
 )

@@ -275,7 +275,8 @@ func testEventSources(t *testing.T, tmpl template) {
 			"BisectBatchOnFunctionError":true,"DestinationConfig":"{Unannounced.Arn}","MaximumRecordAgeInSeconds":43200,"StartingPosition":"TRIM_HORIZON",
 			"FilterCriteria":{"Filters":[
 				{"Pattern":"{\"dynamodb\":{\"Keys\":{\"pk\":{\"S\":[{\"prefix\":\"F#\"}]}}},\"eventName\":[\"INSERT\"]}"},
-				{"Pattern":"{\"dynamodb\":{\"Keys\":{\"pk\":{\"S\":[{\"prefix\":\"D#\"}]}}},\"eventName\":[\"REMOVE\"],\"userIdentity\":{\"principalId\":[\"dynamodb.amazonaws.com\"],\"type\":[\"Service\"]}}"}]},
+				{"Pattern":"{\"dynamodb\":{\"Keys\":{\"pk\":{\"S\":[{\"prefix\":\"D#\"}]}}},\"eventName\":[\"REMOVE\"],\"userIdentity\":{\"principalId\":[\"dynamodb.amazonaws.com\"],\"type\":[\"Service\"]}}"},
+				{"Pattern":"{\"dynamodb\":{\"OldImage\":{\"o\":{\"S\":[{\"exists\":true}]}}},\"eventName\":[\"REMOVE\",\"MODIFY\"]}"}]},
 			"EventSourceArn":"{Deliveries.StreamArn}","FunctionName":"{Expire}"}`),
 	}
 	got := make(map[string]any)

@@ -58,22 +58,26 @@ func triggerRequeue(stack awscdk.Stack, requeue awslambda.Function) {
 	})
 }
 
-// triggerExpire follows the cache's stream. The filters keep the function, and its price, away from the traffic of deliveries: it sees failed
-// events as they are recorded, and deliveries that TTL removed.
+// triggerExpire follows the cache's stream. The filters keep the function, and its price, away from the traffic of deliveries. It sees failed
+// events as they are recorded, deliveries that TTL removed, and items that named a document outside the table, which it removes.
 func triggerExpire(expire awslambda.Function, qs queues, st stores) {
 	failed := awslambda.FilterCriteria_Filter(&map[string]any{
-		"eventName": awslambda.FilterRule_IsEqual("INSERT"),
-		"dynamodb":  map[string]any{"Keys": map[string]any{"pk": map[string]any{"S": awslambda.FilterRule_BeginsWith(jsii.String("F#"))}}},
+		"eventName": []string{"INSERT"},
+		"dynamodb":  map[string]any{"Keys": keyPrefix("F#")},
 	})
 	expired := awslambda.FilterCriteria_Filter(&map[string]any{
-		"eventName":    awslambda.FilterRule_IsEqual("REMOVE"),
+		"eventName":    []string{"REMOVE"},
 		"userIdentity": map[string]any{"type": []string{"Service"}, "principalId": []string{"dynamodb.amazonaws.com"}},
-		"dynamodb":     map[string]any{"Keys": map[string]any{"pk": map[string]any{"S": awslambda.FilterRule_BeginsWith(jsii.String("D#"))}}},
+		"dynamodb":     map[string]any{"Keys": keyPrefix("D#")},
+	})
+	outside := awslambda.FilterCriteria_Filter(&map[string]any{
+		"eventName": []string{"REMOVE", "MODIFY"},
+		"dynamodb":  map[string]any{"OldImage": map[string]any{"o": map[string]any{"S": awslambda.FilterRule_Exists()}}},
 	})
 	expire.AddEventSourceMapping(jsii.String("Deliveries"), &awslambda.EventSourceMappingOptions{
 		EventSourceArn:          st.deliveries.TableStreamArn(),
 		StartingPosition:        awslambda.StartingPosition_TRIM_HORIZON,
-		Filters:                 &[]*map[string]any{failed, expired},
+		Filters:                 &[]*map[string]any{failed, expired, outside},
 		BatchSize:               jsii.Number(batch),
 		MaxBatchingWindow:       seconds(batchWindow),
 		BisectBatchOnError:      jsii.Bool(true),
@@ -81,4 +85,8 @@ func triggerExpire(expire awslambda.Function, qs queues, st stores) {
 		MaxRecordAge:            seconds(streamAge),
 		OnFailure:               awslambdaeventsources.NewSqsDlq(qs.unannounced),
 	})
+}
+
+func keyPrefix(prefix string) map[string]any {
+	return map[string]any{"pk": map[string]any{"S": awslambda.FilterRule_BeginsWith(jsii.String(prefix))}}
 }
