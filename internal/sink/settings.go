@@ -56,6 +56,8 @@ func configInvalid(err error) error {
 // catalogue has a code of its own. Nothing connects before the first Send.
 func build(d directory.Destination, credentials json.RawMessage, env environment) (delivery.Sink, error) {
 	switch d.Kind {
+	case directory.HTTP:
+		return newHTTP(d.Settings, credentials, env)
 	case directory.S3:
 		return newS3(d, credentials, env)
 	default:
