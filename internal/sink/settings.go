@@ -44,9 +44,15 @@ func Validate(d directory.Destination, credentials json.RawMessage, n Network) e
 	return err
 }
 
+// kindField is the field of a FieldError about a destination's kind.
+const kindField = "kind"
+
 // configInvalid is what a FieldError becomes when it shows only as logs are to be sent.
 func configInvalid(err error) error {
 	if f, ok := errors.AsType[*FieldError](err); ok {
+		if f.Field == kindField {
+			return &failure.Error{Code: failure.ConfigUnknownKind, Detail: f.Error(), Err: err}
+		}
 		return &failure.Error{Code: failure.ConfigInvalid, Detail: f.Error(), Err: err}
 	}
 	return err
@@ -61,7 +67,7 @@ func build(d directory.Destination, credentials json.RawMessage, env environment
 	case directory.S3:
 		return newS3(d, credentials, env)
 	default:
-		return nil, invalid("kind", "this version does not know the kind %q", d.Kind)
+		return nil, invalid(kindField, "this version does not know the kind %q", d.Kind)
 	}
 }
 
