@@ -1,0 +1,228 @@
+package sink
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/clientcredentials"
+
+	"github.com/auditrelay/auditrelay/internal/failure"
+)
+
+// entraSettings say which application of Microsoft Entra ID a connection signs in as. They are embedded in the settings of the Azure kinds.
+type entraSettings struct {
+	// TenantID is the tenant's GUID or one of its domains.
+	TenantID string `json:"tenant_id"`
+	ClientID string `json:"client_id"`
+	// AuthorityHost is where tokens come from, https://login.microsoftonline.com by default.
+	AuthorityHost string `json:"authority_host"`
+}
+
+const publicAuthority = "https://login.microsoftonline.com"
+
+var (
+	tenantForm = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$`)
+	guidForm   = regexp.MustCompile(`^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$`)
+)
+
+// given says whether the settings name an application.
+func (s entraSettings) given() bool { return s.TenantID != "" || s.ClientID != "" }
+
+// credential makes the application's credential.
+func (s entraSettings) credential(secret Secret, client *http.Client, env environment) (*entraCredential, error) {
+	switch {
+	case !tenantForm.MatchString(s.TenantID):
+		return nil, invalid("settings.tenant_id", "must be the tenant's id (a GUID) or one of its domains")
+	case !guidForm.MatchString(s.ClientID):
+		return nil, invalid("settings.client_id", "must be the application's client id, a GUID")
+	case secret == "":
+		return nil, invalid("credentials.client_secret", "is missing")
+	}
+	host := s.AuthorityHost
+	if host == "" {
+		host = publicAuthority
+	}
+	authority, err := env.network.endpoint("settings.authority_host", host)
+	if err != nil {
+		return nil, err
+	}
+	return &entraCredential{client: client, now: env.now, config: clientcredentials.Config{
+		ClientID:     s.ClientID,
+		ClientSecret: secret.Reveal(),
+		TokenURL:     authority.JoinPath(s.TenantID, "oauth2/v2.0/token").String(),
+		AuthStyle:    oauth2.AuthStyleInParams,
+	}}, nil
+}
+
+// entraCredential gets tokens by OAuth 2 client credentials. It stands in for azidentity, which hides why the token endpoint could not be reached
+// and asks it for its own description twice before the first token. The SDKs' clients keep tokens and renew them before they end.
+type entraCredential struct {
+	config clientcredentials.Config
+	client *http.Client
+	now    func() time.Time
+
+	mu      sync.Mutex
+	refused *tokenError
+	until   time.Time
+}
+
+// tokenError is a token that could not be had. It tells a refusal by the token endpoint from one by the service.
+type tokenError struct{ err error }
+
+func (e *tokenError) Error() string { return "get a token: " + e.err.Error() }
+
+func (e *tokenError) Unwrap() error { return e.err }
+
+// GetToken implements azcore.TokenCredential. A refusal is remembered for refusedFor: a whole page of logs fails by one request.
+func (c *entraCredential) GetToken(ctx context.Context, want policy.TokenRequestOptions) (azcore.AccessToken, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.refused != nil && c.now().Before(c.until) {
+		return azcore.AccessToken{}, c.refused
+	}
+	config := c.config
+	config.Scopes = want.Scopes
+	token, err := config.Token(context.WithValue(ctx, oauth2.HTTPClient, c.client))
+	if err != nil {
+		wrapped := &tokenError{err}
+		if answer, ok := errors.AsType[*oauth2.RetrieveError](err); ok && answer.Response.StatusCode/100 == 4 {
+			c.refused, c.until = wrapped, c.now().Add(refusedFor)
+		}
+		return azcore.AccessToken{}, wrapped
+	}
+	return azcore.AccessToken{Token: token.AccessToken, ExpiresOn: token.Expiry}, nil
+}
+
+// azureOptions are what the clients of the Azure SDK have in common: the guarded client, no retry (the schedule retries), no telemetry.
+func azureOptions(client policy.Transporter) azcore.ClientOptions {
+	return azcore.ClientOptions{
+		Retry:     policy.RetryOptions{MaxRetries: -1},
+		Telemetry: policy.TelemetryOptions{Disabled: true},
+		Transport: client,
+	}
+}
+
+// azureCodes are a kind's part of the catalogue.
+type azureCodes struct {
+	// native gives the code of the service's own error, or "" if it is not known.
+	native func(code string) failure.Code
+	// status gives the code of an HTTP status without such an error, or "".
+	status func(status int) failure.Code
+	// hostNotFound is the code when the service's own host name does not resolve, as it is with a deleted account or workspace.
+	hostNotFound failure.Code
+	// tokenRefused, throttled and serverError are the codes when the token endpoint refuses, throttles or fails.
+	tokenRefused, throttled, serverError failure.Code
+}
+
+// failure classifies an error of the Azure SDK: by the service's error code, then by what happened below HTTP, then by the status.
+func (k azureCodes) failure(err error, now time.Time) *failure.Error {
+	if token, ok := errors.AsType[*tokenError](err); ok {
+		return k.token(token, now)
+	}
+	if answer, ok := errors.AsType[*azcore.ResponseError](err); ok {
+		return k.answer(answer.StatusCode, answer.ErrorCode, answer.RawResponse.Header, err, now)
+	}
+	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
+		return &failure.Error{Code: k.hostNotFound, Detail: "the host name does not resolve", Err: err}
+	}
+	if below := network(err); below != nil {
+		return below
+	}
+	return unclassified(err, "no answer that could be read")
+}
+
+// answer classifies what the service said.
+func (k azureCodes) answer(status int, native string, header http.Header, err error, now time.Time) *failure.Error {
+	f := &failure.Error{
+		Code:       k.native(native),
+		Detail:     strings.TrimSpace(fmt.Sprintf("HTTP %d %s", status, nativeCode(native))),
+		RetryAfter: retryAfter(header, answeredAt(header, now)),
+		Err:        err,
+	}
+	if f.Code == "" {
+		f.Code = k.status(status)
+	}
+	if f.Code == "" {
+		f.Code = failure.Unknown
+	}
+	return f
+}
+
+// token classifies what the token endpoint said. Any 4xx that is not about pace says that the application may not have a token (RFC 6749, 5.2).
+func (k azureCodes) token(err *tokenError, now time.Time) *failure.Error {
+	answer, ok := errors.AsType[*oauth2.RetrieveError](err)
+	if !ok {
+		if below := network(err.err); below != nil {
+			return below
+		}
+		return &failure.Error{Code: k.tokenRefused, Detail: "the token endpoint's answer holds no token", Err: err}
+	}
+	status := answer.Response.StatusCode
+	f := &failure.Error{
+		Code:       k.tokenRefused,
+		Detail:     strings.TrimSpace(fmt.Sprintf("token endpoint: HTTP %d %s %s", status, nativeCode(answer.ErrorCode), entraCode(answer.Body))),
+		RetryAfter: retryAfter(answer.Response.Header, answeredAt(answer.Response.Header, now)),
+		Err:        err,
+	}
+	switch {
+	case status == http.StatusTooManyRequests:
+		f.Code = k.throttled
+	case status >= 500, status == http.StatusRequestTimeout:
+		f.Code = k.serverError
+	}
+	return f
+}
+
+// entraCode is Entra ID's own number of an error, such as AADSTS7000222 for a client secret that has expired, or "".
+func entraCode(body []byte) string {
+	var answer struct {
+		Codes []int `json:"error_codes"`
+	}
+	if json.Unmarshal(body, &answer) != nil || len(answer.Codes) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("AADSTS%d", answer.Codes[0])
+}
+
+// azureClient makes the guarded HTTP client of one destination.
+func azureClient(n Network) *http.Client {
+	return &http.Client{Transport: n.transport(nil, parallelUploads), CheckRedirect: noRedirect}
+}
+
+// secureURL gives an endpoint as an https URL, and a client that reaches it: the SDK sends tokens over https only, and an endpoint may be plain
+// http where the operator has opened that.
+func secureURL(endpoint *url.URL, client *http.Client) (string, *http.Client) {
+	if endpoint.Scheme == "https" {
+		return endpoint.String(), client
+	}
+	secure := *endpoint
+	secure.Scheme = "https"
+	return secure.String(), &http.Client{Transport: downgrade{host: endpoint.Host, next: client.Transport}, CheckRedirect: noRedirect}
+}
+
+// downgrade sends the requests for one host over plain http.
+type downgrade struct {
+	host string
+	next http.RoundTripper
+}
+
+// RoundTrip implements http.RoundTripper.
+func (d downgrade) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Host == d.host {
+		r = r.Clone(r.Context())
+		r.URL.Scheme = "http"
+	}
+	return d.next.RoundTrip(r)
+}
