@@ -84,25 +84,24 @@ func deliveryItem(d delivery.Delivery) item {
 	return i
 }
 
-// parseDelivery reads a delivery without its document's JSON.
+// parseDelivery reads a delivery without its document's JSON. With an error that is not about the key comes what could be read all the same.
 func parseDelivery(i item) (delivery.Delivery, error) {
 	k, err := parseKey(i.text(attrPK), i.text(attrSK))
 	if err != nil {
 		return delivery.Delivery{}, err
 	}
-	var attempts, revision, due int64
-	if err := i.numbers(map[string]*int64{attrAttempts: &attempts, attrRevision: &revision, attrDue: &due}); err != nil {
-		return delivery.Delivery{Key: k}, fmt.Errorf("delivery of log %s: %w", k.LogID, err)
-	}
-	return delivery.Delivery{
+	d := delivery.Delivery{
 		Key:      k,
-		Attempts: int(attempts),
-		NextAt:   fromMillis(due),
 		Code:     failure.Code(i.text(attrCode)),
 		Riding:   i.has(attrRiding),
 		Document: auditlog.Document{ID: k.LogID, WorkspaceID: k.WorkspaceID, Type: i.text(attrType)},
-		Revision: int(revision),
-	}, nil
+	}
+	var attempts, revision, due int64
+	if err := i.numbers(map[string]*int64{attrAttempts: &attempts, attrRevision: &revision, attrDue: &due}); err != nil {
+		return d, fmt.Errorf("delivery of log %s: %w", k.LogID, err)
+	}
+	d.Attempts, d.NextAt, d.Revision = int(attempts), fromMillis(due), int(revision)
+	return d, nil
 }
 
 func failedItem(e delivery.FailedEvent) item {

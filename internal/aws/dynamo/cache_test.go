@@ -1,0 +1,232 @@
+package dynamo
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/auditrelay/auditrelay/internal/auditlog"
+	"github.com/auditrelay/auditrelay/internal/delivery"
+)
+
+var accepted = time.Date(2026, 11, 2, 9, 30, 0, 123e6, time.UTC)
+
+func someDelivery(log string, size int) delivery.Delivery {
+	k := delivery.Key{DestinationID: "dest-1", WorkspaceID: "ws-1", LogID: log, AcceptedAt: accepted}
+	text := make([]byte, size)
+	state := uint32(size + len(log))
+	for i := range text {
+		state = state*1664525 + 1013904223
+		text[i] = byte(state >> 24) // noise, which does not shrink
+	}
+	return delivery.Delivery{Key: k, NextAt: accepted.Add(time.Minute), Document: auditlog.Document{ID: log, WorkspaceID: "ws-1", Type: "job_summary", JSON: text}}
+}
+
+func someDeliveries(n int) (ds []delivery.Delivery, keys []delivery.Key) {
+	for i := range n {
+		d := someDelivery(fmt.Sprint("log-", i), 100)
+		ds, keys = append(ds, d), append(keys, d.Key)
+	}
+	return ds, keys
+}
+
+// writes gives the write requests of a BatchWriteItem call.
+func writes(request map[string]any) []any {
+	return request["RequestItems"].(map[string]any)["deliveries"].([]any)
+}
+
+func unprocessed(writes []any) string {
+	text, _ := json.Marshal(map[string]any{"UnprocessedItems": map[string]any{"deliveries": writes}})
+	return string(text)
+}
+
+func TestCallsPerOperation(t *testing.T) {
+	ds, keys := someDeliveries(100)
+	moved := append([]delivery.Delivery(nil), ds...)
+	for i := range moved {
+		moved[i].Revision = 1
+	}
+	failed := delivery.FailedEvent{Key: keys[0], FailedAt: accepted.Add(delivery.Lifetime)}
+	for name, test := range map[string]struct {
+		do   func(c *Cache)
+		want []string
+	}{
+		"100 new deliveries":  {func(c *Cache) { c.Save(t.Context(), ds) }, []string{"BatchWriteItem 4"}},
+		"100 moved on":        {func(c *Cache) { c.Save(t.Context(), moved) }, []string{"UpdateItem 100"}},
+		"100 loaded":          {func(c *Cache) { _, _ = c.Load(t.Context(), keys) }, []string{"BatchGetItem 1"}},
+		"101 loaded":          {func(c *Cache) { _, _ = c.Load(t.Context(), append(keys, someDelivery("x", 1).Key)) }, []string{"BatchGetItem 2"}},
+		"100 removed":         {func(c *Cache) { c.Remove(t.Context(), keys) }, []string{"BatchWriteItem 4"}},
+		"one given up":        {func(c *Cache) { _ = c.GiveUp(t.Context(), failed, 1) }, []string{"TransactWriteItems 1"}},
+		"one recorded":        {func(c *Cache) { _ = c.Record(t.Context(), failed) }, []string{"PutItem 1"}},
+		"one due shard":       {func(c *Cache) { readDue(t, c) }, []string{"Query 1"}},
+		"progress, both ways": {func(c *Cache) { _, _ = c.Progress(t.Context()); _ = c.SaveProgress(t.Context(), delivery.Progress{}) }, []string{"GetItem 1", "PutItem 1"}},
+		"nothing saved":       {func(c *Cache) { c.Save(t.Context(), nil) }, nil},
+		"a range that is none": {func(c *Cache) {
+			c.Due(t.Context(), 0, accepted, accepted, true)(func([]delivery.Hint, error) bool { return true })
+		}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := new(service)
+			test.do(s.cache(t, &bucket{}))
+			if diff := cmp.Diff(test.want, s.made()); diff != "" {
+				t.Errorf("calls differ (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func readDue(t *testing.T, c *Cache) {
+	t.Helper()
+	for _, err := range c.Due(t.Context(), 3, time.Time{}, accepted, false) {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestItemsLeftOutAreOfferedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := new(service)
+		s.answer = func(_ string, request map[string]any) (string, string) {
+			all := writes(request)
+			return unprocessed(all[:len(all)/2]), ""
+		}
+		ds, _ := someDeliveries(25)
+		for i, err := range s.cache(t, &bucket{}).Save(t.Context(), ds) {
+			if err != nil {
+				t.Errorf("delivery %d: %v", i, err)
+			}
+		}
+		if diff := cmp.Diff([]string{"BatchWriteItem 5"}, s.made()); diff != "" { // 25, 12, 6, 3, 1
+			t.Errorf("calls differ (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestItemsLeftOutForever(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &service{answer: func(_ string, request map[string]any) (string, string) {
+			var stuck []any
+			for _, w := range writes(request) {
+				if text, _ := json.Marshal(w); strings.Contains(string(text), "#log-7\"") {
+					stuck = append(stuck, w)
+				}
+			}
+			return unprocessed(stuck), ""
+		}}
+		started := time.Now()
+		ds, keys := someDeliveries(25)
+		c := s.cache(t, &bucket{})
+		for _, errs := range [][]error{c.Save(t.Context(), ds), c.Remove(t.Context(), keys)} {
+			for i, err := range errs {
+				if want := i == 7; errors.Is(err, errLeftOut) != want {
+					t.Errorf("delivery %d: %v", i, err)
+				}
+			}
+		}
+		if took := time.Since(started); took < 4*time.Second || took > 16*time.Second {
+			t.Errorf("gave up after %v, want about 5 s each", took)
+		}
+	})
+}
+
+func TestReadsLeftOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		s := &service{answer: func(_ string, request map[string]any) (string, string) {
+			calls++
+			asked := request["RequestItems"].(map[string]any)["deliveries"].(map[string]any)
+			if asked["ConsistentRead"] != true {
+				t.Error("a read is not consistent")
+			}
+			if calls == 3 {
+				return "", ""
+			}
+			text, _ := json.Marshal(map[string]any{"UnprocessedKeys": map[string]any{"deliveries": asked}})
+			return string(text), ""
+		}}
+		_, keys := someDeliveries(3)
+		if _, err := s.cache(t, &bucket{}).Load(t.Context(), keys); err != nil || calls != 3 {
+			t.Errorf("error %v after %d calls, want none after 3", err, calls)
+		}
+		s.answer = func(_ string, request map[string]any) (string, string) {
+			text, _ := json.Marshal(map[string]any{"UnprocessedKeys": request["RequestItems"]})
+			return string(text), ""
+		}
+		if _, err := s.cache(t, &bucket{}).Load(t.Context(), keys); !errors.Is(err, errLeftOut) {
+			t.Errorf("error %v, want %v", err, errLeftOut)
+		}
+	})
+}
+
+func TestAFailedBatchFailsAloneAndWhole(t *testing.T) {
+	s := &service{answer: func(_ string, request map[string]any) (string, string) {
+		if text, _ := json.Marshal(request); strings.Contains(string(text), "#log-30\"") {
+			return "", "ProvisionedThroughputExceededException"
+		}
+		return "", ""
+	}}
+	ds, _ := someDeliveries(60)
+	for i, err := range s.cache(t, &bucket{}).Save(t.Context(), ds) {
+		if want := i >= 25 && i < 50; (err != nil) != want {
+			t.Errorf("delivery %d: %v", i, err)
+		}
+	}
+}
+
+func TestLargeDocumentsGoToTheBucket(t *testing.T) {
+	var item map[string]any
+	s := &service{answer: func(_ string, request map[string]any) (string, string) {
+		item = writes(request)[0].(map[string]any)["PutRequest"].(map[string]any)["Item"].(map[string]any)
+		return "", ""
+	}}
+	b := new(bucket)
+	c := s.cache(t, b)
+	large := someDelivery("log-1", maxDocument+100)
+	if err := c.Save(t.Context(), []delivery.Delivery{large})[0]; err != nil {
+		t.Fatal(err)
+	}
+	key := item[attrObject].(map[string]any)["S"].(string)
+	if !strings.HasPrefix(key, "deliveries/dest-1/log-1/") || item[attrDocument] != nil {
+		t.Errorf("the item has object key %q and document %v", key, item[attrDocument] != nil)
+	}
+	document, err := c.pack.unpack(b.objects[key])
+	if err != nil || !bytes.Equal(document, large.Document.JSON) {
+		t.Errorf("the object holds %d bytes (%v), want the document's %d", len(document), err, len(large.Document.JSON))
+	}
+	if err := c.Save(t.Context(), []delivery.Delivery{large})[0]; err != nil || len(b.objects) != 2 {
+		t.Errorf("a second save (%v) leads to %d objects, want 2: names are never used again", err, len(b.objects))
+	}
+
+	b.fail = errors.New("the bucket is closed")
+	small := someDelivery("log-2", 100)
+	errs := c.Save(t.Context(), []delivery.Delivery{large, small})
+	if !errors.Is(errs[0], b.fail) || errs[1] != nil {
+		t.Errorf("answers %v, want an error for the large delivery only", errs)
+	}
+}
+
+func TestDeliveryWhoseObjectIsGone(t *testing.T) {
+	d := someDelivery("log-1", 10)
+	row := deliveryKey(d.Key)
+	s := &service{answer: func(string, map[string]any) (string, string) {
+		return fmt.Sprintf(`{"Responses":{"deliveries":[{"pk":{"S":%q},"sk":{"S":%q},"r":{"N":"1"},"o":{"S":"deliveries/gone"}}]}}`,
+			row.text(attrPK), row.text(attrSK)), ""
+	}}
+	b := new(bucket)
+	c := s.cache(t, b)
+	if found, err := c.Load(t.Context(), []delivery.Key{d.Key}); err != nil || len(found) != 0 {
+		t.Errorf("%d deliveries, error %v; want none and none", len(found), err)
+	}
+	b.fail = errors.New("the bucket is closed")
+	if _, err := c.Load(t.Context(), []delivery.Key{d.Key}); !errors.Is(err, b.fail) {
+		t.Errorf("error %v, want %v", err, b.fail)
+	}
+}

@@ -1,0 +1,118 @@
+package sqs
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/auditrelay/auditrelay/internal/delivery"
+)
+
+const retryARN = "arn:aws:sqs:eu-central-1:123456789012:retry"
+
+// relay notes what it gets and settles all but the ids of unsettled.
+type relay struct {
+	Messages  []delivery.Message
+	Hints     []delivery.HintMessage
+	unsettled []string
+}
+
+func (r *relay) Accept(_ context.Context, batch []delivery.Message) []string {
+	r.Messages = append(r.Messages, batch...)
+	return r.unsettled
+}
+
+func (r *relay) Retry(_ context.Context, batch []delivery.HintMessage) []string {
+	r.Hints = append(r.Hints, batch...)
+	return r.unsettled
+}
+
+type faults []string
+
+func (f *faults) Record(e delivery.Entry) { *f = append(*f, string(e.Event)+" "+e.MessageID) }
+
+func sqsMessage(id, arn, body string) events.SQSMessage {
+	return events.SQSMessage{
+		MessageId: id, EventSourceARN: arn, Body: body,
+		Attributes: map[string]string{"SentTimestamp": "1793611800123", "ApproximateReceiveCount": "2"},
+	}
+}
+
+func TestHandler(t *testing.T) {
+	const ingest = "arn:aws:sqs:eu-central-1:123456789012:ingest"
+	const hintBody = `{"d":"dest-1","w":"ws-1","l":"log-1","a":1793611800123,"t":1793611860000}`
+	sentAt := time.UnixMilli(1793611800123).UTC()
+	undated := sqsMessage("m-1", ingest, "{}")
+	undated.Attributes = map[string]string{"ApproximateReceiveCount": "1"}
+	uncounted := sqsMessage("m-1", ingest, "{}")
+	uncounted.Attributes = map[string]string{"SentTimestamp": "1793611800123"}
+	hint := delivery.Hint{
+		Key: delivery.Key{DestinationID: "dest-1", WorkspaceID: "ws-1", LogID: "log-1", AcceptedAt: sentAt},
+		At:  time.UnixMilli(1793611860000).UTC(),
+	}
+	message := func(body string) []delivery.Message {
+		return []delivery.Message{{ID: "m-1", Body: []byte(body), SentAt: sentAt, Receives: 2}}
+	}
+	for name, test := range map[string]struct {
+		records   []events.SQSMessage
+		unsettled []string
+		want      relay
+		again     []string
+		faults    faults
+	}{
+		"a log":                        {records: []events.SQSMessage{sqsMessage("m-1", ingest, "{}")}, want: relay{Messages: message("{}")}},
+		"a hint":                       {records: []events.SQSMessage{sqsMessage("m-1", retryARN, hintBody)}, want: relay{Hints: []delivery.HintMessage{{ID: "m-1", Hint: hint}}}},
+		"a hint that a producer wrote": {records: []events.SQSMessage{sqsMessage("m-1", ingest, hintBody)}, want: relay{Messages: message(hintBody)}},
+		"no hint: no JSON":             {records: []events.SQSMessage{sqsMessage("m-1", retryARN, "x")}, faults: faults{"relay.fault m-1"}},
+		"no hint: a log":               {records: []events.SQSMessage{sqsMessage("m-1", retryARN, `{"id":"log-1"}`)}, faults: faults{"relay.fault m-1"}},
+		"no hint: without a log":       {records: []events.SQSMessage{sqsMessage("m-1", retryARN, `{"d":"d","w":"w","a":1,"t":1}`)}, faults: faults{"relay.fault m-1"}},
+		"no time of acceptance":        {records: []events.SQSMessage{undated}, again: []string{"m-1"}, faults: faults{"relay.fault m-1"}},
+		"no count of receives":         {records: []events.SQSMessage{uncounted}, again: []string{"m-1"}, faults: faults{"relay.fault m-1"}},
+		"one is to come again": {
+			records: []events.SQSMessage{sqsMessage("m-1", ingest, "{}")}, unsettled: []string{"m-1"}, want: relay{Messages: message("{}")}, again: []string{"m-1"},
+		},
+		"nothing": {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := relay{unsettled: test.unsettled}
+			var f faults
+			h := &Handler{Relay: &got, RetryQueueARN: retryARN, Journal: &f, Now: time.Now}
+			response, err := h.Handle(t.Context(), events.SQSEvent{Records: test.records})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.want, relay{Messages: got.Messages, Hints: got.Hints}, cmp.AllowUnexported(relay{})); diff != "" {
+				t.Errorf("the core got something else (-want +got):\n%s", diff)
+			}
+			var again []string
+			for _, failure := range response.BatchItemFailures {
+				again = append(again, failure.ItemIdentifier)
+			}
+			if diff := cmp.Diff(test.again, again); diff != "" {
+				t.Errorf("messages to come again differ (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(test.faults, f); diff != "" {
+				t.Errorf("faults differ (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func FuzzParseHint(f *testing.F) {
+	for _, seed := range []string{`{"d":"dest-1","w":"ws-1","l":"log-1","a":1793611800123,"t":1793611860000}`, "", "{}", `{"a":-1}`, `{"d":1}`, "[]"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		h, err := parseHint(body)
+		if err != nil {
+			return
+		}
+		again, err := parseHint(*rideEntry(delivery.Ride{Hint: h}).MessageBody)
+		if err != nil || again != h {
+			t.Errorf("hint %v came back as %v, error %v", h, again, err)
+		}
+	})
+}

@@ -1,0 +1,116 @@
+package config_test
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/auditrelay/auditrelay/internal/config"
+)
+
+func set(t *testing.T, vars map[string]string) {
+	t.Helper()
+	for name, value := range vars {
+		t.Setenv(name, value)
+	}
+}
+
+// TestVariablesAreWhatLoadReads holds the promise to the CDK app: what it puts into a function's environment is what the function gets.
+func TestVariablesAreWhatLoadReads(t *testing.T) {
+	stores := config.Stores{DirectoryTable: "dir", DeliveriesTable: "del", PayloadBucket: "pay"}
+	t.Run("deliver", func(t *testing.T) {
+		want := config.Deliver{
+			Stores:           stores,
+			Telemetry:        config.Telemetry{MetricsNamespace: "auditrelay/prod"},
+			Network:          config.Network{AllowPrivateCIDRs: []string{"10.20.0.0/16", "fd00::/8"}, AllowHTTP: true},
+			RetryQueueURL:    "https://sqs/retry",
+			RetryQueueARN:    "arn:retry",
+			RejectedQueueURL: "https://sqs/rejected",
+			SecretPrefix:     "auditrelay/prod/destinations/",
+			AttemptBudget:    7 * time.Second,
+			DirectoryTTL:     90 * time.Second,
+		}
+		comesBack(t, want)
+	})
+	t.Run("requeue", func(t *testing.T) {
+		comesBack(t, config.Requeue{
+			Telemetry: config.Telemetry{MetricsNamespace: "ns"}, DeliveriesTable: "del", RetryQueueURL: "https://sqs/retry", Budget: time.Minute,
+		})
+	})
+	t.Run("expire", func(t *testing.T) {
+		comesBack(t, config.Expire{Stores: stores, Telemetry: config.Telemetry{MetricsNamespace: "ns"}})
+	})
+}
+
+func comesBack[T any](t *testing.T, want T) {
+	t.Helper()
+	set(t, config.Variables(want))
+	got, err := config.Load[T]()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the configuration differs (-want +got):\n%s", diff)
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	least := config.Requeue{DeliveriesTable: "del", RetryQueueURL: "https://sqs/retry"}
+	vars := config.Variables(least)
+	if diff := cmp.Diff(map[string]string{"DELIVERIES_TABLE": "del", "RETRY_QUEUE_URL": "https://sqs/retry"}, vars); diff != "" {
+		t.Errorf("the variables differ (-want +got):\n%s", diff)
+	}
+	set(t, vars)
+	got, err := config.Load[config.Requeue]()
+	if err != nil {
+		t.Fatal(err)
+	}
+	least.MetricsNamespace, least.Budget = "auditrelay", 45*time.Second
+	if diff := cmp.Diff(least, got); diff != "" {
+		t.Errorf("the configuration differs (-want +got):\n%s", diff)
+	}
+}
+
+func TestLoadNamesEveryMistake(t *testing.T) {
+	set(t, map[string]string{"DELIVERIES_TABLE": "", "REQUEUE_BUDGET": "soon"})
+	_, err := config.Load[config.Requeue]()
+	if err == nil {
+		t.Fatal("a configuration without a queue is loaded")
+	}
+	for _, name := range []string{"DELIVERIES_TABLE", "RETRY_QUEUE_URL", "Budget"} {
+		if !strings.Contains(err.Error(), name) {
+			t.Errorf("the error does not name %s: %v", name, err)
+		}
+	}
+}
+
+func TestPrefixes(t *testing.T) {
+	for name, test := range map[string]struct {
+		cidrs []string
+		want  []string
+		ok    bool
+	}{
+		"none":             {nil, nil, true},
+		"both families":    {[]string{"10.20.0.0/16", " fd00::/8"}, []string{"10.20.0.0/16", "fd00::/8"}, true},
+		"an address in it": {[]string{"10.20.30.40/16"}, []string{"10.20.0.0/16"}, true},
+		"no length":        {[]string{"10.20.0.0"}, nil, false},
+		"no address":       {[]string{"10.20.0.0/16", "office"}, nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := config.Network{AllowPrivateCIDRs: test.cidrs}.Prefixes()
+			if (err == nil) != test.ok {
+				t.Fatalf("error %v", err)
+			}
+			var want []netip.Prefix
+			for _, s := range test.want {
+				want = append(want, netip.MustParsePrefix(s))
+			}
+			if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
+				t.Errorf("prefixes differ (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
