@@ -1,0 +1,172 @@
+package connection
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/auditrelay/auditrelay/events"
+	"github.com/auditrelay/auditrelay/internal/directory"
+)
+
+// Logs is the ingest queue, from a producer's side.
+type Logs interface {
+	// Send puts a log on the queue. When it returns nil the log is safe there.
+	Send(ctx context.Context, l events.Log) error
+}
+
+// Bus is the event bus.
+type Bus interface {
+	// Publish puts an event on the bus. When it returns nil the bus has it; after an error it may have.
+	Publish(ctx context.Context, a Announcement) error
+}
+
+// Announcement is one event on the bus: a detail-type of package events and the detail that belongs to it.
+type Announcement struct {
+	DetailType string
+	Detail     any
+	At         time.Time
+}
+
+// Recorder writes the activity audit: a user_activity log of the owner workspace, and an event on the bus.
+type Recorder struct {
+	Logs Logs
+	Bus  Bus
+}
+
+// Record implements Audit.
+func (r *Recorder) Record(ctx context.Context, a Activity) error {
+	log, err := a.Log()
+	if err != nil {
+		return err
+	}
+	if err := r.Logs.Send(ctx, log); err != nil {
+		return fmt.Errorf("send the activity's log: %w", err)
+	}
+	announcement, ok := a.Announcement()
+	if !ok {
+		return nil
+	}
+	if err := r.Bus.Publish(ctx, announcement); err != nil {
+		return fmt.Errorf("publish the activity's event: %w", err)
+	}
+	return nil
+}
+
+// ID names the activity's log. It is made of what was done, so that the same activity has the same id however often it is recorded.
+func (a Activity) ID() string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%s\x00%d\x00%d\x00%d", a.Event, a.Workspace.ID, a.Destination.ID,
+		a.Destination.Generation, a.Destination.Version, a.At.UnixMilli()))
+	return "activity-" + hex.EncodeToString(sum[:16])
+}
+
+// payload is the form of a user_activity log.
+type payload struct {
+	Event     Event     `json:"event"`
+	Timestamp time.Time `json:"timestamp"`
+	User      person    `json:"user"`
+	Workspace person    `json:"workspace"`
+	Resource  resource  `json:"resource"`
+	Details   details   `json:"details"`
+}
+
+type person struct {
+	ID    string `json:"id"`
+	Name  string `json:"name"`
+	Email string `json:"email"`
+}
+
+type resource struct {
+	Type string `json:"type"`
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+type details struct {
+	Request  request  `json:"request"`
+	Activity activity `json:"activity"`
+}
+
+type request struct {
+	IPAddress string `json:"ip_address"`
+	UserAgent string `json:"user_agent"`
+}
+
+type activity struct {
+	Kind       directory.Kind  `json:"kind,omitempty"`
+	State      directory.State `json:"state,omitempty"`
+	Generation int             `json:"generation,omitzero"`
+	Version    int             `json:"version,omitzero"`
+	Fields     []string        `json:"fields,omitempty"`
+}
+
+// Log is the activity as a user_activity log of its workspace.
+func (a Activity) Log() (events.Log, error) {
+	w, d := a.Workspace, a.Destination
+	p := payload{
+		Event:     a.Event,
+		Timestamp: a.At.UTC(),
+		User:      a.By.person(),
+		Workspace: person{ID: w.ID, Name: w.Name},
+		Resource:  resource{Type: "workspace", ID: w.ID, Name: w.Name},
+		Details: details{
+			Request:  request{IPAddress: a.By.IPAddress, UserAgent: a.By.UserAgent},
+			Activity: activity{Kind: d.Kind, State: d.State, Generation: d.Generation, Version: d.Version, Fields: a.Fields},
+		},
+	}
+	if len(w.Admins) > 0 {
+		p.Workspace.Email = w.Admins[0]
+	}
+	if d.ID != "" {
+		p.Resource = resource{Type: "destination", ID: d.ID, Name: d.Name}
+	}
+	text, err := json.Marshal(p)
+	if err != nil {
+		return events.Log{}, fmt.Errorf("write the log of the activity %s: %w", a.Event, err)
+	}
+	return events.Log{ID: a.ID(), WorkspaceID: w.ID, Type: events.UserActivity, OccurredAt: a.At.UTC(), Payload: text}, nil
+}
+
+// person reads the name out of an ARN such as arn:aws:sts::111122223333:assumed-role/platform-admin/maria@acme.example.
+func (c Caller) person() person {
+	p := person{ID: c.Identity, Name: c.Identity[strings.LastIndexByte(c.Identity, '/')+1:]}
+	if strings.Contains(p.Name, "@") {
+		p.Email = p.Name
+	}
+	return p
+}
+
+// Announcement is the activity as an event on the bus; ok is false for an activity that is none.
+func (a Activity) Announcement() (_ Announcement, ok bool) {
+	d := a.Destination
+	name := events.DestinationName{DestinationID: d.ID, DestinationName: d.Name, WorkspaceID: d.WorkspaceID, Kind: string(d.Kind)}
+	e := Announcement{At: a.At.UTC()}
+	changed := func(change string) {
+		e.DetailType = events.DestinationChanged
+		e.Detail = events.DestinationChangedDetail{DestinationName: name, Change: change, Fields: a.Fields, Version: d.Version, ChangedAt: e.At, By: a.By.Identity}
+	}
+	switch a.Event {
+	case DestinationCreated:
+		changed("created")
+	case DestinationUpdated:
+		changed("updated")
+	case DestinationDeleted:
+		changed("deleted")
+	case DestinationDisconnected:
+		e.DetailType = events.DestinationDisconnected
+		e.Detail = events.DestinationDisconnectedDetail{DestinationName: name, Generation: d.Generation, DisconnectedAt: e.At, DisablesAt: d.DisablesAt(), By: a.By.Identity}
+	case DestinationDisabled:
+		e.DetailType = events.DestinationDisabled
+		e.Detail = events.DestinationDisabledDetail{DestinationName: name, Generation: d.Generation, DisconnectedAt: a.Since.UTC(), DisabledAt: e.At}
+	case DestinationReconnected:
+		e.DetailType = events.DestinationReconnected
+		e.Detail = events.DestinationReconnectedDetail{DestinationName: name, Generation: d.Generation, ReconnectedAt: e.At, By: a.By.Identity}
+	default:
+		return Announcement{}, false
+	}
+	return e, true
+}
