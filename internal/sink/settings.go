@@ -66,6 +66,8 @@ func build(d directory.Destination, credentials json.RawMessage, env environment
 		return newHTTP(d.Settings, credentials, env)
 	case directory.S3:
 		return newS3(d, credentials, env)
+	case directory.AzureMonitor:
+		return newAzureMonitor(d.Settings, credentials, env)
 	case directory.AzureBlob:
 		return newAzureBlob(d.Settings, credentials, env)
 	default:
