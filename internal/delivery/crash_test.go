@@ -80,7 +80,7 @@ func TestCrash(t *testing.T) {
 	for _, o := range outages {
 		for _, m := range modes {
 			for _, call := range memory.Calls() {
-				for nth := 1; nth <= 4; nth++ {
+				for nth := 1; nth <= 3; nth++ {
 					t.Run(fmt.Sprintf("%s/%s/%s %d", o.name, m.name, call, nth), func(t *testing.T) {
 						t.Parallel()
 						s := &saboteur{call: call, nth: nth, fault: m.fault, dies: m.dies}

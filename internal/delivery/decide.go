@@ -60,6 +60,10 @@ func admit(dest directory.Destination) verdict {
 // readmit judges a delivery from the cache to which a hint has led.
 func readmit(d Delivery, hint Hint, dest directory.Destination, known bool, now time.Time) verdict {
 	switch {
+	case hint.Drain && (!known || dest.State != directory.Connected):
+		return drop
+	case hint.Drain && now.Before(d.ExpiresAt()):
+		return try
 	case !hint.At.Equal(d.NextAt):
 		return drop
 	case now.Before(d.NextAt):

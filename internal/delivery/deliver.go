@@ -85,16 +85,20 @@ type Rejection struct {
 
 // Deliver takes logs from the ingest and the retry queue to their destinations. It is safe for concurrent use.
 type Deliver struct {
-	Directory Directory
-	Sinks     Sinks
-	Cache     Cache
-	Failed    FailedEvents
-	Retries   RetryQueue
-	Rejected  RejectedQueue
-	Journal   Journal
-	Now       func() time.Time
-	// Budget is how long the attempts of one destination may take in one invocation. It must leave time for the writes that follow.
-	Budget time.Duration
+	Directory    Directory
+	Destinations DestinationStore
+	Sinks        Sinks
+	Cache        Cache
+	Failed       FailedEvents
+	Retries      RetryQueue
+	Rejected     RejectedQueue
+	Budget       Budget
+	Notices      Notices
+	Drains       DrainQueue
+	Journal      Journal
+	Now          func() time.Time
+	// TimeLimit is how long the attempts of one destination may take in one invocation. It must leave time for the writes that follow.
+	TimeLimit time.Duration
 }
 
 // Accept takes fresh messages through their first attempt. It answers the ids of the messages that must be handed out again; all others are
@@ -166,7 +170,7 @@ func (d *Deliver) Retry(ctx context.Context, batch []HintMessage) (unsettled []s
 			continue
 		}
 		now := d.Now()
-		t := trial{Delivery: delivery, dest: dest, messages: messages[i : i+1]}
+		t := trial{Delivery: delivery, dest: dest, messages: messages[i : i+1], drain: m.Hint.Drain}
 		switch t.verdict = readmit(delivery, m.Hint, dest, known, now); t.verdict {
 		case drop:
 			continue
@@ -189,6 +193,7 @@ type trial struct {
 	verdict     verdict
 	messages    []*settlement
 	redelivered bool
+	drain       bool // led here by a drain or a probe, before its time
 }
 
 // reopen has the trial's messages handed out again.
@@ -364,14 +369,28 @@ func (d *Deliver) group(ctx context.Context, trials []trial) {
 			holds = append(holds, t)
 		}
 	}
-	for i := range holds {
-		holds[i].NextAt = holds[i].ExpiresAt()
-		d.recordHeld(holds[i])
+	var over []trial
+	if len(tries) > 0 {
+		tries, over = d.ration(ctx, tries[0].dest, tries)
 	}
-	d.save(ctx, holds)
+	d.park(ctx, append(holds, over...))
 	if len(tries) > 0 {
 		d.attempt(ctx, tries)
 	}
+}
+
+// park leaves deliveries in the cache until their destination takes logs again, or their end. One that is parked already costs no write.
+func (d *Deliver) park(ctx context.Context, trials []trial) {
+	var moved []trial
+	for _, t := range trials {
+		if t.drain || t.Revision > 0 && t.Parked {
+			continue // it waits in the cache as it is
+		}
+		t.NextAt, t.Parked = t.ExpiresAt(), true
+		d.recordHeld(t)
+		moved = append(moved, t)
+	}
+	d.save(ctx, moved)
 }
 
 // attempt hands logs to their destination and settles each by its result.
@@ -380,33 +399,36 @@ func (d *Deliver) attempt(ctx context.Context, trials []trial) {
 	results := d.send(ctx, trials)
 	now := d.Now()
 	var done, again []trial
-	for i, t := range trials {
+	for i := range trials {
+		t := &trials[i]
 		switch err := results[i].Err; {
 		case errors.Is(err, ErrNotTried):
-			t.NextAt = later(now.Add(heldFor), t.Key)
-			d.recordHeld(t)
-			again = append(again, t)
+			t.NextAt, t.Parked = later(now.Add(heldFor), t.Key), false
+			d.recordHeld(*t)
+			again = append(again, *t)
 		case err == nil:
 			t.Attempts++
-			d.recordAttempt(t, Delivered, nil, started, results[i].Took)
+			d.recordAttempt(*t, Delivered, nil, started, results[i].Took)
 			if t.Revision > 0 {
-				done = append(done, t)
+				done = append(done, *t)
 			}
 		default:
 			f := failure.Of(err)
 			t.Attempts++
 			t.Code = f.Code
-			t.NextAt = Decide(t.Delivery, f, now)
-			d.recordAttempt(t, Failed, f, started, results[i].Took)
-			again = append(again, t)
+			t.NextAt, t.Parked = Decide(t.Delivery, f, now), false
+			d.recordAttempt(*t, Failed, f, started, results[i].Took)
+			again = append(again, *t)
 		}
 	}
 	d.remove(ctx, done)
 	d.save(ctx, again)
+	e, f := weigh(trials, results)
+	d.observe(ctx, trials[0].dest, e, f)
 }
 
 func (d *Deliver) send(ctx context.Context, trials []trial) []Result {
-	ctx, cancel := context.WithTimeout(ctx, d.Budget)
+	ctx, cancel := context.WithTimeout(ctx, d.TimeLimit)
 	defer cancel()
 	dest := trials[0].dest
 	sink, err := d.Sinks.Sink(ctx, dest)

@@ -31,6 +31,9 @@ type Delivery struct {
 	Code failure.Code
 	// Riding says that a hint is on the retry queue already, so that requeue need not send one.
 	Riding bool
+	// Parked says that the delivery has no time of its own: its destination takes no logs, and it waits to be drained or probed. NextAt is then
+	// ExpiresAt.
+	Parked bool
 	// Document is what the destination receives, before its template.
 	Document auditlog.Document
 	// Revision counts the writes of this delivery; 0 means that it is not in the cache yet.
@@ -51,6 +54,8 @@ type FailedEvent struct {
 type Hint struct {
 	Key
 	At time.Time
+	// Drain says not to wait for that time: the destination takes logs again, or is to be probed.
+	Drain bool
 }
 
 // Message is one message of the ingest queue.

@@ -29,6 +29,12 @@ const (
 	EventUnrouted Event = "log.unrouted"
 	// EventRejected: the message is no valid log; it is on the rejected queue.
 	EventRejected Event = "log.rejected"
+	// EventFailing: deliveries to the destination no longer get through.
+	EventFailing Event = "destination.failing"
+	// EventRecovered: they do again; the backlog is sent.
+	EventRecovered Event = "destination.recovered"
+	// EventDrained: the backlog has been sent.
+	EventDrained Event = "destination.drained"
 	// EventFault: something of our own failed; Reason says what. The work is done again.
 	EventFault Event = "relay.fault"
 )

@@ -3,17 +3,22 @@ package delivery
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/auditrelay/auditrelay/internal/directory"
 )
 
-// CachedDirectory remembers a directory's answers, "not found" among them, for TTL. It is safe for concurrent use.
+// CachedDirectory remembers a directory's answers, "not found" among them, for TTL. Destinations that are read afresh or written through it are
+// remembered at once. It is safe for concurrent use.
 type CachedDirectory struct {
-	Source Directory
-	TTL    time.Duration
-	Now    func() time.Time
+	Source interface {
+		Directory
+		DestinationStore
+	}
+	TTL time.Duration
+	Now func() time.Time
 
 	mu           sync.Mutex
 	workspaces   map[string]workspaceAnswer
@@ -78,6 +83,47 @@ func (c *CachedDirectory) Destination(ctx context.Context, id string) (directory
 		c.destinations[id] = a
 	}
 	return a.destination, a.err
+}
+
+// CurrentDestination asks the source, never the memory.
+func (c *CachedDirectory) CurrentDestination(ctx context.Context, id string) (directory.Destination, error) {
+	d, err := c.Source.CurrentDestination(ctx, id)
+	if err == nil {
+		c.learn(d)
+	}
+	return d, err
+}
+
+// PutDestination writes to the source.
+func (c *CachedDirectory) PutDestination(ctx context.Context, d directory.Destination) (directory.Destination, error) {
+	d, err := c.Source.PutDestination(ctx, d)
+	if err == nil {
+		c.learn(d)
+	}
+	return d, err
+}
+
+// learn puts a destination that is known afresh into what is remembered.
+func (c *CachedDirectory) learn(d directory.Destination) {
+	now := c.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.destinations == nil {
+		c.destinations = make(map[string]destinationAnswer)
+	}
+	c.destinations[d.ID] = destinationAnswer{at: now, destination: d}
+	a, ok := c.workspaces[d.WorkspaceID]
+	if !ok {
+		return
+	}
+	own := slices.Clone(a.own) // others may be reading the old one
+	for i := range own {
+		if own[i].ID == d.ID {
+			own[i] = d
+		}
+	}
+	a.own = own
+	c.workspaces[d.WorkspaceID] = a
 }
 
 // final says whether an answer may be remembered. A failure to ask may not.

@@ -111,6 +111,8 @@ type Health struct {
 	Since time.Time `json:"since,omitzero"`
 	// Code is why it fails; empty while healthy.
 	Code failure.Code `json:"code,omitempty"`
+	// Until is when it may be tried again, if it asked to be left alone.
+	Until time.Time `json:"until,omitzero"`
 }
 
 // Wants says whether the destination takes logs of this type.

@@ -4,11 +4,14 @@ package local
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/auditrelay/auditrelay/internal/delivery"
+	"github.com/auditrelay/auditrelay/internal/directory"
 	"github.com/auditrelay/auditrelay/internal/memory"
 )
 
@@ -25,8 +28,8 @@ const (
 	streamPause = time.Second
 	// ttlLag is how late TTL removes things; DynamoDB says within a few days.
 	ttlLag = 24 * time.Hour
-	// attemptBudget is real time: how long a destination's attempts may take in one invocation.
-	attemptBudget = 20 * time.Second
+	// attemptLimit is real time: how long a destination's attempts may take in one invocation.
+	attemptLimit = 20 * time.Second
 )
 
 // World is the whole system in memory.
@@ -37,11 +40,15 @@ type World struct {
 	Cache     *memory.Cache
 	Ingest    *memory.IngestQueue
 	Retry     *memory.RetryQueue
+	Drain     *memory.DrainQueue
+	Notices   *memory.NoticeQueue
 	Rejected  *memory.RejectedQueue
 	Journal   *memory.Journal
 
 	deliver delivery.Deliver
 	requeue delivery.Requeue
+	watch   delivery.Watch
+	drain   delivery.Drain
 	expire  delivery.Expire
 
 	mu       sync.Mutex // held by whoever moves the clock
@@ -63,6 +70,8 @@ func NewWorld(start time.Time, hook memory.Hook) *World {
 		Cache:     memory.NewCache(clock.Now),
 		Ingest:    &memory.IngestQueue{Queue: memory.Queue[[]byte]{Now: clock.Now, Visibility: visibility, Hook: hook}},
 		Retry:     &memory.RetryQueue{Queue: memory.Queue[delivery.Hint]{Now: clock.Now, Visibility: visibility, Hook: hook}, Hook: hook},
+		Drain:     &memory.DrainQueue{Queue: memory.Queue[string]{Now: clock.Now, Visibility: visibility, Hook: hook}, Hook: hook},
+		Notices:   &memory.NoticeQueue{Queue: memory.Queue[directory.Notice]{Now: clock.Now, Visibility: visibility, Hook: hook}, Hook: hook},
 		Rejected:  &memory.RejectedQueue{Hook: hook},
 		Journal:   &memory.Journal{},
 		nextTick:  start.Truncate(requeueEvery).Add(requeueEvery),
@@ -72,10 +81,14 @@ func NewWorld(start time.Time, hook memory.Hook) *World {
 	}
 	w.Cache.Hook = hook
 	w.deliver = delivery.Deliver{
-		Directory: w.Directory, Cache: w.Cache, Failed: w.Cache, Retries: w.Retry, Rejected: w.Rejected, Journal: w.Journal,
-		Now: clock.Now, Budget: attemptBudget,
+		Directory: w.Directory, Destinations: w.Directory, Cache: w.Cache, Failed: w.Cache, Retries: w.Retry, Rejected: w.Rejected,
+		Budget: &memory.Budget{Hook: hook}, Notices: w.Notices, Drains: w.Drain, Journal: w.Journal, Now: clock.Now, TimeLimit: attemptLimit,
 	}
 	w.requeue = delivery.Requeue{Index: w.Cache, Retries: w.Retry, Now: clock.Now, Budget: time.Minute}
+	w.watch = delivery.Watch{Attention: w.Directory, Backlog: w.Cache, Retries: w.Retry, Notices: w.Notices, Drains: w.Drain, Now: clock.Now}
+	w.drain = delivery.Drain{
+		Destinations: w.Directory, Backlog: w.Cache, Progress: &memory.Drains{Hook: hook}, Retries: w.Retry, Journal: w.Journal, Now: clock.Now,
+	}
 	w.expire = delivery.Expire{Directory: w.Directory, Failed: w.Cache, Journal: w.Journal, Now: clock.Now}
 	return w
 }
@@ -166,7 +179,7 @@ func (w *World) nextEvent() time.Time {
 	if w.streamAt.After(w.Clock.Now()) && w.streamAt.Before(next) {
 		next = w.streamAt
 	}
-	for _, at := range []func() (time.Time, bool){w.Ingest.Queue.NextVisible, w.Retry.Queue.NextVisible} {
+	for _, at := range []func() (time.Time, bool){w.Ingest.Queue.NextVisible, w.Retry.Queue.NextVisible, w.Drain.Queue.NextVisible} {
 		if t, ok := at(); ok && t.Before(next) {
 			next = t
 		}
@@ -176,11 +189,16 @@ func (w *World) nextEvent() time.Time {
 
 // usefulTick is when requeue next finds something to do. Its runs before that are left out: they would only move its progress.
 func (w *World) usefulTick() time.Time {
-	look := delivery.NextLook(w.Cache.FirstDue())
-	if look.IsZero() {
-		return w.Clock.Now().Add(time.Hour).Truncate(requeueEvery)
+	useful := w.Clock.Now().Add(time.Hour) // the watch tells notices once an hour
+	if look := delivery.NextLook(w.Cache.FirstDue()); !look.IsZero() && look.Before(useful) {
+		useful = look
 	}
-	if up := look.Add(requeueEvery - 1).Truncate(requeueEvery); up.After(w.nextTick) {
+	for d := range w.Directory.Attention(context.Background()) {
+		if d.Draining || d.State == directory.Disconnected || w.Cache.Parked(d.ID) > 0 {
+			return w.nextTick
+		}
+	}
+	if up := useful.Add(requeueEvery - 1).Truncate(requeueEvery); up.After(w.nextTick) {
 		return up
 	}
 	return w.nextTick
@@ -189,22 +207,9 @@ func (w *World) usefulTick() time.Time {
 // dispatch starts every function that has something to do now, and says whether it started any.
 func (w *World) dispatch(ctx context.Context) (started bool) {
 	now := w.Clock.Now()
-	for {
-		batch := w.Ingest.Queue.Receive(batchSize)
-		if len(batch) == 0 {
-			break
-		}
-		w.start(func() { w.accept(ctx, batch) })
-		started = true
-	}
-	for {
-		batch := w.Retry.Queue.Receive(batchSize)
-		if len(batch) == 0 {
-			break
-		}
-		w.start(func() { w.retry(ctx, batch) })
-		started = true
-	}
+	started = consume(w, &w.Ingest.Queue, func(batch []memory.Received[[]byte]) []string { return w.accept(ctx, batch) })
+	started = consume(w, &w.Retry.Queue, func(batch []memory.Received[delivery.Hint]) []string { return w.retry(ctx, batch) }) || started
+	started = consume(w, &w.Drain.Queue, func(batch []memory.Received[string]) []string { return w.drainPages(ctx, batch) }) || started
 	if !w.nextTick.After(now) {
 		w.nextTick = now.Truncate(requeueEvery).Add(requeueEvery)
 		w.start(func() { w.requeueOnce(ctx) })
@@ -229,39 +234,60 @@ func (w *World) start(function func()) {
 	})
 }
 
-func (w *World) accept(ctx context.Context, batch []memory.Received[[]byte]) {
+// consume hands all that is visible on a queue to its function, in batches, and says whether there was any. What the function settled is
+// acknowledged; an acknowledgement that fails leaves a duplicate behind, as on SQS.
+func consume[T any](w *World, q *memory.Queue[T], function func([]memory.Received[T]) (unsettled []string)) (started bool) {
+	for {
+		batch := q.Receive(batchSize)
+		if len(batch) == 0 {
+			return started
+		}
+		started = true
+		w.start(func() {
+			unsettled := function(batch)
+			for _, m := range batch {
+				if !slices.Contains(unsettled, m.ID) {
+					_ = q.Ack(m.ID)
+				}
+			}
+		})
+	}
+}
+
+func (w *World) accept(ctx context.Context, batch []memory.Received[[]byte]) (unsettled []string) {
 	messages := make([]delivery.Message, len(batch))
 	for i, m := range batch {
 		messages[i] = delivery.Message{ID: m.ID, Body: m.Body, SentAt: m.SentAt, Receives: m.Receives}
 	}
-	settle(&w.Ingest.Queue, batch, w.deliver.Accept(ctx, messages))
+	return w.deliver.Accept(ctx, messages)
 }
 
-func (w *World) retry(ctx context.Context, batch []memory.Received[delivery.Hint]) {
+func (w *World) retry(ctx context.Context, batch []memory.Received[delivery.Hint]) (unsettled []string) {
 	messages := make([]delivery.HintMessage, len(batch))
 	for i, m := range batch {
 		messages[i] = delivery.HintMessage{ID: m.ID, Hint: m.Body}
 	}
-	settle(&w.Retry.Queue, batch, w.deliver.Retry(ctx, messages))
+	return w.deliver.Retry(ctx, messages)
 }
 
-// settle acknowledges what a function settled. An acknowledgement that fails leaves a duplicate behind, as on SQS.
-func settle[T any](q *memory.Queue[T], batch []memory.Received[T], unsettled []string) {
-	open := make(map[string]bool, len(unsettled))
-	for _, id := range unsettled {
-		open[id] = true
-	}
+func (w *World) drainPages(ctx context.Context, batch []memory.Received[string]) (unsettled []string) {
 	for _, m := range batch {
-		if !open[m.ID] {
-			_ = q.Ack(m.ID)
+		if err := w.drain.Page(ctx, m.Body); err != nil {
+			w.fault(err)
+			unsettled = append(unsettled, m.ID)
 		}
 	}
+	return unsettled
 }
 
 func (w *World) requeueOnce(ctx context.Context) {
-	if err := w.requeue.Run(ctx); err != nil {
-		w.Journal.Record(delivery.Entry{Event: delivery.EventFault, At: w.Clock.Now(), Reason: err.Error()})
+	if err := errors.Join(w.requeue.Run(ctx), w.watch.Run(ctx)); err != nil {
+		w.fault(err)
 	}
+}
+
+func (w *World) fault(err error) {
+	w.Journal.Record(delivery.Entry{Event: delivery.EventFault, At: w.Clock.Now(), Reason: err.Error()})
 }
 
 // followStream hands changes to expire, one invocation at a time, as a stream's shard does.

@@ -35,6 +35,7 @@ type Cache struct {
 	ends     *btree.BTreeG[delivery.Key] // by acceptance, so by expiry
 	failed   map[delivery.Key]delivery.FailedEvent
 	failures []delivery.FailedEvent // in the order of recording
+	parked   map[string]int         // by destination
 	progress delivery.Progress
 	stream   []delivery.Change
 }
@@ -55,6 +56,7 @@ func NewCache(now func() time.Time) *Cache {
 		order:  btree.NewG(16, func(a, b delivery.Key) bool { return compareKeys(a, b) < 0 }),
 		ends:   btree.NewG(16, func(a, b delivery.Key) bool { return byAcceptance(a, b) < 0 }),
 		failed: make(map[delivery.Key]delivery.FailedEvent),
+		parked: make(map[string]int),
 	}
 	for i := range delivery.DueShards {
 		c.waiting[i] = btree.NewG(16, earlier)
@@ -178,6 +180,9 @@ func (c *Cache) put(d delivery.Delivery) {
 	c.order.ReplaceOrInsert(d.Key)
 	c.ends.ReplaceOrInsert(d.Key)
 	c.dueTree(d).ReplaceOrInsert(dueItem{d.NextAt, d.Key})
+	if d.Parked {
+		c.parked[d.DestinationID]++
+	}
 }
 
 func (c *Cache) drop(k delivery.Key) {
@@ -189,6 +194,9 @@ func (c *Cache) drop(k delivery.Key) {
 	c.order.Delete(k)
 	c.ends.Delete(k)
 	c.dueTree(d).Delete(dueItem{d.NextAt, k})
+	if d.Parked {
+		c.parked[d.DestinationID]--
+	}
 }
 
 // Due implements delivery.Index.

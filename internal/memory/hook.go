@@ -39,12 +39,20 @@ const (
 
 	CallPutWorkspace   = "directory.put_workspace"
 	CallPutDestination = "directory.put_destination"
+	CallAttention      = "directory.attention"
+	CallReserve        = "budget.reserve"
+	CallNotify         = "notices.send"
+	CallStartDrain     = "drain.send"
+	CallWaiting        = "cache.waiting"
+	CallDrainState     = "drain.state"
+	CallSaveDrainState = "drain.save_state"
 )
 
 // Calls lists every call that hooks can make fail.
 func Calls() []string {
 	return []string{CallLoad, CallSave, CallRemove, CallGiveUp, CallRecord, CallDue, CallProgress, CallSaveProgress, CallSendHint, CallReject,
-		CallAck, CallWorkspace, CallDestination, CallPutWorkspace, CallPutDestination}
+		CallAck, CallWorkspace, CallDestination, CallPutWorkspace, CallPutDestination, CallAttention, CallReserve, CallNotify, CallStartDrain, CallWaiting,
+		CallDrainState, CallSaveDrainState}
 }
 
 // ErrInjected is what a call fails with when its hook says so.

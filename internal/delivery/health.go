@@ -1,0 +1,202 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/auditrelay/auditrelay/internal/directory"
+	"github.com/auditrelay/auditrelay/internal/failure"
+)
+
+// DestinationStore changes the records of destinations.
+type DestinationStore interface {
+	// CurrentDestination gives a destination as of now, never older; directory.ErrNotFound if there is none.
+	CurrentDestination(ctx context.Context, id string) (directory.Destination, error)
+	// PutDestination stores it over the same revision, else directory.ErrChanged, and answers it with the new one.
+	PutDestination(ctx context.Context, d directory.Destination) (directory.Destination, error)
+}
+
+// Budget counts the attempts at failing destinations, over all instances of deliver together.
+type Budget interface {
+	// Reserve takes up to n of the limit attempts that a destination may have in a minute, and answers how many it got. What is reserved
+	// and not used is lost for that minute.
+	Reserve(ctx context.Context, destinationID string, minute time.Time, n, limit int) (int, error)
+}
+
+// Notices is the queue of what admins may have to be told.
+type Notices interface {
+	// Notify puts a notice on the queue. Sent twice, it is mailed once.
+	Notify(ctx context.Context, n directory.Notice) error
+}
+
+const (
+	// attemptsAMinute is how many attempts a failing destination gets.
+	attemptsAMinute = 10
+	// chanceAtMost is how many logs may fail together for a passing reason before their destination counts as failing. A log that fails
+	// again on its retry is no chance either.
+	chanceAtMost = 2
+)
+
+// evidence is what the results of one group say of its destination's health.
+type evidence int
+
+const (
+	nothing evidence = iota // no log was tried, or the destination refused these logs and might take others
+	up                      // it took a log
+	down                    // it took none, for a reason that is not the logs'
+)
+
+// weigh finds the evidence in the trials of one group and their results, and the failure that stands for it. trials count the attempt already.
+func weigh(trials []trial, results []Result) (evidence, *failure.Error) {
+	var worst *failure.Error
+	failed, again := 0, false
+	for i, r := range results {
+		if r.Err == nil {
+			return up, nil
+		}
+		if errors.Is(r.Err, ErrNotTried) {
+			continue
+		}
+		f := failure.Of(r.Err)
+		class := failure.Find(f.Code).Class
+		if class == failure.Log {
+			continue
+		}
+		failed++
+		again = again || trials[i].Attempts > 1
+		if worst == nil || class == failure.Connection && failure.Find(worst.Code).Class != failure.Connection {
+			worst = f
+		}
+	}
+	if worst == nil {
+		return nothing, nil
+	}
+	if failure.Find(worst.Code).Class == failure.Connection || failed > chanceAtMost || again {
+		return down, worst
+	}
+	return nothing, nil
+}
+
+// change is the destination's record after the evidence, and whether it differs. A destination that fails keeps the time since when; its code
+// changes only with the class, so that one that fails now this way and now that is not written at each attempt.
+func change(d directory.Destination, e evidence, f *failure.Error, now time.Time) (directory.Destination, bool) {
+	failing := d.Health.State == directory.Failing
+	switch {
+	case e == up && failing:
+		d.Health = directory.Health{State: directory.Healthy}
+		d.Draining = true
+		return d, true
+	case e == down && !failing:
+		d.Health = directory.Health{State: directory.Failing, Since: now, Code: f.Code}
+		return withPause(d, f, now), true
+	case e == down && failure.Find(f.Code).Class != failure.Find(d.Health.Code).Class:
+		d.Health.Code = f.Code
+		return withPause(d, f, now), true
+	case e == down && now.Add(f.RetryAfter).After(d.Health.Until.Add(time.Second)) && f.RetryAfter > 0:
+		return withPause(d, f, now), true
+	}
+	return d, false
+}
+
+// withPause has the whole destination left alone for as long as it asked.
+func withPause(d directory.Destination, f *failure.Error, now time.Time) directory.Destination {
+	if f.RetryAfter > 0 {
+		d.Health.Until = now.Add(f.RetryAfter)
+	}
+	return d
+}
+
+// transitionTries is how often a transition is tried over others' writes before it is left to the next evidence.
+const transitionTries = 4
+
+// observe draws the consequences of a group's results. Of many instances with the same evidence one makes the transition; the others find it made.
+func (d *Deliver) observe(ctx context.Context, seen directory.Destination, e evidence, f *failure.Error) {
+	now := d.Now()
+	if _, differs := change(seen, e, f, now); !differs {
+		return
+	}
+	for range transitionTries {
+		current, err := d.Destinations.CurrentDestination(ctx, seen.ID)
+		if err != nil {
+			d.fault(nil, fmt.Errorf("read the health of %s: %w", seen.ID, err))
+			return
+		}
+		next, differs := change(current, e, f, now)
+		if !differs {
+			return
+		}
+		if err := d.transition(ctx, current, next, now); errors.Is(err, directory.ErrChanged) {
+			continue
+		} else if err != nil {
+			d.fault(nil, fmt.Errorf("change the health of %s: %w", seen.ID, err))
+		}
+		return
+	}
+}
+
+// transition stores a new health and tells of it. The notice of a recovery goes before the write, because nothing would send it after a death
+// between the two; notify looks at the record before it mails. A failure's notice needs no such care: requeue sends it as long as it lasts.
+func (d *Deliver) transition(ctx context.Context, from, to directory.Destination, now time.Time) error {
+	recovered := from.Health.State == directory.Failing && to.Health.State == directory.Healthy
+	if recovered {
+		n := directory.Notice{Kind: directory.Recovered, DestinationID: to.ID, Since: from.Health.Since, Code: from.Health.Code, At: now}
+		if err := d.Notices.Notify(ctx, n); err != nil {
+			return err
+		}
+	}
+	if _, err := d.Destinations.PutDestination(ctx, to); err != nil {
+		return err
+	}
+	d.Journal.Record(healthEntry(to, now))
+	if recovered {
+		return d.Drains.Start(ctx, to.ID)
+	}
+	if n, ok := failureNotice(to, now); ok && from.Health.Code != to.Health.Code {
+		return d.Notices.Notify(ctx, n)
+	}
+	return nil
+}
+
+func healthEntry(d directory.Destination, now time.Time) Entry {
+	e := Entry{Event: EventRecovered, At: now, Key: Key{DestinationID: d.ID, WorkspaceID: d.WorkspaceID}, Kind: d.Kind}
+	if d.Health.State == directory.Failing {
+		e.Event, e.Code = EventFailing, d.Health.Code
+	}
+	return e
+}
+
+// transientPatience is how long a passing failure may last before admins are told.
+const transientPatience = time.Hour
+
+// failureNotice is the notice that a failing destination deserves at this time, if any.
+func failureNotice(d directory.Destination, now time.Time) (directory.Notice, bool) {
+	if d.State != directory.Connected || d.Health.State != directory.Failing {
+		return directory.Notice{}, false
+	}
+	if failure.Find(d.Health.Code).Class != failure.Connection && now.Sub(d.Health.Since) < transientPatience {
+		return directory.Notice{}, false
+	}
+	return directory.Notice{Kind: directory.Involuntary, DestinationID: d.ID, Since: d.Health.Since, Code: d.Health.Code, At: now}, true
+}
+
+// ration lets the oldest trials of a failing destination through, as many as its budget has left, and holds the others. A healthy destination's
+// all pass. When the budget cannot be asked, one passes, so that a recovery is noticed.
+func (d *Deliver) ration(ctx context.Context, dest directory.Destination, trials []trial) (pass, held []trial) {
+	if dest.Health.State != directory.Failing {
+		return trials, nil
+	}
+	now := d.Now()
+	if now.Before(dest.Health.Until) {
+		return nil, trials
+	}
+	slices.SortFunc(trials, func(a, b trial) int { return a.AcceptedAt.Compare(b.AcceptedAt) })
+	n, err := d.Budget.Reserve(ctx, dest.ID, now.Truncate(time.Minute), len(trials), attemptsAMinute)
+	if err != nil {
+		d.fault(nil, fmt.Errorf("reserve attempts at %s: %w", dest.ID, err))
+		n = 1
+	}
+	return trials[:n], trials[n:]
+}

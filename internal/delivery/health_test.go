@@ -1,0 +1,110 @@
+package delivery_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/auditrelay/auditrelay/internal/delivery"
+	"github.com/auditrelay/auditrelay/internal/local"
+	"github.com/auditrelay/auditrelay/internal/memory"
+)
+
+// attemptsByMinute counts the attempts in each minute since start.
+func attemptsByMinute(w *local.World) map[int]int {
+	counts := make(map[int]int)
+	for _, e := range w.Journal.Entries() {
+		if e.Event == delivery.EventAttempted {
+			counts[int(e.At.Sub(start)/time.Minute)]++
+		}
+	}
+	return counts
+}
+
+func events(w *local.World, kind delivery.Event) (n int) {
+	for _, e := range w.Journal.Entries() {
+		if e.Event == kind {
+			n++
+		}
+	}
+	return n
+}
+
+// TestHeldBack has far more logs wait for a dead destination than it may be tried with: it gets ten attempts a minute, the rest wait without a
+// write, and still each log has its seven or eight retries in the end.
+func TestHeldBack(t *testing.T) {
+	const logs = 400
+	w, r := newWorld(nil, downFor(9*day))
+	sendLogs(w, logs)
+	advance(t, w, 8*day)
+	for minute, n := range attemptsByMinute(w) {
+		if minute > 0 && n > 10 {
+			t.Errorf("%d attempts in minute %d; a failing destination gets 10", n, minute)
+		}
+	}
+	for _, e := range w.Cache.FailedEvents() {
+		if retries := e.Attempts - 1; retries < 7 || retries > 8 {
+			t.Errorf("%s was given up after %d retries, want 7 or 8", e.LogID, retries)
+		}
+	}
+	if got := events(w, delivery.EventFailing); got != 1 || len(r.held) != 0 {
+		t.Errorf("%d transitions to failing, %d logs delivered; want 1 and 0", got, len(r.held))
+	}
+	if diff := cmp.Diff(memory.Ledger{Accepted: logs, Failed: logs}, w.Journal.Ledger()); diff != "" {
+		t.Errorf("ledger (-want +got):\n%s", diff)
+	}
+}
+
+// TestNewLogsWhileFailing sends logs through an outage of a day: those over the budget are cached unattempted, and the oldest goes first.
+func TestNewLogsWhileFailing(t *testing.T) {
+	w, r := newWorld(nil, downFor(day))
+	sent := 0
+	for range 24 * 6 { // each ten minutes
+		for range 20 {
+			w.Send(message(fmt.Sprintf("log-%05d", sent)))
+			sent++
+		}
+		advance(t, w, 10*time.Minute)
+	}
+	if held := events(w, delivery.EventHeld); held < sent/2 {
+		t.Errorf("%d of %d logs were held, want most", held, sent)
+	}
+	if attempts := events(w, delivery.EventAttempted); attempts > 10*24*60+20 {
+		t.Errorf("%d attempts in a day; a failing destination gets %d", attempts, 10*24*60)
+	}
+	// The destination is up again from here on. The next probe finds it, and the drain does not wait for anybody's time.
+	advance(t, w, 12*time.Minute)
+	if l := w.Journal.Ledger(); l.Delivered != sent || len(r.held) != sent {
+		t.Errorf("12 minutes after the recovery: ledger %+v, %d logs arrived of %d", l, len(r.held), sent)
+	}
+	for id, n := range r.held {
+		if n != 1 {
+			t.Errorf("%s was delivered %d times", id, n)
+		}
+	}
+	advance(t, w, time.Hour)
+	if n := events(w, delivery.EventDrained); n != 1 {
+		t.Errorf("the drain ended %d times, want once", n)
+	}
+}
+
+// TestOneInFiveFails has every fifth attempt fail: all logs arrive, and holding back does not multiply the requests.
+func TestOneInFiveFails(t *testing.T) {
+	n := 0
+	w, r := newWorld(nil, func(time.Time, string) error {
+		if n++; n%5 == 0 {
+			return errUnavailable
+		}
+		return nil
+	})
+	sendLogs(w, 500)
+	advance(t, w, day)
+	if len(r.held) != 500 {
+		t.Errorf("%d of 500 logs arrived", len(r.held))
+	}
+	if perLog := float64(n) / 500; perLog > 1.3 {
+		t.Errorf("%.2f attempts a log, want at most 1.3", perLog)
+	}
+}

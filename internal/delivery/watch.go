@@ -1,0 +1,122 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/auditrelay/auditrelay/internal/directory"
+)
+
+// Attention lists the destinations that need it.
+type Attention interface {
+	// Attention gives every destination that fails, is disconnected and not yet disabled, or drains. It may miss the last seconds' changes.
+	Attention(ctx context.Context) iter.Seq2[directory.Destination, error]
+}
+
+const (
+	// grace is how long an admin's disconnect can be taken back before the destination is disabled, and backstop how much later the watch
+	// does what the timer should have done.
+	grace    = 8 * time.Hour
+	backstop = 2 * time.Minute
+	// parkedRead is how much of a failing destination's backlog is looked through in a minute for logs to try.
+	parkedRead = 500
+	// warning is how long before the oldest log's end admins are warned.
+	warning = 24 * time.Hour
+)
+
+// Watch looks every minute at the destinations that need attention. It works from their records alone, so whatever was lost, a timer, a notice
+// or a page of a drain, is made up for in the next minute.
+type Watch struct {
+	Attention Attention
+	Backlog   Backlog
+	Retries   RetryQueue
+	Notices   Notices
+	Drains    DrainQueue
+	// Disable disables a destination whose eight hours are over, if it is still disconnected in that generation.
+	Disable func(ctx context.Context, destinationID string, generation int) error
+	Now     func() time.Time
+
+	// cursors are where the search for parked logs goes on, for each failing destination. They are lost with the process, which does no harm.
+	cursors map[string]Key
+}
+
+// Run does one round. One destination's trouble does not keep the others from being looked at.
+func (w *Watch) Run(ctx context.Context) error {
+	var errs []error
+	for d, err := range w.Attention.Attention(ctx) {
+		if err != nil {
+			return errors.Join(append(errs, err)...)
+		}
+		if err := w.look(ctx, d, w.Now()); err != nil {
+			errs = append(errs, fmt.Errorf("destination %s: %w", d.ID, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (w *Watch) look(ctx context.Context, d directory.Destination, now time.Time) error {
+	switch {
+	case d.State == directory.Disconnected && !now.Before(d.StateSince.Add(grace+backstop)):
+		return w.Disable(ctx, d.ID, d.Generation)
+	case d.State != directory.Connected:
+		return nil
+	case d.Health.State == directory.Failing:
+		return errors.Join(w.tell(ctx, d, now), w.probe(ctx, d, now))
+	case d.Draining:
+		return w.Drains.Start(ctx, d.ID)
+	}
+	return nil
+}
+
+// tell sends the notices that are due. They are sent once an hour, not every minute; notify's own limit decides whether one is mailed.
+func (w *Watch) tell(ctx context.Context, d directory.Destination, now time.Time) error {
+	if now.Sub(d.Health.Since)%time.Hour >= time.Minute {
+		return nil
+	}
+	n, ok := failureNotice(d, now)
+	if !ok {
+		return nil
+	}
+	if err := w.Notices.Notify(ctx, n); err != nil {
+		return err
+	}
+	oldest, err := w.Backlog.Waiting(ctx, d.ID, Key{}, 1)
+	if err != nil || len(oldest) == 0 || oldest[0].ExpiresAt().Sub(now) > warning {
+		return err
+	}
+	n.Kind = directory.ExpiryWarning
+	return w.Notices.Notify(ctx, n)
+}
+
+// probe has the oldest parked logs of a failing destination tried, as many as its budget allows in a minute. Logs that wait for their time in
+// the table are left alone, so a destination with few logs sees exactly the table.
+func (w *Watch) probe(ctx context.Context, d directory.Destination, now time.Time) error {
+	if now.Before(d.Health.Until) {
+		return nil
+	}
+	waiting, err := w.Backlog.Waiting(ctx, d.ID, w.cursors[d.ID], parkedRead)
+	if err != nil {
+		return err
+	}
+	if w.cursors == nil {
+		w.cursors = make(map[string]Key)
+	}
+	delete(w.cursors, d.ID) // from the oldest again, unless the search is cut short
+	var rides []Ride
+	for _, l := range waiting {
+		if !l.Parked {
+			continue
+		}
+		rides = append(rides, Ride{Hint: Hint{Key: l.Key, At: l.At, Drain: true}})
+		if len(rides) == attemptsAMinute {
+			break
+		}
+	}
+	if len(rides) == 0 && len(waiting) == parkedRead {
+		w.cursors[d.ID] = waiting[parkedRead-1].Key
+	}
+	return errors.Join(w.Retries.Send(ctx, rides)...)
+}

@@ -1,0 +1,110 @@
+package memory
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/auditrelay/auditrelay/internal/delivery"
+)
+
+// Budget counts the attempts at failing destinations.
+type Budget struct {
+	Hook Hook
+
+	mu   sync.Mutex
+	used map[string]reserved
+}
+
+type reserved struct {
+	minute time.Time
+	n      int
+}
+
+// Reserve implements delivery.Budget.
+func (b *Budget) Reserve(_ context.Context, destinationID string, minute time.Time, n, limit int) (got int, err error) {
+	err = b.Hook.do(CallReserve, func() error {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.used == nil {
+			b.used = make(map[string]reserved)
+		}
+		r := b.used[destinationID]
+		if !r.minute.Equal(minute) {
+			r = reserved{minute: minute}
+		}
+		got = max(0, min(n, limit-r.n))
+		r.n += n
+		b.used[destinationID] = r
+		return nil
+	})
+	return got, err
+}
+
+// DrainQueue is the queue of calls for a page of a destination's backlog.
+type DrainQueue struct {
+	Queue Queue[string]
+	Hook  Hook
+}
+
+// Start implements delivery.DrainQueue.
+func (q *DrainQueue) Start(_ context.Context, destinationID string) error {
+	return q.Hook.do(CallStartDrain, func() error {
+		_, err := q.Queue.Send(destinationID, 0)
+		return err
+	})
+}
+
+// Drains keeps how far each drain has come.
+type Drains struct {
+	Hook Hook
+
+	mu     sync.Mutex
+	states map[string]delivery.DrainState
+}
+
+// DrainState implements delivery.DrainProgress.
+func (d *Drains) DrainState(_ context.Context, destinationID string) (s delivery.DrainState, err error) {
+	err = d.Hook.do(CallDrainState, func() error {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		s = d.states[destinationID]
+		return nil
+	})
+	return s, err
+}
+
+// SaveDrainState implements delivery.DrainProgress.
+func (d *Drains) SaveDrainState(_ context.Context, destinationID string, s delivery.DrainState) error {
+	return d.Hook.do(CallSaveDrainState, func() error {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if d.states == nil {
+			d.states = make(map[string]delivery.DrainState)
+		}
+		if d.states[destinationID].Revision != s.Revision {
+			return delivery.ErrChanged
+		}
+		s.Revision++
+		d.states[destinationID] = s
+		return nil
+	})
+}
+
+// Waiting implements delivery.Backlog.
+func (c *Cache) Waiting(_ context.Context, destinationID string, after delivery.Key, limit int) (waiting []delivery.Waiting, err error) {
+	err = c.Hook.do(CallWaiting, func() error {
+		for _, d := range c.List(destinationID, after, limit) {
+			waiting = append(waiting, delivery.Waiting{Hint: delivery.Hint{Key: d.Key, At: d.NextAt}, Parked: d.Parked})
+		}
+		return nil
+	})
+	return waiting, err
+}
+
+// Parked counts the deliveries that wait without a time of their own.
+func (c *Cache) Parked(destinationID string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.parked[destinationID]
+}
