@@ -11,7 +11,6 @@ import (
 
 	"github.com/auditrelay/auditrelay/internal/delivery"
 	"github.com/auditrelay/auditrelay/internal/directory"
-	"github.com/auditrelay/auditrelay/internal/failure"
 )
 
 // Secrets gives the credentials of destinations.
@@ -54,13 +53,9 @@ func (f *Factory) Sink(ctx context.Context, d directory.Destination) (delivery.S
 	if ok && k.version == d.Version {
 		return k.sink, nil
 	}
-	credentials, err := f.Secrets.Credentials(ctx, d.ID, false)
+	s, err := newRenewing(ctx, f.Secrets, d, environment{network: f.Network, now: f.Now})
 	if err != nil {
-		return nil, &failure.Error{Code: failure.ConfigCredentials, Err: err}
-	}
-	s, err := build(d, credentials, environment{network: f.Network, now: f.Now})
-	if err != nil {
-		return nil, configInvalid(err)
+		return nil, err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
