@@ -40,8 +40,8 @@ type Timer struct {
 
 // Notices is the notices queue.
 type Notices interface {
-	// Send puts a notice on the queue. When it returns nil the notice is safe there.
-	Send(ctx context.Context, n directory.Notice) error
+	// Notify puts a notice on the queue. When it returns nil the notice is safe there.
+	Notify(ctx context.Context, n directory.Notice) error
 }
 
 // Service changes connections. It is safe for concurrent use.
@@ -95,7 +95,7 @@ func (s *Service) Fire(ctx context.Context, id string, generation int) error {
 		if next.Generation != generation+1 {
 			return errStale
 		}
-		return s.Notices.Send(ctx, directory.Notice{Kind: directory.Voluntary, DestinationID: id, Generation: generation, At: next.StateSince})
+		return s.Notices.Notify(ctx, directory.Notice{Kind: directory.Voluntary, DestinationID: id, Generation: generation, At: next.StateSince})
 	})
 	if err != nil {
 		return s.unfired(ctx, before, generation, err)

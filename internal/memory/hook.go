@@ -46,13 +46,21 @@ const (
 	CallWaiting        = "cache.waiting"
 	CallDrainState     = "drain.state"
 	CallSaveDrainState = "drain.save_state"
+
+	CallSetTimer    = "timers.set"
+	CallCancelTimer = "timers.cancel"
+	CallClaim       = "claims.claim"
+	CallSaveClaim   = "claims.save"
+	CallMail        = "mail.send"
+	CallSendLog     = "ingest.send"
+	CallPublish     = "bus.publish"
 )
 
 // Calls lists every call that hooks can make fail.
 func Calls() []string {
 	return []string{CallLoad, CallSave, CallRemove, CallGiveUp, CallRecord, CallDue, CallProgress, CallSaveProgress, CallSendHint, CallReject,
 		CallAck, CallWorkspace, CallDestination, CallPutWorkspace, CallPutDestination, CallAttention, CallReserve, CallNotify, CallStartDrain, CallWaiting,
-		CallDrainState, CallSaveDrainState}
+		CallDrainState, CallSaveDrainState, CallSetTimer, CallCancelTimer, CallClaim, CallSaveClaim, CallMail, CallSendLog, CallPublish}
 }
 
 // ErrInjected is what a call fails with when its hook says so.

@@ -1,0 +1,34 @@
+package memory
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/auditrelay/auditrelay/internal/connection"
+)
+
+// Bus keeps every event that was published.
+type Bus struct {
+	Hook Hook
+
+	mu   sync.Mutex
+	sent []connection.Announcement
+}
+
+// Publish implements connection.Bus.
+func (b *Bus) Publish(_ context.Context, a connection.Announcement) error {
+	return b.Hook.do(CallPublish, func() error {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.sent = append(b.sent, a)
+		return nil
+	})
+}
+
+// All gives every event in the order of publishing.
+func (b *Bus) All() []connection.Announcement {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.sent)
+}

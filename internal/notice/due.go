@@ -1,0 +1,67 @@
+package notice
+
+import (
+	"time"
+
+	"github.com/auditrelay/auditrelay/internal/directory"
+)
+
+// Verdict is what becomes of a notice.
+type Verdict int
+
+// The verdicts.
+const (
+	// Drop: it is no longer true.
+	Drop Verdict = iota
+	// Send: it is true now.
+	Send
+	// Later: it is about to become true or to become void; the message must come again.
+	Later
+)
+
+// Due holds a notice against its destination as it is now.
+//
+// Voluntary and recovered notices are sent before the record is written that makes them true, so that a death between the two loses no mail: they
+// wait for that, a while. If it never comes, whoever writes it later sends another. Who has reconnected by then gets no voluntary mail. All but the
+// voluntary are about one outage, which began at the notice's Since: the next has notices of its own.
+func Due(n directory.Notice, d directory.Destination, now time.Time) Verdict {
+	switch n.Kind {
+	case directory.Voluntary:
+		switch {
+		case d.State == directory.Disabled && d.Generation == n.Generation+1:
+			return Send
+		case d.State == directory.Disconnected && d.Generation == n.Generation:
+			return laterUntil(n.At.Add(settling), now)
+		}
+	case directory.Involuntary:
+		if d.State == directory.Connected && d.Health.State == directory.Failing && sameOutage(n, d) {
+			return Send
+		}
+	case directory.Recovered:
+		switch {
+		case d.State == directory.Connected && d.Health.State != directory.Failing:
+			return Send
+		case d.State == directory.Connected && sameOutage(n, d):
+			return laterUntil(n.At.Add(settling), now)
+		}
+	case directory.ExpiryWarning:
+		if d.State != directory.Connected || d.Health.State == directory.Failing || d.Draining {
+			return Send
+		}
+	}
+	return Drop
+}
+
+// settling is how long after its notice a record may be written at most.
+const settling = 15 * time.Minute
+
+func laterUntil(end, now time.Time) Verdict {
+	if now.Before(end) {
+		return Later
+	}
+	return Drop
+}
+
+func sameOutage(n directory.Notice, d directory.Destination) bool {
+	return n.Since.IsZero() || n.Since.UnixMilli() == d.Health.Since.UnixMilli()
+}

@@ -1,0 +1,185 @@
+package notice
+
+import (
+	"embed"
+	"fmt"
+	htmltemplate "html/template"
+	"io/fs"
+	"path"
+	"strings"
+	"text/template"
+	"time"
+	"unicode"
+
+	"github.com/auditrelay/auditrelay/internal/directory"
+	"github.com/auditrelay/auditrelay/internal/failure"
+)
+
+// Mail is one mail, ready to be handed over.
+type Mail struct {
+	Kind          directory.NoticeKind
+	DestinationID string
+	To            []string
+	Subject       string
+	Text          string
+	HTML          string
+	// ListID is the value of the header List-Id, by which mail programs filter.
+	ListID string
+}
+
+//go:embed templates
+var embedded embed.FS
+
+// Templates holds one folder a language with three files: words.tmpl for all that is said, mail.txt.tmpl and mail.html.tmpl for its two forms.
+func Templates() (fs.FS, error) { return fs.Sub(embedded, "templates") }
+
+// Renderer makes mails out of notices.
+type Renderer struct {
+	product, listID string
+	words, text     *template.Template
+	html            *htmltemplate.Template
+}
+
+// NewRenderer reads the templates of a language. Product stands in each subject and greeting, listID in the header List-Id.
+func NewRenderer(templates fs.FS, locale, product, listID string) (*Renderer, error) {
+	if !fs.ValidPath(locale) || strings.Contains(locale, "/") {
+		return nil, fmt.Errorf("the mails' language %q is no name of a folder such as en", locale)
+	}
+	r := &Renderer{product: oneLine(product), listID: listID}
+	var err error
+	if r.words, err = template.ParseFS(templates, path.Join(locale, "words.tmpl")); err != nil {
+		return nil, fmt.Errorf("read the mails' words: %w", err)
+	}
+	if r.text, err = template.ParseFS(templates, path.Join(locale, "mail.txt.tmpl")); err != nil {
+		return nil, fmt.Errorf("read the mails' text form: %w", err)
+	}
+	if r.html, err = htmltemplate.ParseFS(templates, path.Join(locale, "mail.html.tmpl")); err != nil {
+		return nil, fmt.Errorf("read the mails' HTML form: %w", err)
+	}
+	return r, nil
+}
+
+// page is what templates can use. No value in it has a line break, a credential or a part of a log.
+type page struct {
+	Product      string
+	AccountID    string
+	AccountName  string
+	ResourceID   string
+	ResourceName string
+	ResourceKind string
+	ErrorTime    string
+	Since        string
+	// Granular says that the failure stands in the catalogue; only then the next three are set.
+	Granular    bool
+	Status      string
+	Code        string
+	Description string
+
+	// These are said by words.tmpl.
+	Subject   string
+	EventType string
+	Summary   string
+	Guidance  string
+}
+
+// Render makes the mail of a notice. To is left empty.
+func (r *Renderer) Render(n directory.Notice, owner directory.Workspace, d directory.Destination) (Mail, error) {
+	p := page{
+		Product: r.product, AccountID: owner.ID, AccountName: shortName(owner.Name), ResourceID: d.ID, ResourceName: shortName(d.Name),
+		ResourceKind: kindName(d.Kind), ErrorTime: timestamp(n.At), Since: timestamp(n.Since),
+	}
+	if p.ResourceName == "" {
+		p.ResourceName = d.ID
+	}
+	if failure.Known(n.Code) && n.Code != failure.Unknown {
+		e := failure.Find(n.Code)
+		p.Granular, p.Status, p.Code = true, e.Status, string(e.Code)
+		p.Description = r.ofCode("description", e.Code, e.Description)
+		p.Guidance = r.ofCode("guidance", e.Code, e.Guidance)
+	}
+	for name, field := range map[string]*string{"type": &p.EventType, "summary": &p.Summary, "subject": &p.Subject} {
+		if err := r.say(field, string(n.Kind)+"."+name, p); err != nil {
+			return Mail{}, err
+		}
+	}
+	if err := r.say(&p.Guidance, string(n.Kind)+".guidance", p); err != nil {
+		return Mail{}, err
+	}
+	var text, html strings.Builder
+	if err := r.text.Execute(&text, p); err != nil {
+		return Mail{}, fmt.Errorf("render the text of the %s mail: %w", n.Kind, err)
+	}
+	if err := r.html.Execute(&html, p); err != nil {
+		return Mail{}, fmt.Errorf("render the HTML of the %s mail: %w", n.Kind, err)
+	}
+	return Mail{Kind: n.Kind, DestinationID: d.ID, Subject: p.Subject, Text: text.String(), HTML: html.String(), ListID: r.listID}, nil
+}
+
+// say sets a field to what the words have under that name.
+func (r *Renderer) say(field *string, name string, p page) error {
+	var out strings.Builder
+	if err := r.words.ExecuteTemplate(&out, name, p); err != nil {
+		return fmt.Errorf("render %s: %w", name, err)
+	}
+	*field = oneLine(out.String())
+	return nil
+}
+
+// ofCode is what a language says about a code, under "guidance.<code>" for example, or else the catalogue's own English.
+func (r *Renderer) ofCode(what string, code failure.Code, english string) string {
+	t := r.words.Lookup(what + "." + string(code))
+	if t == nil {
+		return english
+	}
+	var out strings.Builder
+	if t.Execute(&out, nil) != nil {
+		return english
+	}
+	return oneLine(out.String())
+}
+
+// oneLine makes text harmless wherever it stands in a mail: no line breaks, no control or direction characters.
+func oneLine(s string) string {
+	s = strings.Map(func(c rune) rune {
+		if unicode.IsSpace(c) {
+			return ' '
+		}
+		if !unicode.IsGraphic(c) {
+			return -1
+		}
+		return c
+	}, s)
+	return strings.Join(strings.Fields(s), " ")
+}
+
+// longestName is how many characters of a name are shown.
+const longestName = 200
+
+func shortName(s string) string {
+	runes := []rune(oneLine(s))
+	if len(runes) <= longestName {
+		return string(runes)
+	}
+	return string(runes[:longestName-1]) + "…"
+}
+
+func timestamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02 15:04:05 UTC")
+}
+
+func kindName(k directory.Kind) string {
+	switch k {
+	case directory.S3:
+		return "Amazon S3"
+	case directory.HTTP:
+		return "HTTP"
+	case directory.AzureMonitor:
+		return "Azure Monitor"
+	case directory.AzureBlob:
+		return "Azure Blob Storage"
+	}
+	return string(k)
+}
