@@ -48,7 +48,16 @@ type function struct {
 func functionNames() []string { return []string{"deliver", "requeue", "expire"} }
 
 type functions struct {
-	deliver, requeue, expire awslambda.Function
+	deliver, requeue, expire deployed
+}
+
+func (fs functions) all() []deployed { return []deployed{fs.deliver, fs.requeue, fs.expire} }
+
+// deployed is a function with its name and its log group.
+type deployed struct {
+	awslambda.Function
+	name string
+	log  awslogs.LogGroup
 }
 
 func newFunctions(stack awscdk.Stack, s settings, key awskms.IKey, qs queues, st stores) functions {
@@ -100,15 +109,15 @@ func newFunctions(stack awscdk.Stack, s settings, key awskms.IKey, qs queues, st
 			may:         g.expire(qs, st),
 		}),
 	}
-	triggerDeliver(fs.deliver, s, qs)
-	triggerRequeue(stack, fs.requeue)
-	triggerExpire(fs.expire, qs, st)
+	triggerDeliver(fs.deliver.Function, s, qs)
+	triggerRequeue(stack, fs.requeue.Function)
+	triggerExpire(fs.expire.Function, qs, st)
 	return fs
 }
 
 // newFunction makes a function with a role and a log group of its own. The role is complete from the start: CDK may add nothing to it, so that
 // grants.go says all that a function may do.
-func newFunction(stack awscdk.Stack, s settings, key awskms.IKey, f function) awslambda.Function {
+func newFunction(stack awscdk.Stack, s settings, key awskms.IKey, f function) deployed {
 	id := strings.ToUpper(f.name[:1]) + f.name[1:]
 	group := awslogs.NewLogGroup(stack, jsii.String(id+"Log"), &awslogs.LogGroupProps{
 		LogGroupName:  jsii.String(s.logGroup(f.name)),
@@ -140,7 +149,12 @@ func newFunction(stack awscdk.Stack, s settings, key awskms.IKey, f function) aw
 	if f.loops {
 		props.RecursiveLoop = awslambda.RecursiveLoop_ALLOW
 	}
-	return awslambda.NewFunction(stack, jsii.String(id), props)
+	made := awslambda.NewFunction(stack, jsii.String(id), props)
+	// CDK has the function wait for its role by name, in case policies are added to it. The role is complete, so referring to it is enough.
+	if raw, ok := made.Node().DefaultChild().(awslambda.CfnFunction); ok {
+		raw.AddDeletionOverride(jsii.String("DependsOn"))
+	}
+	return deployed{Function: made, name: f.name, log: group}
 }
 
 func environment(c any) *map[string]*string {

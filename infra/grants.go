@@ -1,8 +1,6 @@
 package main
 
 import (
-	"strings"
-
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
@@ -69,7 +67,7 @@ func consume(qs ...queue) awsiam.PolicyStatement {
 func (g grants) crypto(services ...string) awsiam.PolicyStatement {
 	var via []string
 	for _, service := range services {
-		via = append(via, strings.Join([]string{service, *awscdk.Aws_REGION(), *awscdk.Aws_URL_SUFFIX()}, "."))
+		via = append(via, viaService(service))
 	}
 	return awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		Actions:    jsii.Strings("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"),

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/mail"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -19,6 +20,10 @@ type settings struct {
 	Stage string
 	// DestinationRoles is a pattern of the names that roles of S3 destinations may have, in whatever account. No other role is assumed.
 	DestinationRoles string
+	// AlarmMail gets alarms by mail; empty for nobody.
+	AlarmMail string
+	// ProducerAccounts are other AWS accounts whose roles may send logs.
+	ProducerAccounts []string
 	// ReservedConcurrency is set aside for deliver, and bounds it; 0 for none.
 	ReservedConcurrency int
 	// AllowPrivateCIDRs and AllowHTTP open receivers that are closed by default: in private ranges, and without TLS.
@@ -35,8 +40,9 @@ const (
 )
 
 var (
-	stagePattern = regexp.MustCompile(`^[a-z][a-z0-9-]{0,19}$`)
-	rolesPattern = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]{3,}\*?$`)
+	stagePattern   = regexp.MustCompile(`^[a-z][a-z0-9-]{0,19}$`)
+	accountPattern = regexp.MustCompile(`^[0-9]{12}$`)
+	rolesPattern   = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]{3,}\*?$`)
 )
 
 // readSettings reads the deployment's settings. The error names every one that is missing, malformed or unknown, and what to write instead.
@@ -47,6 +53,8 @@ func readSettings(context map[string]any) (settings, error) {
 			"a lower-case word of at most 20 letters, digits and dashes that begins with a letter, such as `--context stage=dev`"),
 		DestinationRoles: r.text("destinationRoles", defaultDestinationRoles, rolesPattern,
 			"a role name, or at least three characters of one and a closing *, such as auditrelay-*"),
+		AlarmMail:           r.address("alarmMail"),
+		ProducerAccounts:    r.accounts("producerAccounts"),
 		ReservedConcurrency: r.count("reservedConcurrency", leastReserved),
 		AllowPrivateCIDRs:   r.prefixes("allowPrivateCidrs"),
 		AllowHTTP:           r.truth("allowHttp"),
@@ -120,12 +128,37 @@ func (r *reader) count(key string, least int) int {
 	return n
 }
 
+// address is a bare mail address.
+func (r *reader) address(key string) string {
+	v := r.value(key)
+	if v == "" {
+		return ""
+	}
+	if a, err := mail.ParseAddress(v); err != nil || a.Address != v {
+		r.refuse(key, v, "a mail address such as oncall@example.com, with no name before it")
+	}
+	return v
+}
+
+func (r *reader) accounts(key string) []string {
+	var ids []string
+	for _, word := range r.words(key) {
+		if !accountPattern.MatchString(word) {
+			r.refuse(key, word, "AWS account ids of twelve digits, separated by commas, and written as text in cdk.json")
+		}
+		ids = append(ids, word)
+	}
+	return ids
+}
+
+// words takes a list that is written with commas, or as an array in cdk.json.
+func (r *reader) words(key string) []string {
+	return strings.FieldsFunc(r.value(key), func(c rune) bool { return c == ',' || c == ' ' })
+}
+
 func (r *reader) prefixes(key string) []string {
 	var list []string
-	for word := range strings.SplitSeq(r.value(key), ",") {
-		if word = strings.TrimSpace(word); word == "" {
-			continue
-		}
+	for _, word := range r.words(key) {
 		p, err := netip.ParsePrefix(word)
 		if err != nil || p != p.Masked() {
 			r.refuse(key, word, "ranges such as 10.20.0.0/16, separated by commas, with no bit set after the prefix")

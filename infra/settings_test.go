@@ -25,9 +25,11 @@ func TestReadSettings(t *testing.T) {
 			name: "all, as the command line gives it",
 			context: map[string]any{
 				"stage": "prod-eu", "destinationRoles": "acme-*", "reservedConcurrency": "100", "allowPrivateCidrs": "10.1.0.0/16, fd00::/8", "allowHttp": "true",
+				"alarmMail": "oncall@example.com", "producerAccounts": "111122223333,444455556666",
 			},
 			want: settings{
 				Stage: "prod-eu", DestinationRoles: "acme-*", ReservedConcurrency: 100, AllowPrivateCIDRs: []string{"10.1.0.0/16", "fd00::/8"}, AllowHTTP: true,
+				AlarmMail: "oncall@example.com", ProducerAccounts: []string{"111122223333", "444455556666"},
 			},
 		},
 		{
@@ -43,6 +45,8 @@ func TestReadSettings(t *testing.T) {
 		{name: "concurrency no number", context: map[string]any{"stage": "dev", "reservedConcurrency": "many"}, refused: []string{"reservedConcurrency"}},
 		{name: "range with host bits", context: map[string]any{"stage": "dev", "allowPrivateCidrs": "10.0.0.1/8"}, refused: []string{`allowPrivateCidrs is "10.0.0.1/8"`}},
 		{name: "truth", context: map[string]any{"stage": "dev", "allowHttp": "yes"}, refused: []string{"must be true or false"}},
+		{name: "mail", context: map[string]any{"stage": "dev", "alarmMail": "On Call <oncall@example.com>"}, refused: []string{"alarmMail", "no name before it"}},
+		{name: "account", context: map[string]any{"stage": "dev", "producerAccounts": []any{111122223333.0}}, refused: []string{"producerAccounts", "written as text"}},
 		{name: "misspelt", context: map[string]any{"stage": "dev", "allowHTTP": "true"}, refused: []string{"allowHTTP is unknown: these are known: stage"}},
 		{name: "everything at once", context: map[string]any{"allowHttp": "1", "x": "y"}, refused: []string{"stage", "allowHttp", "x is unknown"}},
 	}

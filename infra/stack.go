@@ -16,8 +16,23 @@ func newStack(scope constructs.Construct, s settings) awscdk.Stack {
 	key := newKey(stack, s)
 	qs := newQueues(stack, key)
 	st := newStores(stack, key)
-	newFunctions(stack, s, key, qs, st)
+	fs := newFunctions(stack, s, key, qs, st)
+	policy := newProducers(stack, s, key, qs, st)
+	topic, alarms := newAlarms(stack, s, key, alarmsOf(s, qs, st, fs))
+	board := newDashboard(stack, s, qs, st, fs, alarms)
+	newQueries(stack, s, fs)
+
+	output(stack, "IngestQueueUrl", "Where producers send logs", qs.ingest.QueueUrl())
+	output(stack, "PayloadBucketName", "Where producers put logs too large for a message, under "+producerPrefix, st.payloads.BucketName())
+	output(stack, "ProducerPolicyArn", "The managed policy for producers' roles", policy.ManagedPolicyArn())
+	output(stack, "AlarmTopicArn", "Where alarms go; subscribe whoever is on call", topic.TopicArn())
+	output(stack, "DashboardUrl", "How deliveries fare", jsii.Sprintf("https://%s.console.aws.amazon.com/cloudwatch/home?region=%s#dashboards/dashboard/%s",
+		*awscdk.Aws_REGION(), *awscdk.Aws_REGION(), *board.DashboardName()))
 	return stack
+}
+
+func output(stack awscdk.Stack, name, description string, value *string) {
+	awscdk.NewCfnOutput(stack, jsii.String(name), &awscdk.CfnOutputProps{Description: jsii.String(description), Value: value})
 }
 
 func (s settings) stackName() string { return "auditrelay-" + s.Stage }

@@ -24,6 +24,13 @@ func TestStack(t *testing.T) {
 	t.Run("environment", func(t *testing.T) { testEnvironment(t, tmpl) })
 	t.Run("event sources", func(t *testing.T) { testEventSources(t, tmpl) })
 	t.Run("grants", func(t *testing.T) { testGrants(t, tmpl) })
+	t.Run("producers", func(t *testing.T) { testProducers(t, tmpl) })
+	t.Run("no other account", func(t *testing.T) { testOtherAccounts(t, tmpl, map[string]string{}) })
+	t.Run("alarms", func(t *testing.T) { testAlarms(t, tmpl) })
+	t.Run("all is watched", func(t *testing.T) { testWatched(t, tmpl) })
+	t.Run("dashboard", func(t *testing.T) { testDashboard(t, tmpl) })
+	t.Run("queries", func(t *testing.T) { testQueries(t, tmpl) })
+	t.Run("outputs", func(t *testing.T) { testOutputs(t, tmpl) })
 }
 
 func TestStackOfOtherSettings(t *testing.T) {
@@ -33,6 +40,8 @@ func TestStackOfOtherSettings(t *testing.T) {
 	s.AllowHTTP = true
 	s.AllowPrivateCIDRs = []string{"10.1.0.0/16", "10.2.0.0/16"}
 	s.DestinationRoles = "acme-audit-*"
+	s.AlarmMail = "oncall@example.com"
+	s.ProducerAccounts = []string{"111122223333", "444455556666"}
 	tmpl := synthesize(t, s)
 
 	t.Run("a stage shares no name with another", func(t *testing.T) {
@@ -66,6 +75,20 @@ func TestStackOfOtherSettings(t *testing.T) {
 		if got := grantsOf(t, tmpl, "Deliver")["sts:AssumeRole"]; !slices.Equal(got, []string{"arn:{AWS::Partition}:iam::*:role/acme-audit-*"}) {
 			t.Errorf("deliver may assume %v", got)
 		}
+	})
+	t.Run("alarms by mail", func(t *testing.T) {
+		ids := tmpl.ids("AWS::SNS::Subscription")
+		if len(ids) != 1 || tmpl.Resources[ids[0]].at("Endpoint") != "oncall@example.com" || tmpl.Resources[ids[0]].at("Protocol") != "email" {
+			t.Errorf("subscriptions: %v", ids)
+		}
+	})
+	t.Run("other accounts", func(t *testing.T) {
+		const who = `["arn:{AWS::Partition}:iam::111122223333:root","arn:{AWS::Partition}:iam::444455556666:root"]`
+		testOtherAccounts(t, tmpl, map[string]string{
+			"IngestPolicy":   who + ` ["sqs:GetQueueUrl","sqs:SendMessage"] on {Ingest.Arn}`,
+			"PayloadsPolicy": who + ` s3:PutObject on {Payloads.Arn}/payloads/*`,
+			"Key":            who + ` ["kms:Decrypt","kms:GenerateDataKey"] on *`,
+		})
 	})
 	t.Run("data keeps its place", func(t *testing.T) { testRetained(t, tmpl) })
 }

@@ -6,11 +6,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
+	"github.com/aws/jsii-runtime-go"
 )
 
 // template is a synthesized stack as CloudFormation reads it.
@@ -27,9 +29,22 @@ type resource struct {
 	UpdateReplacePolicy string
 }
 
-// synthesize makes the stack's template, with empty files for functions, so that nothing need be compiled. Each call starts work in a Node
-// process: share its answer.
+// synthesize makes the stack's template. Each call starts work in a Node process: share its answer.
 func synthesize(t *testing.T, s settings) template {
+	t.Helper()
+	text, err := json.Marshal(assertions.Template_FromStack(stackOf(t, s, cdkContext(t)), nil).ToJSON())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tmpl template
+	if err := json.Unmarshal(text, &tmpl); err != nil {
+		t.Fatal(err)
+	}
+	return tmpl
+}
+
+// stackOf makes the stack with empty files for functions, so that nothing need be compiled.
+func stackOf(t *testing.T, s settings, context *map[string]any) awscdk.Stack {
 	t.Helper()
 	s.Build = t.TempDir()
 	for _, name := range functionNames() {
@@ -41,16 +56,7 @@ func synthesize(t *testing.T, s settings) template {
 			t.Fatal(err)
 		}
 	}
-	app := awscdk.NewApp(&awscdk.AppProps{Context: cdkContext(t)})
-	text, err := json.Marshal(assertions.Template_FromStack(newStack(app, s), nil).ToJSON())
-	if err != nil {
-		t.Fatal(err)
-	}
-	var tmpl template
-	if err := json.Unmarshal(text, &tmpl); err != nil {
-		t.Fatal(err)
-	}
-	return tmpl
+	return newStack(awscdk.NewApp(&awscdk.AppProps{Context: context, AnalyticsReporting: jsii.Bool(false), StackTraces: jsii.Bool(false)}), s)
 }
 
 // cdkContext is what the CDK command line would hand to the app, since its flags shape the template.
@@ -158,14 +164,17 @@ func list(v any) []any {
 
 // compact is a value as one line of JSON, with joined strings put together and references in braces, so that a test can show an ARN as a person reads it.
 func compact(v any) string {
-	m, ok := v.(map[string]any)
-	if !ok {
-		if s, ok := v.(string); ok {
-			return s
+	switch v := v.(type) {
+	case string:
+		return v
+	case []any:
+		words := make([]string, len(v))
+		for i, x := range v {
+			words[i] = strconv.Quote(compact(x))
 		}
-		text, _ := json.Marshal(v)
-		return string(text)
+		return "[" + strings.Join(words, ",") + "]"
 	}
+	m, _ := v.(map[string]any)
 	if id, ok := m["Ref"].(string); ok {
 		return "{" + plain(id) + "}"
 	}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/aws-cdk-go/awscdk/v2/interfaces/interfacesawscloudwatch"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// fullWidth is the dashboard's width in CloudWatch's units.
+const fullWidth = 24
+
+// newDashboard answers, from top to bottom: is anything wrong, where do the logs stand, which kind of destination is it, and what does it cost.
+func newDashboard(stack awscdk.Stack, s settings, qs queues, st stores, fs functions, alarms []interfacesawscloudwatch.IAlarmRef) awscloudwatch.Dashboard {
+	m := meter{namespace: s.metrics()}
+	intro := fmt.Sprintf("**%s** · [runbook](%s) · One log's life and other questions: Logs Insights, saved queries `%s/…`", s.stackName(), runbook, s.stackName())
+	return awscloudwatch.NewDashboard(stack, jsii.String("Dashboard"), &awscloudwatch.DashboardProps{
+		// Dashboards have no region of their own, so the name tells those of several regions apart.
+		DashboardName:   jsii.String(s.stackName() + "-" + *awscdk.Aws_REGION()),
+		DefaultInterval: seconds(day),
+		Widgets: &[]*[]awscloudwatch.IWidget{
+			{text(intro), alarmStatus(alarms)},
+			{now(m)},
+			{
+				graph("Deliveries, every 5 minutes", 12, m.of(accepted, sum, interval), m.of(delivered, sum, interval), m.of(failed, sum, interval),
+					m.of(unrouted, sum, interval), m.of(rejected, sum, interval)),
+				graph("Attempts, every 5 minutes", 12, m.of(attempts, sum, interval), m.of(attemptsFailed, sum, interval), m.of(held, sum, interval), m.of(faults, sum, interval)),
+			},
+			{
+				graph("Delivered, by kind", 8, m.byKind(delivered)),
+				graph("Failed attempts, by kind", 8, m.byKind(attemptsFailed)),
+				graph("Given up, by kind", 8, m.byKind(failed)),
+			},
+			queueRow(qs),
+			functionRow(fs),
+			costRow(qs, st, fs),
+		},
+	})
+}
+
+// now is the ledger of the day, and how long the oldest pending log still has.
+func now(m meter) awscloudwatch.IWidget {
+	lossIn := expression(fmt.Sprintf("(%d - oldest) / 3600", int(lifetime.Seconds())), "Hours to first loss", sweep,
+		map[string]awscloudwatch.IMetric{"oldest": m.of(oldestAge, maximum, sweep)})
+	oldest := expression("oldest / 3600", "Age of the oldest, hours", sweep, map[string]awscloudwatch.IMetric{"oldest": m.of(oldestAge, maximum, sweep)})
+	return awscloudwatch.NewSingleValueWidget(&awscloudwatch.SingleValueWidgetProps{
+		Title: jsii.String("The last day, and what is pending now"), Width: jsii.Number(fullWidth), Height: jsii.Number(4),
+		Metrics: &[]awscloudwatch.IMetric{
+			m.of(accepted, sum, day), m.of(delivered, sum, day), m.of(pending, maximum, sweep), m.of(failed, sum, day), oldest, lossIn,
+		},
+	})
+}
+
+func queueRow(qs queues) *[]awscloudwatch.IWidget {
+	depths := []awscloudwatch.IMetric{
+		depth(qs.ingest, "ingest"), depth(qs.retry, "retry"), depth(qs.drain, "drain"), depth(qs.notices, "notices"), depth(qs.rejected, "rejected"),
+	}
+	ages := []awscloudwatch.IMetric{age(qs.ingest, "ingest"), age(qs.retry, "retry"), age(qs.drain, "drain"), age(qs.notices, "notices")}
+	var dead []awscloudwatch.IMetric
+	for _, q := range []queue{qs.ingest, qs.retry, qs.drain, qs.notices, qs.rejected, {dead: qs.unannounced}} {
+		dead = append(dead, q.dead.MetricApproximateNumberOfMessagesVisible(options(maximum, minute, *q.dead.Node().Id())))
+	}
+	return &[]awscloudwatch.IWidget{
+		graph("Messages that wait", 8, depths...), graph("Age of the oldest message, seconds", 8, ages...), graph("Dead letters", 8, dead...),
+	}
+}
+
+func functionRow(fs functions) *[]awscloudwatch.IWidget {
+	var runs, errs, durations []awscloudwatch.IMetric
+	for _, f := range fs.all() {
+		runs = append(runs, f.Metric(jsii.String("ConcurrentExecutions"), options(maximum, minute, f.name)))
+		errs = append(errs, f.MetricErrors(options(sum, interval, f.name+" errors")), f.MetricThrottles(options(sum, interval, f.name+" throttles")))
+		durations = append(durations, f.MetricDuration(options(p99, interval, f.name)))
+	}
+	return &[]awscloudwatch.IWidget{
+		graph("Functions at the same time", 8, runs...), graph("Errors and throttles", 8, errs...), graph("Duration, 99 % are shorter, ms", 8, durations...),
+	}
+}
+
+// costRow shows what the bill is made of, an hour.
+func costRow(qs queues, st stores, fs functions) *[]awscloudwatch.IWidget {
+	var busy, sent []awscloudwatch.IMetric
+	for _, f := range fs.all() {
+		busy = append(busy, f.MetricDuration(options(sum, time.Hour, f.name)))
+	}
+	for _, q := range []queue{qs.ingest, qs.retry, qs.drain, qs.notices} {
+		sent = append(sent, q.MetricNumberOfMessagesSent(options(sum, time.Hour, *q.Node().Id())))
+	}
+	return &[]awscloudwatch.IWidget{
+		graph("Cost: functions' milliseconds", 8, busy...),
+		graph("Cost: messages sent", 8, sent...),
+		graph("Cost: table units", 8,
+			tableMetric(st.deliveries, "", "ConsumedWriteCapacityUnits", "deliveries written"), tableMetric(st.deliveries, dueIndex, "ConsumedWriteCapacityUnits", "due index written"),
+			tableMetric(st.deliveries, "", "ConsumedReadCapacityUnits", "deliveries read"), tableMetric(st.deliveries, dueIndex, "ConsumedReadCapacityUnits", "due index read"),
+			tableMetric(st.directory, "", "ConsumedReadCapacityUnits", "directory read"), tableMetric(st.directory, ownerIndex, "ConsumedReadCapacityUnits", "owner index read")),
+	}
+}
+
+func graph(title string, width float64, metrics ...awscloudwatch.IMetric) awscloudwatch.IWidget {
+	return awscloudwatch.NewGraphWidget(&awscloudwatch.GraphWidgetProps{
+		Title: jsii.String(title), Width: jsii.Number(width), Height: jsii.Number(6), Left: &metrics,
+		LeftYAxis: &awscloudwatch.YAxisProps{Min: jsii.Number(0), ShowUnits: jsii.Bool(false)},
+	})
+}
+
+func text(markdown string) awscloudwatch.IWidget {
+	return awscloudwatch.NewTextWidget(&awscloudwatch.TextWidgetProps{Markdown: jsii.String(markdown), Width: jsii.Number(6), Height: jsii.Number(4)})
+}
+
+func alarmStatus(alarms []interfacesawscloudwatch.IAlarmRef) awscloudwatch.IWidget {
+	return awscloudwatch.NewAlarmStatusWidget(&awscloudwatch.AlarmStatusWidgetProps{
+		Title: jsii.String("Alarms"), Alarms: &alarms, SortBy: awscloudwatch.AlarmStatusWidgetSortBy_STATE_UPDATED_TIMESTAMP,
+		Width: jsii.Number(18), Height: jsii.Number(4),
+	})
+}
