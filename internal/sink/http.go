@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -194,7 +195,10 @@ func (s *httpSink) body(logs []*outgoing) ([]byte, error) {
 	if s.zippers == nil {
 		return body, nil
 	}
-	zipper := s.zippers.Get().(*gzip.Writer)
+	zipper, ok := s.zippers.Get().(*gzip.Writer)
+	if !ok {
+		panic("sink: the pool holds something else than writers")
+	}
 	defer s.zippers.Put(zipper)
 	var zipped bytes.Buffer
 	zipped.Grow(len(body)/4 + 64)
@@ -264,7 +268,7 @@ func (s *httpSink) request(ctx context.Context, header http.Header, body []byte,
 		return s.framing.verdict(answer, logs)
 	}
 	// An answer that breaks off may come from something between that never passed the request on, so it counts as none.
-	if _, err := io.CopyN(io.Discard, resp.Body, maxAnswer); err != nil && err != io.EOF {
+	if _, err := io.CopyN(io.Discard, resp.Body, maxAnswer); err != nil && !errors.Is(err, io.EOF) {
 		return unanswered(err)
 	}
 	return nil

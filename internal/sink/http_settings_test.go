@@ -115,8 +115,8 @@ func (noSecrets) Credentials(context.Context, string, bool) (json.RawMessage, er
 func TestSecretRedactsItself(t *testing.T) {
 	s := Secret("hunter2")
 	var line bytes.Buffer
-	slog.New(slog.NewJSONHandler(&line, nil)).Info("m", "secret", s, "in", httpCredentials{Bearer: s, SigningSecrets: []Secret{s}, Basic: &basicCredentials{Password: s}})
-	slog.New(slog.NewTextHandler(&line, nil)).Info("m", "secret", s)
+	slog.New(slog.NewJSONHandler(&line, nil)).Info("m", slog.Any("secret", s), slog.Any("in", httpCredentials{Bearer: s, SigningSecrets: []Secret{s}, Basic: &basicCredentials{Password: s}}))
+	slog.New(slog.NewTextHandler(&line, nil)).Info("m", slog.Any("secret", s))
 	inJSON, err := json.Marshal(httpCredentials{Token: s, Headers: map[string]Secret{"x": s}})
 	if err != nil {
 		t.Fatal(err)

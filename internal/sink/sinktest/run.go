@@ -150,7 +150,7 @@ func fails(t *testing.T, s Scenario, r Receiver, want failure.Error) {
 func silent(t *testing.T, err error, secrets []string) {
 	t.Helper()
 	var line bytes.Buffer
-	slog.New(slog.NewJSONHandler(&line, nil)).Error("failed", "err", err)
+	slog.New(slog.NewJSONHandler(&line, nil)).Error("failed", slog.Any("err", err))
 	shown := line.String() + fmt.Sprintf("%s %v %+v %q", err, err, err, err)
 	for _, secret := range secrets {
 		if secret != "" && strings.Contains(shown, secret) {
