@@ -54,10 +54,12 @@ type Deliver struct {
 	RetryQueueURL    string `env:"RETRY_QUEUE_URL,required,notEmpty"`
 	RetryQueueARN    string `env:"RETRY_QUEUE_ARN,required,notEmpty"`
 	RejectedQueueURL string `env:"REJECTED_QUEUE_URL,required,notEmpty"`
+	DrainQueueURL    string `env:"DRAIN_QUEUE_URL,required,notEmpty"`
+	NoticesQueueURL  string `env:"NOTICES_QUEUE_URL,required,notEmpty"`
 	// SecretPrefix stands before a destination's id in the name of its secret.
 	SecretPrefix string `env:"SECRET_PREFIX,required,notEmpty"`
-	// AttemptBudget is how long the attempts of one destination may take in one invocation.
-	AttemptBudget time.Duration `env:"ATTEMPT_BUDGET" envDefault:"20s"`
+	// AttemptLimit is how long the attempts of one destination may take in one invocation.
+	AttemptLimit time.Duration `env:"ATTEMPT_LIMIT" envDefault:"20s"`
 	// DirectoryTTL is how long answers of the directory are kept in memory.
 	DirectoryTTL time.Duration `env:"DIRECTORY_TTL" envDefault:"10s"`
 }
@@ -65,9 +67,13 @@ type Deliver struct {
 // Requeue is the configuration of the function requeue.
 type Requeue struct {
 	Telemetry
-	DeliveriesTable string        `env:"DELIVERIES_TABLE,required,notEmpty"`
-	RetryQueueURL   string        `env:"RETRY_QUEUE_URL,required,notEmpty"`
-	Budget          time.Duration `env:"REQUEUE_BUDGET" envDefault:"45s"`
+	DirectoryTable  string `env:"DIRECTORY_TABLE,required,notEmpty"`
+	DeliveriesTable string `env:"DELIVERIES_TABLE,required,notEmpty"`
+	RetryQueueURL   string `env:"RETRY_QUEUE_URL,required,notEmpty"`
+	DrainQueueURL   string `env:"DRAIN_QUEUE_URL,required,notEmpty"`
+	NoticesQueueURL string `env:"NOTICES_QUEUE_URL,required,notEmpty"`
+	// TimeLimit is how long the search for due deliveries may take in one run.
+	TimeLimit time.Duration `env:"REQUEUE_TIME_LIMIT" envDefault:"45s"`
 }
 
 // Expire is the configuration of the function expire.

@@ -29,15 +29,18 @@ func TestVariablesAreWhatLoadReads(t *testing.T) {
 			RetryQueueURL:    "https://sqs/retry",
 			RetryQueueARN:    "arn:retry",
 			RejectedQueueURL: "https://sqs/rejected",
+			DrainQueueURL:    "https://sqs/drain",
+			NoticesQueueURL:  "https://sqs/notices",
 			SecretPrefix:     "auditrelay/prod/destinations/",
-			AttemptBudget:    7 * time.Second,
+			AttemptLimit:     7 * time.Second,
 			DirectoryTTL:     90 * time.Second,
 		}
 		comesBack(t, want)
 	})
 	t.Run("requeue", func(t *testing.T) {
 		comesBack(t, config.Requeue{
-			Telemetry: config.Telemetry{MetricsNamespace: "ns"}, DeliveriesTable: "del", RetryQueueURL: "https://sqs/retry", Budget: time.Minute,
+			Telemetry: config.Telemetry{MetricsNamespace: "ns"}, DeliveriesTable: "del", RetryQueueURL: "https://sqs/retry", TimeLimit: time.Minute,
+			DirectoryTable: "dir", DrainQueueURL: "https://sqs/drain", NoticesQueueURL: "https://sqs/notices",
 		})
 	})
 	t.Run("expire", func(t *testing.T) {
@@ -58,9 +61,15 @@ func comesBack[T any](t *testing.T, want T) {
 }
 
 func TestDefaults(t *testing.T) {
-	least := config.Requeue{DeliveriesTable: "del", RetryQueueURL: "https://sqs/retry"}
+	least := config.Requeue{
+		DirectoryTable: "dir", DeliveriesTable: "del", RetryQueueURL: "https://sqs/retry",
+		DrainQueueURL: "https://sqs/drain", NoticesQueueURL: "https://sqs/notices",
+	}
 	vars := config.Variables(least)
-	if diff := cmp.Diff(map[string]string{"DELIVERIES_TABLE": "del", "RETRY_QUEUE_URL": "https://sqs/retry"}, vars); diff != "" {
+	if diff := cmp.Diff(map[string]string{
+		"DIRECTORY_TABLE": "dir", "DELIVERIES_TABLE": "del", "RETRY_QUEUE_URL": "https://sqs/retry",
+		"DRAIN_QUEUE_URL": "https://sqs/drain", "NOTICES_QUEUE_URL": "https://sqs/notices",
+	}, vars); diff != "" {
 		t.Errorf("the variables differ (-want +got):\n%s", diff)
 	}
 	set(t, vars)
@@ -68,19 +77,19 @@ func TestDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	least.MetricsNamespace, least.Budget = "auditrelay", 45*time.Second
+	least.MetricsNamespace, least.TimeLimit = "auditrelay", 45*time.Second
 	if diff := cmp.Diff(least, got); diff != "" {
 		t.Errorf("the configuration differs (-want +got):\n%s", diff)
 	}
 }
 
 func TestLoadNamesEveryMistake(t *testing.T) {
-	set(t, map[string]string{"DELIVERIES_TABLE": "", "REQUEUE_BUDGET": "soon"})
+	set(t, map[string]string{"DELIVERIES_TABLE": "", "REQUEUE_TIME_LIMIT": "soon"})
 	_, err := config.Load[config.Requeue]()
 	if err == nil {
 		t.Fatal("a configuration without a queue is loaded")
 	}
-	for _, name := range []string{"DELIVERIES_TABLE", "RETRY_QUEUE_URL", "Budget"} {
+	for _, name := range []string{"DELIVERIES_TABLE", "RETRY_QUEUE_URL", "TimeLimit"} {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("the error does not name %s: %v", name, err)
 		}

@@ -189,7 +189,7 @@ func (c *Cache) packUp(ctx context.Context, d delivery.Delivery) (item, error) {
 
 // update moves a delivery on.
 func (c *Cache) update(ctx context.Context, d delivery.Delivery) error {
-	riding := "REMOVE rd"
+	set, remove := "SET n = :attempts, c = :code, du = :due, r = :next", ""
 	values := item{
 		":attempts": number(d.Attempts),
 		":code":     text(string(d.Code)),
@@ -197,14 +197,24 @@ func (c *Cache) update(ctx context.Context, d delivery.Delivery) error {
 		":revision": number(d.Revision),
 		":next":     number(d.Revision + 1),
 	}
-	if d.Riding {
-		riding = ", rd = :riding"
-		values[":riding"] = &types.AttributeValueMemberBOOL{Value: true}
+	for _, mark := range []struct {
+		name string
+		on   bool
+	}{{attrRiding, d.Riding}, {attrParked, d.Parked}} {
+		if mark.on {
+			set += ", " + mark.name + " = :yes"
+			values[":yes"] = &types.AttributeValueMemberBOOL{Value: true}
+		} else {
+			remove += ", " + mark.name
+		}
+	}
+	if remove != "" {
+		set += " REMOVE " + remove[len(", "):]
 	}
 	_, err := c.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName:                 &c.table,
 		Key:                       deliveryKey(d.Key),
-		UpdateExpression:          aws.String("SET n = :attempts, c = :code, du = :due, r = :next " + riding),
+		UpdateExpression:          &set,
 		ConditionExpression:       aws.String("r = :revision"),
 		ExpressionAttributeValues: values,
 	})

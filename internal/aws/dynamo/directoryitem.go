@@ -90,6 +90,7 @@ func destinationItem(d directory.Destination) item {
 	i["generation"] = number(d.Generation)
 	i["state_since"] = number(millis(d.StateSince))
 	i["health_since"] = number(millis(d.Health.Since))
+	i["health_until"] = number(millis(d.Health.Until))
 	i.setText("name", d.Name)
 	i.setText("kind", string(d.Kind))
 	i.setText("state", string(d.State))
@@ -107,8 +108,8 @@ func destinationItem(d directory.Destination) item {
 }
 
 func parseDestination(i item) (directory.Destination, error) {
-	var version, revision, generation, stateSince, healthSince int64
-	err := i.numbers(map[string]*int64{"version": &version, "revision": &revision, "generation": &generation, "state_since": &stateSince, "health_since": &healthSince})
+	var version, revision, generation, stateSince, healthSince, healthUntil int64
+	err := i.numbers(map[string]*int64{"version": &version, "revision": &revision, "generation": &generation, "state_since": &stateSince, "health_since": &healthSince, "health_until": &healthUntil})
 	if err != nil {
 		return directory.Destination{}, fmt.Errorf("destination %s: %w", i.id(), err)
 	}
@@ -126,6 +127,7 @@ func parseDestination(i item) (directory.Destination, error) {
 			State: directory.HealthState(i.text("health")),
 			Since: fromMillis(healthSince),
 			Code:  failure.Code(i.text("health_code")),
+			Until: fromMillis(healthUntil),
 		},
 		Draining: i.truth("draining"),
 		Version:  int(version),

@@ -81,6 +81,9 @@ func deliveryItem(d delivery.Delivery) item {
 	if d.Riding {
 		i[attrRiding] = &types.AttributeValueMemberBOOL{Value: true}
 	}
+	if d.Parked {
+		i[attrParked] = &types.AttributeValueMemberBOOL{Value: true}
+	}
 	return i
 }
 
@@ -94,6 +97,7 @@ func parseDelivery(i item) (delivery.Delivery, error) {
 		Key:      k,
 		Code:     failure.Code(i.text(attrCode)),
 		Riding:   i.has(attrRiding),
+		Parked:   i.has(attrParked),
 		Document: auditlog.Document{ID: k.LogID, WorkspaceID: k.WorkspaceID, Type: i.text(attrType)},
 	}
 	var attempts, revision, due int64

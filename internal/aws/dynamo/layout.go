@@ -5,11 +5,13 @@
 //	pk D#<destination>#<write shard>   sk <accepted>#<workspace>#<log>   a delivery
 //	pk F#<destination>                 sk <accepted>#<workspace>#<log>   a failed event
 //	pk P#requeue                       sk progress                       how far requeue has come
+//	pk P#drain                         sk <destination>                  how far the drain of a destination has come
 //
 // Accepted is in milliseconds, 13 digits, so that a partition is in the order of acceptance. Ids hold no '#', so it separates.
 // The index due has partition key ds, sort key du and includes rd.
 //
-// Table directory, with partition key pk: W#<id> is a workspace, D#<id> a destination. The index owner has partition key workspace_id, sort key
+// Table directory, with partition key pk and time to live ttl: W#<id> is a workspace, D#<id> a destination, B#<id>#<minute> the attempts that a
+// failing destination has had in a minute. The sparse index attention has partition key attention, sort key pk and projects all. The index owner has partition key workspace_id, sort key
 // pk and projects all: a workspace stands there with its own destinations, so that one query routes a log.
 package dynamo
 
@@ -36,9 +38,16 @@ const (
 	attrDueShard = "ds" // delivery.Key.DueShard
 	attrDue      = "du" // milliseconds
 	attrRiding   = "rd" // present or absent
+	attrParked   = "pd" // present or absent
 	attrFailedAt = "fa" // milliseconds
 	attrThrough  = "th" // milliseconds, one a due shard
 	attrSwept    = "sw" // milliseconds
+	attrAfterPK  = "ap" // the key after which a drain goes on: its partition key
+	attrAfterSK  = "as" // and its sort key
+	attrPage     = "pg"
+	attrPass     = "pp"
+	attrAt       = "at" // milliseconds
+	attrUsed     = "u"
 	attrTTL      = "ttl"
 )
 
@@ -48,6 +57,8 @@ const (
 	failedPrefix   = "F#"
 	progressPK     = "P#requeue"
 	progressSK     = "progress"
+	drainPK        = "P#drain"
+	budgetPrefix   = "B#"
 	dueIndex       = "due"
 )
 
@@ -67,7 +78,11 @@ func deliveryPK(k delivery.Key) string {
 	h.Write([]byte(k.WorkspaceID))
 	h.Write([]byte{0})
 	h.Write([]byte(k.LogID))
-	return deliveryPrefix + k.DestinationID + "#" + strconv.Itoa(int(h.Sum32()%writeShards))
+	return shardPK(k.DestinationID, int(h.Sum32()%writeShards))
+}
+
+func shardPK(destinationID string, shard int) string {
+	return deliveryPrefix + destinationID + "#" + strconv.Itoa(shard)
 }
 
 func failedPK(k delivery.Key) string { return failedPrefix + k.DestinationID }

@@ -30,36 +30,54 @@ func Deliver(c config.Deliver, account aws.Config, journal delivery.Journal) (*s
 	if err != nil {
 		return nil, err
 	}
+	remembered := &delivery.CachedDirectory{
+		Source: &dynamo.Directory{Client: database, Table: c.DirectoryTable},
+		TTL:    c.DirectoryTTL,
+		Now:    time.Now,
+	}
 	relay := &delivery.Deliver{
-		Directory: &delivery.CachedDirectory{
-			Source: &dynamo.Directory{Client: database, Table: c.DirectoryTable},
-			TTL:    c.DirectoryTTL,
-			Now:    time.Now,
-		},
+		Directory:    remembered,
+		Destinations: remembered,
 		Sinks: &sink.Factory{
 			Secrets: &secrets.Manager{Client: secretsmanager.NewFromConfig(account), Prefix: c.SecretPrefix, Now: time.Now},
 			Network: sink.Network{AllowPrivate: private, AllowHTTP: c.AllowHTTP},
 			Now:     time.Now,
 		},
-		Cache:    cache,
-		Failed:   cache,
-		Retries:  &sqs.RetryQueue{Client: queues, URL: c.RetryQueueURL},
-		Rejected: &sqs.RejectedQueue{Client: queues, URL: c.RejectedQueueURL, Objects: bucket, Bucket: c.PayloadBucket},
-		Journal:  journal,
-		Now:      time.Now,
-		Budget:   c.AttemptBudget,
+		Cache:     cache,
+		Failed:    cache,
+		Retries:   &sqs.RetryQueue{Client: queues, URL: c.RetryQueueURL},
+		Rejected:  &sqs.RejectedQueue{Client: queues, URL: c.RejectedQueueURL, Objects: bucket, Bucket: c.PayloadBucket},
+		Budget:    &dynamo.Budget{Client: database, Table: c.DirectoryTable},
+		Notices:   &sqs.NoticeQueue{Client: queues, URL: c.NoticesQueueURL},
+		Drains:    &sqs.DrainQueue{Client: queues, URL: c.DrainQueueURL},
+		Journal:   journal,
+		Now:       time.Now,
+		TimeLimit: c.AttemptLimit,
 	}
 	return &sqs.Handler{Relay: relay, RetryQueueARN: c.RetryQueueARN, Journal: journal, Now: time.Now}, nil
 }
 
-// Requeue runs once a minute. It reads no documents, so it needs no bucket.
-func Requeue(c config.Requeue, account aws.Config) (*delivery.Requeue, error) {
-	index, err := dynamo.NewCache(dynamodb.NewFromConfig(account), c.DeliveriesTable, nil)
+// Requeue runs once a minute, and for each page of a drain.
+func Requeue(c config.Requeue, account aws.Config, journal delivery.Journal) (*Minute, error) {
+	database, queues := dynamodb.NewFromConfig(account), awssqs.NewFromConfig(account)
+	cache, err := dynamo.NewCache(database, c.DeliveriesTable, nil) // it reads no documents, so it needs no bucket
 	if err != nil {
 		return nil, err
 	}
-	retries := &sqs.RetryQueue{Client: awssqs.NewFromConfig(account), URL: c.RetryQueueURL}
-	return &delivery.Requeue{Index: index, Retries: retries, Now: time.Now, Budget: c.Budget}, nil
+	destinations := &dynamo.Directory{Client: database, Table: c.DirectoryTable}
+	retries := &sqs.RetryQueue{Client: queues, URL: c.RetryQueueURL}
+	return &Minute{
+		Requeue: &delivery.Requeue{Index: cache, Retries: retries, Now: time.Now, Budget: c.TimeLimit},
+		Watch: &delivery.Watch{
+			Attention: destinations, Backlog: cache, Retries: retries, Now: time.Now,
+			Notices: &sqs.NoticeQueue{Client: queues, URL: c.NoticesQueueURL},
+			Drains:  &sqs.DrainQueue{Client: queues, URL: c.DrainQueueURL},
+		},
+		Drain: &delivery.Drain{
+			Destinations: destinations, Backlog: cache, Progress: cache, Retries: retries, Journal: journal, Now: time.Now,
+		},
+		Journal: journal,
+	}, nil
 }
 
 // Expire takes the events of the stream of the table deliveries.

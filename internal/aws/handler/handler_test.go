@@ -26,7 +26,7 @@ func (s *targets) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	var request struct{ TableName, QueueUrl string } //nolint:revive // the names in the protocol
+	var request struct{ TableName, QueueUrl string }
 	_ = json.Unmarshal(body, &request)
 	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	*s = append(*s, operation+" "+request.TableName+request.QueueUrl)
@@ -91,13 +91,28 @@ func TestEachStoreIsItsOwn(t *testing.T) {
 			return err
 		}, "BatchGetItem "},
 		"requeue": {func(ctx context.Context, account aws.Config) error {
-			r, err := handler.Requeue(config.Requeue{DeliveriesTable: "deliveries", RetryQueueURL: "https://sqs/retry"}, account)
+			r, err := handler.Requeue(config.Requeue{DirectoryTable: "directory", DeliveriesTable: "deliveries", RetryQueueURL: "https://sqs/retry"}, account, lines)
 			if err != nil {
 				return err
 			}
-			_, err = r.Index.Progress(ctx)
+			_, err = r.Requeue.Index.Progress(ctx)
 			return err
 		}, "GetItem deliveries"},
+		"requeue: the watch": {func(ctx context.Context, account aws.Config) error {
+			r, err := handler.Requeue(config.Requeue{DirectoryTable: "directory", DeliveriesTable: "deliveries", RetryQueueURL: "https://sqs/retry"}, account, lines)
+			if err != nil {
+				return err
+			}
+			return r.Watch.Run(ctx)
+		}, "Query directory"},
+		"requeue: a page of a drain": {func(ctx context.Context, account aws.Config) error {
+			r, err := handler.Requeue(config.Requeue{DirectoryTable: "directory", DeliveriesTable: "deliveries", RetryQueueURL: "https://sqs/retry"}, account, lines)
+			if err != nil {
+				return err
+			}
+			_, err = r.Handle(ctx, json.RawMessage(`{"Records":[{"messageId":"m","body":"gone"}]}`))
+			return err
+		}, "GetItem directory"},
 		"expire": {func(ctx context.Context, account aws.Config) error {
 			s, err := handler.Expire(config.Expire{Stores: deliverConfig().Stores}, account, lines)
 			if err != nil {

@@ -30,6 +30,7 @@ type hint struct {
 	Log         string `json:"l"`
 	Accepted    int64  `json:"a"`
 	At          int64  `json:"t"`
+	Drain       bool   `json:"n,omitempty"`
 }
 
 // Send implements delivery.RetryQueue.
@@ -52,7 +53,7 @@ func (q *RetryQueue) Send(ctx context.Context, rides []delivery.Ride) []error {
 }
 
 func rideEntry(r delivery.Ride) types.SendMessageBatchRequestEntry {
-	body, err := json.Marshal(hint{r.DestinationID, r.WorkspaceID, r.LogID, r.AcceptedAt.UnixMilli(), r.At.UnixMilli()})
+	body, err := json.Marshal(hint{r.DestinationID, r.WorkspaceID, r.LogID, r.AcceptedAt.UnixMilli(), r.At.UnixMilli(), r.Drain})
 	if err != nil {
 		panic("sqs: a struct of strings and numbers is no JSON: " + err.Error())
 	}
@@ -80,6 +81,7 @@ func parseHint(body string) (delivery.Hint, error) {
 			LogID:         h.Log,
 			AcceptedAt:    time.UnixMilli(h.Accepted).UTC(),
 		},
-		At: time.UnixMilli(h.At).UTC(),
+		At:    time.UnixMilli(h.At).UTC(),
+		Drain: h.Drain,
 	}, nil
 }

@@ -1,0 +1,76 @@
+package dynamo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/auditrelay/auditrelay/internal/delivery"
+)
+
+// Waiting implements delivery.Backlog.
+func (c *Cache) Waiting(ctx context.Context, destinationID string, after delivery.Key, limit int) ([]delivery.Waiting, error) {
+	page, err := c.Pending(ctx, destinationID, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	waiting := make([]delivery.Waiting, len(page))
+	for i, d := range page {
+		waiting[i] = delivery.Waiting{Hint: delivery.Hint{Key: d.Key, At: d.NextAt}, Parked: d.Parked}
+	}
+	return waiting, nil
+}
+
+func drainKey(destinationID string) item { return item{attrPK: text(drainPK), attrSK: text(destinationID)} }
+
+// DrainState implements delivery.DrainProgress.
+func (c *Cache) DrainState(ctx context.Context, destinationID string) (delivery.DrainState, error) {
+	out, err := c.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &c.table, Key: drainKey(destinationID), ConsistentRead: aws.Bool(true)})
+	if err != nil {
+		return delivery.DrainState{}, fmt.Errorf("get the drain of %s: %w", destinationID, err)
+	}
+	return parseDrainState(out.Item)
+}
+
+// SaveDrainState implements delivery.DrainProgress.
+func (c *Cache) SaveDrainState(ctx context.Context, destinationID string, s delivery.DrainState) error {
+	in := &dynamodb.PutItemInput{TableName: &c.table, Item: drainItem(destinationID, s), ConditionExpression: aws.String(notThere)}
+	if s.Revision > 0 {
+		in.ConditionExpression = aws.String("r = :revision")
+		in.ExpressionAttributeValues = item{":revision": number(s.Revision)}
+	}
+	_, err := c.client.PutItem(ctx, in)
+	if _, ok := errors.AsType[*types.ConditionalCheckFailedException](err); ok {
+		return delivery.ErrChanged
+	}
+	if err != nil {
+		return fmt.Errorf("put the drain of %s: %w", destinationID, err)
+	}
+	return nil
+}
+
+func drainItem(destinationID string, s delivery.DrainState) item {
+	i := drainKey(destinationID)
+	i[attrPage], i[attrPass], i[attrAt], i[attrRevision] = number(s.Page), number(s.Pass), number(millis(s.At)), number(s.Revision+1)
+	if s.After != (delivery.Key{}) {
+		i[attrAfterPK], i[attrAfterSK] = text(deliveryPK(s.After)), text(sortKey(s.After))
+	}
+	return i
+}
+
+func parseDrainState(i item) (delivery.DrainState, error) {
+	var page, pass, at, revision int64
+	if err := i.numbers(map[string]*int64{attrPage: &page, attrPass: &pass, attrAt: &at, attrRevision: &revision}); err != nil {
+		return delivery.DrainState{}, fmt.Errorf("the state of a drain: %w", err)
+	}
+	s := delivery.DrainState{Page: int(page), Pass: int(pass), At: fromMillis(at), Revision: int(revision)}
+	var err error
+	if pk := i.text(attrAfterPK); pk != "" {
+		s.After, err = parseKey(pk, i.text(attrAfterSK))
+	}
+	return s, err
+}

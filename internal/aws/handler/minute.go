@@ -1,0 +1,40 @@
+package handler
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"github.com/auditrelay/auditrelay/internal/aws/sqs"
+	"github.com/auditrelay/auditrelay/internal/delivery"
+)
+
+// Minute is the function requeue: what is done every minute, and the pages of drains that the queue drain calls for.
+type Minute struct {
+	Requeue *delivery.Requeue
+	Watch   *delivery.Watch
+	Drain   *delivery.Drain
+	Journal delivery.Journal
+}
+
+// Handle tells the two kinds of events apart: those of a queue have records.
+func (m *Minute) Handle(ctx context.Context, event json.RawMessage) (any, error) {
+	var pages events.SQSEvent
+	if err := json.Unmarshal(event, &pages); err != nil {
+		return nil, fmt.Errorf("read the event: %w", err)
+	}
+	if len(pages.Records) == 0 {
+		return nil, errors.Join(m.Requeue.Run(ctx), m.Watch.Run(ctx))
+	}
+	return sqs.EachMessage(pages, func(destinationID string) error {
+		err := m.Drain.Page(ctx, destinationID)
+		if err != nil {
+			m.Journal.Record(delivery.Entry{Event: delivery.EventFault, At: time.Now(), Reason: err.Error()})
+		}
+		return err
+	}), nil
+}
