@@ -23,6 +23,10 @@ func TestFailedEvents(t *testing.T) {
 	})
 }
 
+func TestLists(t *testing.T) {
+	porttest.Lists(t, func(*testing.T) porttest.ListedStore { return memory.NewCache(time.Now) })
+}
+
 func TestDirectory(t *testing.T) {
 	porttest.Directory(t, func(t *testing.T, ws []directory.Workspace, ds []directory.Destination) delivery.Directory {
 		d := new(memory.Directory)

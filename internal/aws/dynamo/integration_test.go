@@ -39,6 +39,9 @@ func TestPorts(t *testing.T) {
 				return porttest.FailedStore{Store: c, Recorded: func(t *testing.T) []delivery.FailedEvent { return failedEvents(t, c) }}
 			})
 		})
+		t.Run("lists", func(t *testing.T) {
+			porttest.Lists(t, func(t *testing.T) porttest.ListedStore { return openCache(t, client) })
+		})
 		t.Run("directory", func(t *testing.T) { porttest.Directory(t, openDirectory(client)) })
 	})
 }

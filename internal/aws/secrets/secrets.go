@@ -22,7 +22,9 @@ const keptFor = 5 * time.Minute
 type Manager struct {
 	Client *secretsmanager.Client
 	Prefix string
-	Now    func() time.Time
+	// KeyID is the customer-managed key that new secrets are encrypted with; empty for the account's default.
+	KeyID string
+	Now   func() time.Time
 
 	mu      sync.Mutex
 	answers map[string]answer

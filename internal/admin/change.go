@@ -1,0 +1,270 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/auditrelay/auditrelay/events"
+	"github.com/auditrelay/auditrelay/internal/connection"
+	"github.com/auditrelay/auditrelay/internal/directory"
+	"github.com/auditrelay/auditrelay/internal/sink"
+)
+
+// writesAtMost bounds how often a change is made anew because the destination's health changed meanwhile.
+const writesAtMost = 5
+
+// check holds a write to its preconditions.
+func (c Conditions) check(d directory.Destination, exists bool) error {
+	switch {
+	case c.IfNoneMatch == "*" && exists:
+		return problem(http.StatusPreconditionFailed, "the destination %q is there already; leave out If-None-Match to replace it", d.ID)
+	case c.IfMatch == "" || c.IfMatch == "*" && exists:
+		return nil
+	case !exists:
+		return problem(http.StatusPreconditionFailed, "the destination is not there, so it has no ETag; leave out If-Match to create it")
+	}
+	for tag := range strings.SplitSeq(c.IfMatch, ",") {
+		if strings.TrimSpace(tag) == etag(d) {
+			return nil
+		}
+	}
+	return changedMeanwhile()
+}
+
+// change is an admin's change of a destination.
+type change struct {
+	id         string
+	conditions Conditions
+	// create says that a destination which is not there is made.
+	create bool
+	// apply makes the new destination of the one before, which is zero if there is none.
+	apply func(before directory.Destination) (directory.Destination, error)
+	// credentials are the new ones, or nil to leave them.
+	credentials *json.RawMessage
+	verify      bool
+}
+
+// change reads, checks and writes. The credentials are written before the settings: the version that grows with the settings has sinks built
+// anew, and they must find the new credentials then.
+func (a *API) change(ctx context.Context, c change) (*destinationAnswer, error) {
+	verified := false
+	for range writesAtMost {
+		before, exists, err := a.current(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		after, err := c.apply(before)
+		if err != nil {
+			return nil, err
+		}
+		if exists && c.credentials == nil && same(before, after) {
+			return answerDestination(http.StatusOK, before), nil
+		}
+		if err := a.check(ctx, c, after, exists, &verified); err != nil {
+			return nil, err
+		}
+		if c.credentials != nil {
+			if err := a.Secrets.Store(ctx, c.id, *c.credentials); err != nil {
+				return nil, a.internal(fmt.Errorf("store the credentials of destination %s: %w", c.id, err))
+			}
+		}
+		if !exists {
+			if after, err = directory.Transition(after, directory.Connect, a.Now()); err != nil {
+				return nil, a.transitionError(c.id, err)
+			}
+		}
+		after.Version++
+		stored, err := a.Destinations.PutDestination(ctx, after)
+		if errors.Is(err, directory.ErrChanged) {
+			continue
+		}
+		if err != nil {
+			return nil, a.internal(err)
+		}
+		return a.changed(ctx, c, before, stored, exists)
+	}
+	return nil, changedMeanwhile()
+}
+
+func (a *API) changed(ctx context.Context, c change, before, stored directory.Destination, existed bool) (*destinationAnswer, error) {
+	status, event := http.StatusOK, connection.DestinationUpdated
+	if !existed {
+		status, event = http.StatusCreated, connection.DestinationCreated
+	}
+	if err := a.record(ctx, destinationActivity(event, stored, changedFields(before, stored, c.credentials != nil)...)); err != nil {
+		return nil, err
+	}
+	return answerDestination(status, stored), nil
+}
+
+func (a *API) current(ctx context.Context, c change) (d directory.Destination, exists bool, err error) {
+	d, err = a.Destinations.CurrentDestination(ctx, c.id)
+	exists = err == nil
+	if err != nil && !(c.create && errors.Is(err, directory.ErrNotFound)) {
+		return d, false, a.destinationError(c.id, err)
+	}
+	return d, exists, c.conditions.check(d, exists)
+}
+
+// check holds the rules that the document's schema cannot say, and tries the destination if that is wanted.
+func (a *API) check(ctx context.Context, c change, d directory.Destination, exists bool, verified *bool) error {
+	if !exists {
+		_, _, err := a.Workspaces.Workspace(ctx, d.WorkspaceID)
+		if errors.Is(err, directory.ErrNotFound) {
+			return invalidField("body.workspace_id", "must be a workspace that is there; put the workspace first")
+		}
+		if err != nil {
+			return a.internal(fmt.Errorf("look up workspace %s: %w", d.WorkspaceID, err))
+		}
+	}
+	credentials := json.RawMessage("{}")
+	if c.credentials != nil {
+		credentials = *c.credentials
+	} else if exists {
+		var err error
+		if credentials, err = a.Secrets.Credentials(ctx, d.ID, true); err != nil {
+			return a.internal(fmt.Errorf("read the credentials of destination %s: %w", d.ID, err))
+		}
+	}
+	if err := sink.Validate(d, credentials, a.Network); err != nil {
+		return settingsError(err)
+	}
+	if !c.verify || *verified {
+		return nil
+	}
+	*verified = true
+	return a.verify(ctx, d, credentials)
+}
+
+// put makes a destination of what is put in its place.
+func put(before directory.Destination, id string, in DestinationInput) (directory.Destination, error) {
+	if before.ID != "" {
+		if err := immutable(before, in); err != nil {
+			return before, err
+		}
+	}
+	after := before
+	after.ID, after.Name, after.WorkspaceID, after.Kind, after.Shared = id, in.Name, in.WorkspaceID, in.Kind, in.Shared
+	after.LogTypes, after.Settings = in.LogTypes, json.RawMessage(in.Settings)
+	if len(after.Settings) == 0 {
+		after.Settings = json.RawMessage("{}")
+	}
+	return after, checkTypes(after.LogTypes)
+}
+
+// immutable refuses what a destination keeps for life: object names and the cache's keys are made of it.
+func immutable(before directory.Destination, in DestinationInput) error {
+	switch {
+	case in.WorkspaceID != before.WorkspaceID:
+		return invalidField("body.workspace_id", "cannot be changed: it is %s; create another destination", before.WorkspaceID)
+	case in.Kind != before.Kind:
+		return invalidField("body.kind", "cannot be changed: it is %s; create another destination", before.Kind)
+	}
+	return nil
+}
+
+// patch makes a destination of the one before and what is to be changed.
+func patch(before directory.Destination, in DestinationPatch) (directory.Destination, error) {
+	after := before
+	if in.Name != nil {
+		after.Name = *in.Name
+	}
+	if in.Shared != nil {
+		after.Shared = *in.Shared
+	}
+	if in.LogTypes != nil {
+		after.LogTypes = *in.LogTypes
+	}
+	if in.Settings != nil {
+		merged, err := merge(before.Settings, json.RawMessage(*in.Settings))
+		if err != nil {
+			return before, invalidField("body.settings", "must be a JSON object")
+		}
+		after.Settings = merged
+	}
+	return after, checkTypes(after.LogTypes)
+}
+
+func checkTypes(types []string) error {
+	for i, t := range types {
+		if err := events.CheckType(t); err != nil {
+			return invalidField(fmt.Sprintf("body.log_types[%d]", i), "%v", err)
+		}
+	}
+	return nil
+}
+
+// merge is JSON merge patch, RFC 7396.
+func merge(target, patch json.RawMessage) (json.RawMessage, error) {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(patch, &members) != nil || members == nil {
+		return patch, nil // anything but an object replaces the target
+	}
+	var merged map[string]json.RawMessage
+	if json.Unmarshal(target, &merged) != nil || merged == nil {
+		merged = make(map[string]json.RawMessage)
+	}
+	for name, value := range members {
+		if string(bytes.TrimSpace(value)) == "null" {
+			delete(merged, name)
+			continue
+		}
+		var err error
+		if merged[name], err = merge(merged[name], value); err != nil {
+			return nil, err
+		}
+	}
+	return json.Marshal(merged)
+}
+
+// same says whether a write would change nothing.
+func same(before, after directory.Destination) bool {
+	return len(changedFields(before, after, false)) == 0
+}
+
+// changedFields names what differs, settings one by one; never a value.
+func changedFields(before, after directory.Destination, credentials bool) []string {
+	var fields []string
+	if before.Name != after.Name {
+		fields = append(fields, "name")
+	}
+	if before.Shared != after.Shared {
+		fields = append(fields, "shared")
+	}
+	if !slices.Equal(before.LogTypes, after.LogTypes) {
+		fields = append(fields, "log_types")
+	}
+	old, now := members(before.Settings), members(after.Settings)
+	for _, name := range slices.Sorted(maps.Keys(now)) {
+		if old[name] != now[name] {
+			fields = append(fields, "settings."+name)
+		}
+		delete(old, name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(old)) {
+		fields = append(fields, "settings."+name)
+	}
+	if credentials {
+		fields = append(fields, "credentials")
+	}
+	return fields
+}
+
+// members are an object's members as compact text with their own members in order.
+func members(object json.RawMessage) map[string]string {
+	var values map[string]any
+	_ = json.Unmarshal(object, &values) // stored settings were checked when they were saved
+	texts := make(map[string]string, len(values))
+	for name, v := range values {
+		text, _ := json.Marshal(v)
+		texts[name] = string(text)
+	}
+	return texts
+}

@@ -1,0 +1,185 @@
+package admin
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/auditrelay/auditrelay/events"
+	"github.com/auditrelay/auditrelay/internal/auditlog"
+	"github.com/auditrelay/auditrelay/internal/delivery"
+	"github.com/auditrelay/auditrelay/internal/directory"
+	"github.com/auditrelay/auditrelay/internal/failure"
+	"github.com/auditrelay/auditrelay/internal/sink"
+)
+
+// testBudget is how long a test log may take. It must end before the function does.
+const testBudget = 20 * time.Second
+
+// TestResult is how a destination took a test log.
+type TestResult struct {
+	OK bool `json:"ok"`
+	// LogID is the test log's, to look for at the destination.
+	LogID string `json:"log_id"`
+	// Code, Status, Description and Guidance are the catalogue's; empty if the log was taken.
+	Code        failure.Code `json:"code"`
+	Status      string       `json:"status" doc:"The error as the service itself names it."`
+	Description string       `json:"description"`
+	Guidance    string       `json:"guidance" doc:"What to do."`
+	Detail      string       `json:"detail" doc:"What the service answered, in short."`
+	DurationMS  int64        `json:"duration_ms"`
+}
+
+func (a *API) connectionRoutes(api huma.API) {
+	tags := []string{"connections"}
+	huma.Register(api, huma.Operation{OperationID: "disconnect-destination", Method: http.MethodPost, Path: "/v1/destinations/{id}/disconnect",
+		Summary: "Stop delivery; logs wait", Tags: tags, Errors: []int{http.StatusNotFound, http.StatusConflict},
+		Description: "Logs wait in the cache, each for its seven days. Eight hours later the destination is disabled and one mail is sent; " +
+			"a reconnect before that takes it back."}, a.disconnect)
+	huma.Register(api, huma.Operation{OperationID: "reconnect-destination", Method: http.MethodPost, Path: "/v1/destinations/{id}/reconnect",
+		Summary: "Start delivery again, the backlog first", Tags: tags, MaxBodyBytes: maxBody,
+		Errors: []int{http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusRequestEntityTooLarge}}, a.reconnect)
+	huma.Register(api, huma.Operation{OperationID: "test-destination", Method: http.MethodPost, Path: "/v1/destinations/{id}/test",
+		Summary: "Send a marked test log", Tags: tags, Errors: []int{http.StatusNotFound},
+		Description: "One log of type user_activity whose id begins with test- and whose payload has test: true. It is not kept or tried again, and changes nothing."}, a.test)
+}
+
+func (a *API) disconnect(ctx context.Context, in *DestinationPath) (*destinationAnswer, error) {
+	d, err := a.Connections.Disconnect(ctx, in.ID, callerFrom(ctx))
+	if err != nil {
+		return nil, a.transitionError(in.ID, err)
+	}
+	return answerDestination(http.StatusOK, d), nil
+}
+
+func (a *API) transitionError(id string, err error) error {
+	if conflict, ok := errors.AsType[*directory.Conflict](err); ok {
+		return problem(http.StatusConflict, "%v", conflict)
+	}
+	if errors.Is(err, directory.ErrChanged) {
+		return problem(http.StatusConflict, "somebody else changed the destination at the same time; look at its state and repeat if need be")
+	}
+	return a.destinationError(id, err)
+}
+
+// VerifyInput is the body that reconnect may have.
+type VerifyInput struct {
+	Verify *bool `json:"verify,omitempty" doc:"Default true."`
+}
+
+func (a *API) reconnect(ctx context.Context, in *struct {
+	DestinationPath
+	Verification
+	Body *VerifyInput
+}) (*destinationAnswer, error) {
+	d, err := a.Destinations.CurrentDestination(ctx, in.ID)
+	if err != nil {
+		return nil, a.destinationError(in.ID, err)
+	}
+	if in.Verify && (in.Body == nil || wanted(in.Body.Verify)) && d.State != directory.Connected {
+		credentials, err := a.Secrets.Credentials(ctx, d.ID, true)
+		if err != nil {
+			return nil, a.internal(fmt.Errorf("read the credentials of destination %s: %w", d.ID, err))
+		}
+		if err := a.verify(ctx, d, credentials); err != nil {
+			return nil, err
+		}
+	}
+	d, err = a.Connections.Reconnect(ctx, in.ID, callerFrom(ctx))
+	if err != nil {
+		return nil, a.transitionError(in.ID, err)
+	}
+	return answerDestination(http.StatusOK, d), nil
+}
+
+func (a *API) test(ctx context.Context, in *DestinationPath) (*struct{ Body TestResult }, error) {
+	d, err := a.Destinations.CurrentDestination(ctx, in.ID)
+	if err != nil {
+		return nil, a.destinationError(in.ID, err)
+	}
+	credentials, err := a.Secrets.Credentials(ctx, d.ID, true)
+	if err != nil {
+		return nil, a.internal(fmt.Errorf("read the credentials of destination %s: %w", d.ID, err))
+	}
+	result, err := a.try(ctx, d, credentials)
+	if err != nil {
+		return nil, a.internal(err)
+	}
+	return &struct{ Body TestResult }{result}, nil
+}
+
+// verify refuses a destination that does not take a test log.
+func (a *API) verify(ctx context.Context, d directory.Destination, credentials json.RawMessage) error {
+	result, err := a.try(ctx, d, credentials)
+	if err != nil {
+		return a.internal(err)
+	}
+	if result.OK {
+		return nil
+	}
+	p := problem(http.StatusUnprocessableEntity, "the destination does not take a test log: %s %s Nothing was changed; verify=false skips this test",
+		result.Description, result.Guidance)
+	p.Code, p.Guidance = result.Code, result.Guidance
+	return p
+}
+
+// credentialsInHand are credentials that may not be stored yet.
+type credentialsInHand json.RawMessage
+
+// Credentials implements sink.Secrets.
+func (c credentialsInHand) Credentials(context.Context, string, bool) (json.RawMessage, error) {
+	return json.RawMessage(c), nil
+}
+
+// try sends one test log over a sink of its own.
+func (a *API) try(ctx context.Context, d directory.Destination, credentials json.RawMessage) (TestResult, error) {
+	doc, err := testLog(d, a.Now())
+	if err != nil {
+		return TestResult{}, fmt.Errorf("make a test log: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, testBudget)
+	defer cancel()
+	began := time.Now()
+	factory := sink.Factory{Secrets: credentialsInHand(credentials), Network: a.Network, Now: a.Now}
+	s, err := factory.Sink(ctx, d)
+	if err == nil {
+		err = s.Send(ctx, []auditlog.Document{doc})[0].Err
+	}
+	result := TestResult{OK: err == nil, LogID: doc.ID, DurationMS: time.Since(began).Milliseconds()}
+	if errors.Is(err, delivery.ErrNotTried) {
+		err = &failure.Error{Code: failure.NetTimeout}
+	}
+	if err != nil {
+		f := failure.Of(err)
+		entry := failure.Find(f.Code)
+		result.Code, result.Status, result.Description, result.Guidance, result.Detail = f.Code, entry.Status, entry.Description, entry.Guidance, f.Detail
+	}
+	return result, nil
+}
+
+func testLog(d directory.Destination, now time.Time) (auditlog.Document, error) {
+	payload, err := json.Marshal(map[string]any{
+		"test": true, "event": "test", "timestamp": now, "message": "A test log of auditrelay. It shows that the connection works.",
+		"resource": map[string]any{"type": "streaming_destination", "id": d.ID, "name": d.Name},
+	})
+	if err != nil {
+		return auditlog.Document{}, err
+	}
+	body, err := json.Marshal(events.Log{
+		ID: "test-" + rand.Text(), WorkspaceID: d.WorkspaceID, Type: events.UserActivity, OccurredAt: now.UTC(), Payload: payload,
+	})
+	if err != nil {
+		return auditlog.Document{}, err
+	}
+	log, err := auditlog.Decode(body)
+	if err != nil {
+		return auditlog.Document{}, err
+	}
+	return auditlog.Prepare(log)
+}

@@ -1,0 +1,261 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/auditrelay/auditrelay/internal/connection"
+	"github.com/auditrelay/auditrelay/internal/directory"
+	"github.com/auditrelay/auditrelay/internal/failure"
+)
+
+// Object is a JSON object whose members the destination's kind defines.
+type Object json.RawMessage
+
+// Schema implements huma.SchemaProvider.
+func (Object) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true}
+}
+
+// MarshalJSON gives the object as it is.
+func (o Object) MarshalJSON() ([]byte, error) {
+	if len(o) == 0 {
+		return []byte("{}"), nil
+	}
+	return o, nil
+}
+
+// UnmarshalJSON keeps the object as it is.
+func (o *Object) UnmarshalJSON(text []byte) error {
+	*o = append((*o)[:0], text...)
+	return nil
+}
+
+// DestinationPath names a destination.
+type DestinationPath struct {
+	ID string `path:"id" minLength:"1" maxLength:"128" pattern:"^[A-Za-z0-9._-]+$" patternDescription:"1 to 128 of A-Z a-z 0-9 . _ -"`
+}
+
+// Conditions are the preconditions of a write.
+type Conditions struct {
+	IfMatch     string `header:"If-Match" maxLength:"200" doc:"Write only if the destination still has this ETag, else 412."`
+	IfNoneMatch string `header:"If-None-Match" maxLength:"200" doc:"With *: create only, else 412."`
+}
+
+// Verification says whether a save tries the destination first.
+type Verification struct {
+	Verify bool `query:"verify" default:"true" doc:"Send a marked test log first, and refuse with 422 and the catalogue's code if the destination does not take it. The same as verify in the body; false in either place skips it."`
+}
+
+// DestinationInput is a destination as it is put. What GET answers besides is taken and ignored, so that it can be put back as it came.
+type DestinationInput struct {
+	ID          string         `json:"id,omitempty" doc:"May repeat the id of the path."`
+	Name        string         `json:"name,omitempty" maxLength:"200" pattern:"^[^\\x00-\\x1f\\x7f]*$" patternDescription:"text of one line" doc:"The resource name; mails show it."`
+	WorkspaceID string         `json:"workspace_id" minLength:"1" maxLength:"128" doc:"The workspace that owns the destination. It cannot be changed."`
+	Kind        directory.Kind `json:"kind" enum:"s3,http,azure_monitor,azure_blob" doc:"It cannot be changed."`
+	Shared      bool           `json:"shared,omitempty" doc:"Also serve the owner's child workspaces that have no destination of their own."`
+	LogTypes    []string       `json:"log_types,omitempty" maxItems:"50" nullable:"true" doc:"The types that are wanted; none means all."`
+	Settings    Object         `json:"settings,omitempty" doc:"The kind's own, see docs/destinations."`
+	Credentials *Object        `json:"credentials,omitempty" doc:"Write-only. Left out, those that are stored stay; {} removes them."`
+	Verify      *bool          `json:"verify,omitempty" doc:"Default true: send a marked test log first, and refuse with 422 if the destination does not take it."`
+
+	State      any `json:"state,omitempty" doc:"Ignored; see disconnect and reconnect."`
+	Generation any `json:"generation,omitempty" doc:"Ignored."`
+	StateSince any `json:"state_since,omitempty" doc:"Ignored."`
+	Health     any `json:"health,omitempty" doc:"Ignored."`
+	Draining   any `json:"draining,omitempty" doc:"Ignored."`
+	Version    any `json:"version,omitempty" doc:"Ignored; see If-Match."`
+}
+
+// DestinationPatch is what is to be changed; what is left out stays.
+type DestinationPatch struct {
+	Name        *string   `json:"name,omitempty" maxLength:"200" pattern:"^[^\\x00-\\x1f\\x7f]*$" patternDescription:"text of one line"`
+	Shared      *bool     `json:"shared,omitempty"`
+	LogTypes    *[]string `json:"log_types,omitempty" maxItems:"50" doc:"Replaced as a whole."`
+	Settings    *Object   `json:"settings,omitempty" doc:"A JSON merge patch (RFC 7396): members given are set, null removes one."`
+	Credentials *Object   `json:"credentials,omitempty" doc:"Write-only. Replaced as a whole."`
+	Verify      *bool     `json:"verify,omitempty" doc:"Default true: send a marked test log first, and refuse with 422 if the destination does not take it."`
+}
+
+// Destination is a destination as it is answered: without credentials.
+type Destination struct {
+	ID          string          `json:"id"`
+	Name        string          `json:"name"`
+	WorkspaceID string          `json:"workspace_id"`
+	Kind        directory.Kind  `json:"kind"`
+	Shared      bool            `json:"shared"`
+	LogTypes    []string        `json:"log_types" doc:"Empty means all."`
+	Settings    Object          `json:"settings"`
+	State       directory.State `json:"state" enum:"connected,disconnected,disabled"`
+	StateSince  time.Time       `json:"state_since"`
+	Generation  int             `json:"generation" doc:"Grows with every disconnect, disable and reconnect."`
+	Health      Health          `json:"health"`
+	Draining    bool            `json:"draining" doc:"The backlog is being sent at once."`
+	Version     int             `json:"version" doc:"Grows with every change of the settings."`
+}
+
+// Health says whether deliveries get through.
+type Health struct {
+	State directory.HealthState `json:"state" enum:"healthy,failing"`
+	Since *time.Time            `json:"since" doc:"When it began to fail; null while healthy."`
+	Code  failure.Code          `json:"code" doc:"Why it fails, see docs/errors.md; empty while healthy."`
+}
+
+func viewDestination(d directory.Destination) Destination {
+	v := Destination{
+		ID: d.ID, Name: d.Name, WorkspaceID: d.WorkspaceID, Kind: d.Kind, Shared: d.Shared, LogTypes: some(d.LogTypes), Settings: Object(d.Settings),
+		State: d.State, StateSince: d.StateSince, Generation: d.Generation, Health: Health{State: d.Health.State, Code: d.Health.Code},
+		Draining: d.Draining, Version: d.Version,
+	}
+	if v.Health.State == "" {
+		v.Health.State = directory.Healthy
+	}
+	if !d.Health.Since.IsZero() {
+		v.Health.Since = &d.Health.Since
+	}
+	return v
+}
+
+// etag changes with an admin's change and with every transition of the connection, not with the health, which changes by itself.
+func etag(d directory.Destination) string { return fmt.Sprintf(`"%d.%d"`, d.Version, d.Generation) }
+
+type destinationAnswer struct {
+	Status int
+	ETag   string `header:"ETag"`
+	Body   Destination
+}
+
+func answerDestination(status int, d directory.Destination) *destinationAnswer {
+	return &destinationAnswer{Status: status, ETag: etag(d), Body: viewDestination(d)}
+}
+
+// DestinationPage is a page of destinations.
+type DestinationPage struct {
+	Items []Destination `json:"items" nullable:"false"`
+	Next  *string       `json:"next" doc:"Where the next page begins, or null."`
+}
+
+func (a *API) destinationRoutes(api huma.API) {
+	tags := []string{"destinations"}
+	huma.Register(api, huma.Operation{OperationID: "list-destinations", Method: http.MethodGet, Path: "/v1/destinations", Summary: "List destinations by id",
+		Tags: tags, Errors: []int{http.StatusNotFound, http.StatusUnprocessableEntity}}, a.listDestinations)
+	huma.Register(api, huma.Operation{OperationID: "get-destination", Method: http.MethodGet, Path: "/v1/destinations/{id}", Summary: "Get a destination",
+		Tags: tags, Errors: []int{http.StatusNotFound}}, a.getDestination)
+	huma.Register(api, huma.Operation{OperationID: "put-destination", Method: http.MethodPut, Path: "/v1/destinations/{id}",
+		Summary: "Create or replace a destination", Tags: tags, MaxBodyBytes: maxBody,
+		Errors: []int{http.StatusBadRequest, http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge}}, a.putDestination)
+	huma.Register(api, huma.Operation{OperationID: "patch-destination", Method: http.MethodPatch, Path: "/v1/destinations/{id}",
+		Summary: "Change parts of a destination", Tags: tags, MaxBodyBytes: maxBody,
+		Errors: []int{http.StatusBadRequest, http.StatusNotFound, http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge}}, a.patchDestination)
+	huma.Register(api, huma.Operation{OperationID: "delete-destination", Method: http.MethodDelete, Path: "/v1/destinations/{id}",
+		Summary:     "Delete a destination and its credentials",
+		Description: "Logs that wait for it stay in the cache for the rest of their seven days and then become failed events.",
+		Tags:        tags, DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound, http.StatusPreconditionFailed}}, a.deleteDestination)
+}
+
+func (a *API) listDestinations(ctx context.Context, in *struct {
+	Paging
+	WorkspaceID string `query:"workspace_id" maxLength:"128" doc:"Only those that this workspace owns."`
+}) (*struct{ Body DestinationPage }, error) {
+	all := a.Listing.Destinations(ctx)
+	if in.WorkspaceID != "" {
+		_, own, err := a.workspace(ctx, in.WorkspaceID)
+		if err != nil {
+			return nil, err
+		}
+		all = each(own)
+	}
+	page, next, err := idPage(all, func(d directory.Destination) string { return d.ID }, in.Paging)
+	if err != nil {
+		return nil, a.listError(err)
+	}
+	out := &struct{ Body DestinationPage }{DestinationPage{Items: make([]Destination, len(page)), Next: next}}
+	for i, d := range page {
+		out.Body.Items[i] = viewDestination(d)
+	}
+	return out, nil
+}
+
+// each goes through a list that cannot fail.
+func each[T any](list []T) func(func(T, error) bool) {
+	return func(yield func(T, error) bool) {
+		for _, v := range list {
+			if !yield(v, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (a *API) getDestination(ctx context.Context, in *DestinationPath) (*destinationAnswer, error) {
+	d, err := a.Destinations.CurrentDestination(ctx, in.ID)
+	if err != nil {
+		return nil, a.destinationError(in.ID, err)
+	}
+	return answerDestination(http.StatusOK, d), nil
+}
+
+func (a *API) putDestination(ctx context.Context, in *struct {
+	DestinationPath
+	Conditions
+	Verification
+	Body DestinationInput
+}) (*destinationAnswer, error) {
+	if in.Body.ID != "" && in.Body.ID != in.ID {
+		return nil, invalidField("body.id", "must be the id of the path, or be left out")
+	}
+	return a.change(ctx, change{
+		id: in.ID, conditions: in.Conditions, create: true,
+		apply:       func(before directory.Destination) (directory.Destination, error) { return put(before, in.ID, in.Body) },
+		credentials: (*json.RawMessage)(in.Body.Credentials), verify: in.Verify && wanted(in.Body.Verify),
+	})
+}
+
+func (a *API) patchDestination(ctx context.Context, in *struct {
+	DestinationPath
+	Conditions
+	Verification
+	Body DestinationPatch
+}) (*destinationAnswer, error) {
+	return a.change(ctx, change{
+		id: in.ID, conditions: in.Conditions,
+		apply:       func(before directory.Destination) (directory.Destination, error) { return patch(before, in.Body) },
+		credentials: (*json.RawMessage)(in.Body.Credentials), verify: in.Verify && wanted(in.Body.Verify),
+	})
+}
+
+// wanted is the value of a switch that is on unless it is turned off.
+func wanted(verify *bool) bool { return verify == nil || *verify }
+
+func (a *API) deleteDestination(ctx context.Context, in *struct {
+	DestinationPath
+	Conditions
+}) (*struct{}, error) {
+	for range writesAtMost {
+		d, err := a.Destinations.CurrentDestination(ctx, in.ID)
+		if err != nil {
+			return nil, a.destinationError(in.ID, err)
+		}
+		if err := in.check(d, true); err != nil {
+			return nil, err
+		}
+		err = a.Destinations.DeleteDestination(ctx, d.ID, d.Revision)
+		if errors.Is(err, directory.ErrChanged) {
+			continue
+		}
+		if err != nil {
+			return nil, a.internal(err)
+		}
+		if err := a.Secrets.Forget(ctx, d.ID); err != nil {
+			a.Fault(fmt.Errorf("forget the credentials of destination %s, which is deleted: %w", d.ID, err))
+		}
+		return nil, a.record(ctx, destinationActivity(connection.DestinationDeleted, d))
+	}
+	return nil, changedMeanwhile()
+}

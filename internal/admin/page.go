@@ -1,0 +1,99 @@
+package admin
+
+import (
+	"cmp"
+	"encoding/base64"
+	"iter"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/auditrelay/auditrelay/events"
+	"github.com/auditrelay/auditrelay/internal/delivery"
+)
+
+// Paging is what every list takes.
+type Paging struct {
+	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"How many items a page has at most."`
+	Next  string `query:"next" maxLength:"600" doc:"Where to go on: the value of next that the page before gave."`
+}
+
+func badCursor() *Problem {
+	p := problem(http.StatusUnprocessableEntity, "query.next must be the value of next that the page before gave, for the same list")
+	p.Errors = []FieldProblem{{Field: "query.next", Rule: "must be the value of next that the page before gave"}}
+	return p
+}
+
+// encodeCursor makes a page's next of parts that hold no newline.
+func encodeCursor(parts ...string) *string {
+	c := base64.RawURLEncoding.EncodeToString([]byte(strings.Join(parts, "\n")))
+	return &c
+}
+
+// decodeCursor is its reverse for n parts; ok is false for anything else.
+func decodeCursor(cursor string, n int) (parts []string, ok bool) {
+	text, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil {
+		return nil, false
+	}
+	parts = strings.Split(string(text), "\n")
+	return parts, len(parts) == n
+}
+
+// keyCursor points behind a delivery or a failed event.
+func keyCursor(k delivery.Key) *string {
+	return encodeCursor(k.DestinationID, strconv.FormatInt(k.AcceptedAt.UnixMilli(), 10), k.WorkspaceID, k.LogID)
+}
+
+// latestAcceptance bounds the time in a cursor: 13 digits of milliseconds.
+const latestAcceptance = 9_999_999_999_999
+
+// parseKeyCursor reads a cursor; an empty one is the zero key.
+func parseKeyCursor(cursor string) (delivery.Key, error) {
+	if cursor == "" {
+		return delivery.Key{}, nil
+	}
+	parts, ok := decodeCursor(cursor, 4)
+	if !ok {
+		return delivery.Key{}, badCursor()
+	}
+	ms, err := strconv.ParseInt(parts[1], 10, 64)
+	if err != nil || ms < 0 || ms > latestAcceptance {
+		return delivery.Key{}, badCursor()
+	}
+	for _, id := range []string{parts[0], parts[2], parts[3]} {
+		if events.CheckID("id", id) != nil {
+			return delivery.Key{}, badCursor()
+		}
+	}
+	return delivery.Key{DestinationID: parts[0], WorkspaceID: parts[2], LogID: parts[3], AcceptedAt: time.UnixMilli(ms).UTC()}, nil
+}
+
+// idPage sorts everything of a listing by id and cuts out the page behind the cursor.
+func idPage[T any](all iter.Seq2[T, error], id func(T) string, p Paging) (page []T, next *string, err error) {
+	after := ""
+	if p.Next != "" {
+		parts, ok := decodeCursor(p.Next, 1)
+		if !ok || events.CheckID("id", parts[0]) != nil {
+			return nil, nil, badCursor()
+		}
+		after = parts[0]
+	}
+	page = make([]T, 0)
+	for v, err := range all {
+		if err != nil {
+			return nil, nil, err
+		}
+		if id(v) > after {
+			page = append(page, v)
+		}
+	}
+	slices.SortFunc(page, func(x, y T) int { return cmp.Compare(id(x), id(y)) })
+	if len(page) > p.Limit {
+		page = page[:p.Limit]
+		next = encodeCursor(id(page[p.Limit-1]))
+	}
+	return page, next, nil
+}

@@ -1,0 +1,128 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+	"net/http"
+	"time"
+
+	"github.com/auditrelay/auditrelay/internal/connection"
+	"github.com/auditrelay/auditrelay/internal/delivery"
+	"github.com/auditrelay/auditrelay/internal/directory"
+	"github.com/auditrelay/auditrelay/internal/failure"
+	"github.com/auditrelay/auditrelay/internal/sink"
+)
+
+// Workspaces stores workspaces.
+type Workspaces interface {
+	// Workspace gives a workspace with the destinations that it owns, or directory.ErrNotFound.
+	Workspace(ctx context.Context, id string) (directory.Workspace, []directory.Destination, error)
+	// PutWorkspace stores a workspace, new or not.
+	PutWorkspace(ctx context.Context, w directory.Workspace) error
+	// DeleteWorkspace removes a workspace; one that is not there is no error.
+	DeleteWorkspace(ctx context.Context, id string) error
+}
+
+// Destinations stores destinations.
+type Destinations interface {
+	// CurrentDestination gives a destination as of now, never older, or directory.ErrNotFound.
+	CurrentDestination(ctx context.Context, id string) (directory.Destination, error)
+	// PutDestination stores a new destination if its revision is 0, otherwise in place of that revision, else directory.ErrChanged. The answer is
+	// what was stored.
+	PutDestination(ctx context.Context, d directory.Destination) (directory.Destination, error)
+	// DeleteDestination removes that revision, else directory.ErrChanged.
+	DeleteDestination(ctx context.Context, id string, revision int) error
+}
+
+// Listing goes through the whole directory, in any order.
+type Listing interface {
+	Workspaces(ctx context.Context) iter.Seq2[directory.Workspace, error]
+	Destinations(ctx context.Context) iter.Seq2[directory.Destination, error]
+}
+
+// Secrets keeps destinations' credentials.
+type Secrets interface {
+	// Credentials gives them, as of now if fresh is true, or nil if there are none.
+	Credentials(ctx context.Context, destinationID string, fresh bool) (json.RawMessage, error)
+	// Store replaces them; when it returns, they are durable.
+	Store(ctx context.Context, destinationID string, credentials json.RawMessage) error
+	// Forget removes them; none is no error.
+	Forget(ctx context.Context, destinationID string) error
+}
+
+// Connections moves destinations through their states and does what goes with it: timers, events, the audit entry.
+type Connections interface {
+	// Disconnect stops delivery; eight hours later the destination is disabled. A *directory.Conflict says that its state does not allow it.
+	Disconnect(ctx context.Context, id string, by connection.Caller) (directory.Destination, error)
+	// Reconnect starts delivery again, the backlog first. A *directory.Conflict says that its state does not allow it.
+	Reconnect(ctx context.Context, id string, by connection.Caller) (directory.Destination, error)
+}
+
+// Audit keeps who changed what.
+type Audit interface {
+	// Record writes one change down; when it returns, the entry is durable.
+	Record(ctx context.Context, a connection.Activity) error
+}
+
+// Pending lists deliveries that wait in the cache.
+type Pending interface {
+	// Pending gives up to limit deliveries of a destination, the oldest first, that come after the key, which is zero for the first page. Their
+	// documents may lack the JSON.
+	Pending(ctx context.Context, destinationID string, after delivery.Key, limit int) ([]delivery.Delivery, error)
+}
+
+// Failed lists failed events, 30 days long.
+type Failed interface {
+	// Failed gives up to limit failed events of a destination by their acceptance, the newest or the oldest first, that come after the key, which
+	// is zero for the first page.
+	Failed(ctx context.Context, destinationID string, after delivery.Key, newest bool, limit int) ([]delivery.FailedEvent, error)
+}
+
+// Attempts reads what was written down of attempts.
+type Attempts interface {
+	// Attempts gives up to q.Limit attempts, the oldest first.
+	Attempts(ctx context.Context, q AttemptQuery) ([]AttemptRecord, error)
+}
+
+// AttemptQuery says which attempts are wanted; empty fields and a zero Until set no limit.
+type AttemptQuery struct {
+	LogID         string
+	DestinationID string
+	// Since and Until bound the attempt's time: Since ≤ t < Until.
+	Since, Until time.Time
+	Limit        int
+}
+
+// AttemptRecord is one attempt, or one time that a log was held.
+type AttemptRecord struct {
+	delivery.Key
+	Kind    directory.Kind
+	Attempt int
+	Outcome delivery.Outcome
+	Code    failure.Code
+	At      time.Time
+	Took    time.Duration
+	// NextAt is zero when there is no next attempt.
+	NextAt time.Time
+}
+
+// API is the management API. All its ports must be set.
+type API struct {
+	Workspaces   Workspaces
+	Destinations Destinations
+	Listing      Listing
+	Secrets      Secrets
+	Connections  Connections
+	Audit        Audit
+	Pending      Pending
+	Failed       Failed
+	Attempts     Attempts
+	Retries      delivery.RetryQueue
+	Network      sink.Network
+	Now          func() time.Time
+	// Caller says who sends a request.
+	Caller func(*http.Request) connection.Caller
+	// Fault is told of errors of our own, which the client sees only as "try again".
+	Fault func(error)
+}

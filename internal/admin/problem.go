@@ -1,0 +1,153 @@
+package admin
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"reflect"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/auditrelay/auditrelay/internal/directory"
+	"github.com/auditrelay/auditrelay/internal/failure"
+	"github.com/auditrelay/auditrelay/internal/sink"
+)
+
+// Problem is every error's answer, as RFC 9457 has it. It quotes no value of the request, since that may be a credential.
+type Problem struct {
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail" doc:"A sentence that says what is wrong and what to do."`
+	// Errors name the fields that are wrong.
+	Errors []FieldProblem `json:"errors,omitempty"`
+	// Code and Guidance are the catalogue's, when a destination could not be verified.
+	Code     failure.Code `json:"code,omitempty" doc:"Why a destination could not be verified, see docs/errors.md."`
+	Guidance string       `json:"guidance,omitempty"`
+}
+
+// FieldProblem names a field and the rule that it breaks.
+type FieldProblem struct {
+	Field string `json:"field" doc:"Where it stands, such as body.settings.url or query.limit."`
+	Rule  string `json:"rule"`
+}
+
+// Error gives the detail.
+func (p *Problem) Error() string { return p.Detail }
+
+// GetStatus implements huma.StatusError.
+func (p *Problem) GetStatus() int { return p.Status }
+
+// ContentType implements huma.ContentTypeFilter.
+func (p *Problem) ContentType(string) string { return "application/problem+json" }
+
+func (p *Problem) write(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", p.ContentType(""))
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p)
+}
+
+func problem(status int, detail string, args ...any) *Problem {
+	return &Problem{Title: http.StatusText(status), Status: status, Detail: fmt.Sprintf(detail, args...)}
+}
+
+// invalidField is the answer for a field that breaks a rule which the document's schema cannot say.
+func invalidField(field, rule string, args ...any) *Problem {
+	rule = fmt.Sprintf(rule, args...)
+	p := problem(http.StatusUnprocessableEntity, "%s %s", field, rule)
+	p.Errors = []FieldProblem{{Field: field, Rule: rule}}
+	return p
+}
+
+func changedMeanwhile() *Problem {
+	return problem(http.StatusPreconditionFailed, "the record was changed meanwhile; read it again and repeat the change on what it says now")
+}
+
+func noDestination(id string) *Problem {
+	return problem(http.StatusNotFound, "there is no destination %q; GET /v1/destinations lists those that are", id)
+}
+
+func noWorkspace(id string) *Problem {
+	return problem(http.StatusNotFound, "there is no workspace %q; GET /v1/workspaces lists those that are", id)
+}
+
+// destinationError turns a store's error about a destination into an answer.
+func (a *API) destinationError(id string, err error) error {
+	switch {
+	case errors.Is(err, directory.ErrNotFound):
+		return noDestination(id)
+	case errors.Is(err, directory.ErrChanged):
+		return changedMeanwhile()
+	}
+	if p, ok := errors.AsType[*Problem](err); ok {
+		return p
+	}
+	return a.internal(err)
+}
+
+// settingsError turns a refusal of package sink into an answer that names the field.
+func settingsError(err error) *Problem {
+	if field, ok := errors.AsType[*sink.FieldError](err); ok {
+		return invalidField("body."+field.Field, "%s", field.Rule)
+	}
+	return problem(http.StatusUnprocessableEntity, "the settings cannot work; GET /v1/openapi.json describes them")
+}
+
+// problems makes the framework's errors Problems: without the values it quotes, and with a sentence for a detail.
+func problems(_ huma.Context, _ string, v any) (any, error) {
+	m, ok := v.(*huma.ErrorModel)
+	if !ok {
+		return v, nil
+	}
+	p := problem(m.Status, "%s", m.Detail)
+	for _, e := range m.Errors {
+		p.Errors = append(p.Errors, FieldProblem{Field: e.Location, Rule: rule(e.Message)})
+	}
+	if len(p.Errors) > 0 {
+		var rules []string
+		for _, e := range p.Errors[:min(3, len(p.Errors))] {
+			rules = append(rules, strings.TrimSpace(e.Field+" "+e.Rule))
+		}
+		p.Detail = strings.Join(rules, "; ")
+	}
+	return p, nil
+}
+
+// rule puts the framework's messages into the words of this API's.
+func rule(message string) string {
+	switch {
+	case strings.HasPrefix(message, "expected required property "):
+		return strings.Replace(strings.TrimPrefix(message, "expected required property "), " to be present", " is missing", 1)
+	case strings.HasPrefix(message, "expected "):
+		return "must be " + strings.TrimPrefix(strings.TrimPrefix(message, "expected "), "value to be ")
+	case message == "unexpected property":
+		return "is not known here"
+	case message == "unknown query parameter":
+		return "is not known for this path"
+	case strings.HasPrefix(message, "invalid character"), strings.HasPrefix(message, "unexpected end of JSON"), strings.HasPrefix(message, "exceeded max depth"):
+		return "is not valid JSON: " + message
+	}
+	return message
+}
+
+// documentProblems has the document tell of Problems where the framework put its own errors.
+func documentProblems(document *huma.OpenAPI) {
+	schemas := document.Components.Schemas
+	ref := schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
+	for _, item := range document.Paths {
+		for _, op := range []*huma.Operation{item.Get, item.Put, item.Patch, item.Post, item.Delete} {
+			if op == nil {
+				continue
+			}
+			for response := range maps.Values(op.Responses) {
+				if content := response.Content["application/problem+json"]; content != nil {
+					content.Schema = ref
+				}
+			}
+		}
+	}
+	delete(schemas.Map(), "ErrorModel")
+	delete(schemas.Map(), "ErrorDetail")
+}

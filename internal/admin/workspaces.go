@@ -1,0 +1,209 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/mail"
+	"reflect"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/auditrelay/auditrelay/internal/connection"
+	"github.com/auditrelay/auditrelay/internal/directory"
+)
+
+// WorkspacePath names a workspace.
+type WorkspacePath struct {
+	ID string `path:"id" minLength:"1" maxLength:"128" pattern:"^[A-Za-z0-9._-]+$" patternDescription:"1 to 128 of A-Z a-z 0-9 . _ -" doc:"The workspace's id, as logs name it."`
+}
+
+// WorkspaceInput is a workspace as it is put.
+type WorkspaceInput struct {
+	ID              string                  `json:"id,omitempty" doc:"May repeat the id of the path."`
+	Name            string                  `json:"name,omitempty" maxLength:"200" pattern:"^[^\\x00-\\x1f\\x7f]*$" patternDescription:"text of one line" doc:"The account's name; mails show it."`
+	Kind            directory.WorkspaceKind `json:"kind" enum:"standalone,embedded_partner,embedded_customer,ahq_admin,ahq_managed"`
+	ParentID        string                  `json:"parent_id,omitempty" maxLength:"128" doc:"The partner or AHQ admin workspace whose shared destinations serve this one."`
+	Admins          []string                `json:"admins,omitempty" maxItems:"100" nullable:"true" doc:"Mail addresses."`
+	ErrorRecipients []string                `json:"error_recipients,omitempty" maxItems:"100" nullable:"true" doc:"Mail addresses that get the same mails as the admins."`
+}
+
+// Workspace is a workspace as it is answered.
+type Workspace struct {
+	ID              string                  `json:"id"`
+	Name            string                  `json:"name"`
+	Kind            directory.WorkspaceKind `json:"kind"`
+	ParentID        string                  `json:"parent_id,omitempty"`
+	Admins          []string                `json:"admins"`
+	ErrorRecipients []string                `json:"error_recipients"`
+}
+
+type workspaceAnswer struct {
+	Status int
+	Body   Workspace
+}
+
+func answerWorkspace(status int, w directory.Workspace) *workspaceAnswer {
+	return &workspaceAnswer{Status: status, Body: viewWorkspace(w)}
+}
+
+func viewWorkspace(w directory.Workspace) Workspace {
+	return Workspace{ID: w.ID, Name: w.Name, Kind: w.Kind, ParentID: w.ParentID, Admins: some(w.Admins), ErrorRecipients: some(w.ErrorRecipients)}
+}
+
+// some makes an empty list of none, so that it is [] in JSON.
+func some(list []string) []string {
+	if list == nil {
+		return []string{}
+	}
+	return list
+}
+
+// WorkspacePage is a page of workspaces.
+type WorkspacePage struct {
+	Items []Workspace `json:"items" nullable:"false"`
+	Next  *string     `json:"next" doc:"Where the next page begins, or null."`
+}
+
+func (a *API) workspaceRoutes(api huma.API) {
+	huma.Register(api, huma.Operation{OperationID: "list-workspaces", Method: http.MethodGet, Path: "/v1/workspaces", Summary: "List workspaces by id",
+		Tags: []string{"workspaces"}, Errors: []int{http.StatusUnprocessableEntity}}, a.listWorkspaces)
+	huma.Register(api, huma.Operation{OperationID: "get-workspace", Method: http.MethodGet, Path: "/v1/workspaces/{id}", Summary: "Get a workspace",
+		Tags: []string{"workspaces"}, Errors: []int{http.StatusNotFound}}, a.getWorkspace)
+	huma.Register(api, huma.Operation{OperationID: "put-workspace", Method: http.MethodPut, Path: "/v1/workspaces/{id}", Summary: "Create or replace a workspace",
+		Tags: []string{"workspaces"}, MaxBodyBytes: maxBody, Errors: []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge}}, a.putWorkspace)
+	huma.Register(api, huma.Operation{OperationID: "delete-workspace", Method: http.MethodDelete, Path: "/v1/workspaces/{id}",
+		Summary: "Delete a workspace that has no destinations and no children", DefaultStatus: http.StatusNoContent,
+		Tags: []string{"workspaces"}, Errors: []int{http.StatusNotFound, http.StatusConflict}}, a.deleteWorkspace)
+}
+
+func (a *API) listWorkspaces(ctx context.Context, in *struct{ Paging }) (*struct{ Body WorkspacePage }, error) {
+	page, next, err := idPage(a.Listing.Workspaces(ctx), func(w directory.Workspace) string { return w.ID }, in.Paging)
+	if err != nil {
+		return nil, a.listError(err)
+	}
+	out := &struct{ Body WorkspacePage }{WorkspacePage{Items: make([]Workspace, len(page)), Next: next}}
+	for i, w := range page {
+		out.Body.Items[i] = viewWorkspace(w)
+	}
+	return out, nil
+}
+
+// listError tells a wrong question from a failure of our own.
+func (a *API) listError(err error) error {
+	if p, ok := errors.AsType[*Problem](err); ok {
+		return p
+	}
+	return a.internal(err)
+}
+
+func (a *API) getWorkspace(ctx context.Context, in *WorkspacePath) (*workspaceAnswer, error) {
+	w, _, err := a.workspace(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return answerWorkspace(http.StatusOK, w), nil
+}
+
+func (a *API) workspace(ctx context.Context, id string) (directory.Workspace, []directory.Destination, error) {
+	w, own, err := a.Workspaces.Workspace(ctx, id)
+	if errors.Is(err, directory.ErrNotFound) {
+		return w, nil, noWorkspace(id)
+	}
+	if err != nil {
+		return w, nil, a.internal(fmt.Errorf("look up workspace %s: %w", id, err))
+	}
+	return w, own, nil
+}
+
+func (a *API) putWorkspace(ctx context.Context, in *struct {
+	WorkspacePath
+	Body WorkspaceInput
+}) (*workspaceAnswer, error) {
+	if in.Body.ID != "" && in.Body.ID != in.ID {
+		return nil, invalidField("body.id", "must be the id of the path, or be left out")
+	}
+	w := directory.Workspace{
+		ID: in.ID, Name: in.Body.Name, Kind: in.Body.Kind, ParentID: in.Body.ParentID, Admins: in.Body.Admins, ErrorRecipients: in.Body.ErrorRecipients,
+	}
+	if err := a.checkWorkspace(ctx, w); err != nil {
+		return nil, err
+	}
+	before, _, err := a.Workspaces.Workspace(ctx, w.ID)
+	event, status := connection.WorkspaceUpdated, http.StatusOK
+	switch {
+	case errors.Is(err, directory.ErrNotFound):
+		event, status = connection.WorkspaceCreated, http.StatusCreated
+	case err != nil:
+		return nil, a.internal(fmt.Errorf("look up workspace %s: %w", w.ID, err))
+	case reflect.DeepEqual(viewWorkspace(before), viewWorkspace(w)):
+		return answerWorkspace(http.StatusOK, w), nil
+	}
+	if err := a.Workspaces.PutWorkspace(ctx, w); err != nil {
+		return nil, a.internal(err)
+	}
+	if err := a.record(ctx, workspaceActivity(event, w)); err != nil {
+		return nil, err
+	}
+	return answerWorkspace(status, w), nil
+}
+
+// checkWorkspace holds the rules that the document's schema cannot say.
+func (a *API) checkWorkspace(ctx context.Context, w directory.Workspace) error {
+	if err := checkAddresses("body.admins", w.Admins); err != nil {
+		return err
+	}
+	if err := checkAddresses("body.error_recipients", w.ErrorRecipients); err != nil {
+		return err
+	}
+	switch {
+	case w.ParentID == "":
+		return nil
+	case w.ParentID == w.ID:
+		return invalidField("body.parent_id", "must be another workspace")
+	}
+	_, _, err := a.Workspaces.Workspace(ctx, w.ParentID)
+	if errors.Is(err, directory.ErrNotFound) {
+		return invalidField("body.parent_id", "must be a workspace that is there; put the parent first")
+	}
+	if err != nil {
+		return a.internal(fmt.Errorf("look up parent workspace: %w", err))
+	}
+	return nil
+}
+
+// longestAddress is RFC 5321's: 64 + @ + 255.
+const longestAddress = 320
+
+func checkAddresses(field string, list []string) error {
+	for i, text := range list {
+		address, err := mail.ParseAddress(text)
+		if err != nil || address.Address != text || len(text) > longestAddress {
+			return invalidField(fmt.Sprintf("%s[%d]", field, i), "must be a mail address such as ada@acme.example, without a name")
+		}
+	}
+	return nil
+}
+
+func (a *API) deleteWorkspace(ctx context.Context, in *WorkspacePath) (*struct{}, error) {
+	w, own, err := a.workspace(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if len(own) > 0 {
+		return nil, problem(http.StatusConflict, "the workspace owns %d destinations, %s for one; delete them first", len(own), own[0].ID)
+	}
+	for child, err := range a.Listing.Workspaces(ctx) {
+		if err != nil {
+			return nil, a.internal(err)
+		}
+		if child.ParentID == w.ID {
+			return nil, problem(http.StatusConflict, "the workspace is the parent of %s; delete its children first, or give them another parent", child.ID)
+		}
+	}
+	if err := a.Workspaces.DeleteWorkspace(ctx, w.ID); err != nil {
+		return nil, a.internal(err)
+	}
+	return nil, a.record(ctx, workspaceActivity(connection.WorkspaceDeleted, w))
+}

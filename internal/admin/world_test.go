@@ -1,0 +1,172 @@
+package admin_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/auditrelay/auditrelay/internal/admin"
+	"github.com/auditrelay/auditrelay/internal/connection"
+	"github.com/auditrelay/auditrelay/internal/delivery"
+	"github.com/auditrelay/auditrelay/internal/directory"
+	"github.com/auditrelay/auditrelay/internal/memory"
+	"github.com/auditrelay/auditrelay/internal/sink"
+)
+
+var noon = time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)
+
+// world is an API over stores in memory, and a receiver.
+type world struct {
+	*admin.API
+	handler   http.Handler
+	directory *memory.Directory
+	cache     *memory.Cache
+	secrets   *memory.Secrets
+	retries   *memory.RetryQueue
+	audit     *auditLog
+	receiver  *httptest.Server
+	answer    int // of the receiver
+	bodies    []string
+	faults    []string
+	mu        sync.Mutex
+}
+
+// auditLog keeps activities.
+type auditLog struct {
+	mu      sync.Mutex
+	entries []connection.Activity
+	err     error
+}
+
+func (l *auditLog) Record(_ context.Context, a connection.Activity) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.entries = append(l.entries, a)
+	return l.err
+}
+
+type noTimers struct{}
+
+func (noTimers) Set(context.Context, connection.Timer) error    { return nil }
+func (noTimers) Cancel(context.Context, connection.Timer) error { return nil }
+
+type noNotices struct{}
+
+func (noNotices) Notify(context.Context, directory.Notice) error { return nil }
+
+type noAttempts struct{}
+
+func (noAttempts) Attempts(context.Context, admin.AttemptQuery) ([]admin.AttemptRecord, error) {
+	return nil, nil
+}
+
+func newWorld(t testing.TB) *world {
+	w := &world{directory: &memory.Directory{}, secrets: &memory.Secrets{}, audit: &auditLog{}, answer: http.StatusOK}
+	now := func() time.Time { return noon }
+	w.cache = memory.NewCache(now)
+	w.retries = &memory.RetryQueue{Queue: memory.Queue[delivery.Hint]{Now: now, Visibility: time.Minute}}
+	w.receiver = httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.bodies = append(w.bodies, string(body))
+		out.WriteHeader(w.answer)
+	}))
+	t.Cleanup(w.receiver.Close)
+	w.API = &admin.API{
+		Workspaces: w.directory, Destinations: w.directory, Listing: w.directory, Secrets: w.secrets,
+		Connections: &connection.Service{Store: w.directory, Timers: noTimers{}, Notices: noNotices{}, Audit: w.audit, Now: now},
+		Audit:       w.audit, Pending: w.cache, Failed: w.cache, Attempts: noAttempts{}, Retries: w.retries,
+		Network: sink.Network{AllowPrivate: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, AllowHTTP: true},
+		Now:     now,
+		Caller:  func(*http.Request) connection.Caller { return connection.Caller{Identity: "arn:aws:iam::1:user/ada"} },
+		Fault: func(err error) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.faults = append(w.faults, err.Error())
+		},
+	}
+	w.handler = w.Handler()
+	return w
+}
+
+// reply is an answer of the API.
+type reply struct {
+	status int
+	header http.Header
+	text   string
+}
+
+// json reads a member of the body by its path, such as "health.state" or "items.0.id".
+func (r reply) json(t testing.TB, path string) string {
+	t.Helper()
+	var v any
+	if err := json.Unmarshal([]byte(r.text), &v); err != nil {
+		t.Fatalf("%d %q is not JSON: %v", r.status, r.text, err)
+	}
+	for name := range strings.SplitSeq(path, ".") {
+		switch x := v.(type) {
+		case map[string]any:
+			v = x[name]
+		case []any:
+			var i int
+			if _, err := fmt.Sscan(name, &i); err != nil || i >= len(x) {
+				return ""
+			}
+			v = x[i]
+		default:
+			return ""
+		}
+	}
+	if s, ok := v.(string); ok {
+		return s
+	}
+	text, _ := json.Marshal(v)
+	return string(text)
+}
+
+func (w *world) call(t testing.TB, method, target, body string, headers ...string) reply {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), method, target, bytes.NewBufferString(body))
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	out := httptest.NewRecorder()
+	w.handler.ServeHTTP(out, r)
+	return reply{out.Code, out.Header(), out.Body.String()}
+}
+
+// want calls and fails the test on another status.
+func (w *world) want(t testing.TB, status int, method, target, body string, headers ...string) reply {
+	t.Helper()
+	got := w.call(t, method, target, body, headers...)
+	if got.status != status {
+		t.Fatalf("%s %s: %d %s, want %d; faults %v", method, target, got.status, got.text, status, w.faults)
+	}
+	return got
+}
+
+// seed puts the workspace acme and the destination siem.
+func (w *world) seed(t testing.TB) {
+	t.Helper()
+	w.want(t, http.StatusCreated, http.MethodPut, "/v1/workspaces/acme", `{"name":"Acme","kind":"standalone","admins":["ada@acme.example"]}`)
+	w.want(t, http.StatusCreated, http.MethodPut, "/v1/destinations/siem", w.siem(`"credentials":{"bearer":"s3cr3t-one"}`))
+}
+
+// siem is the destination's JSON with further members.
+func (w *world) siem(more ...string) string {
+	members := append([]string{fmt.Sprintf(`"name":"SIEM","workspace_id":"acme","kind":"http","settings":{"url":%q}`, w.receiver.URL)}, more...)
+	return "{" + strings.Join(members, ",") + "}"
+}

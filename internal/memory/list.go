@@ -1,0 +1,46 @@
+package memory
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+
+	"github.com/auditrelay/auditrelay/internal/delivery"
+)
+
+// Pending implements admin.Pending.
+func (c *Cache) Pending(_ context.Context, destinationID string, after delivery.Key, limit int) ([]delivery.Delivery, error) {
+	return c.List(destinationID, after, limit), nil
+}
+
+// Failed implements admin.Failed.
+func (c *Cache) Failed(_ context.Context, destinationID string, after delivery.Key, newest bool, limit int) ([]delivery.FailedEvent, error) {
+	order := func(a, b delivery.Key) int {
+		if newest {
+			a, b = b, a
+		}
+		return compareKeys(a, b)
+	}
+	var found []delivery.FailedEvent
+	for _, e := range c.FailedEvents() {
+		if e.DestinationID == destinationID && (after == delivery.Key{} || order(e.Key, after) > 0) {
+			found = append(found, e)
+		}
+	}
+	slices.SortFunc(found, func(a, b delivery.FailedEvent) int { return order(a.Key, b.Key) })
+	return found[:min(limit, len(found))], nil
+}
+
+// Store implements admin.Secrets.
+func (s *Secrets) Store(_ context.Context, destinationID string, credentials json.RawMessage) error {
+	s.Put(destinationID, credentials)
+	return nil
+}
+
+// Forget implements admin.Secrets.
+func (s *Secrets) Forget(_ context.Context, destinationID string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.secrets, destinationID)
+	return nil
+}
