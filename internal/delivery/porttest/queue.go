@@ -56,7 +56,7 @@ func hintsBack(t *testing.T, q RetryQueue) {
 	var rides []delivery.Ride
 	for i := range 37 {
 		r := rideAt(fmt.Sprintf("log-%02d", i), 0)
-		r.DestinationID = fmt.Sprint("dest-", i%5)
+		r.DestinationID, r.Drain = fmt.Sprint("dest-", i%5), i%2 == 0
 		rides = append(rides, r)
 	}
 	expect(t, q.Send(t.Context(), rides), make([]error, len(rides))...)

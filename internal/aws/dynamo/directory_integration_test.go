@@ -1,0 +1,95 @@
+//go:build integration
+
+package dynamo
+
+import (
+	"cmp"
+	"errors"
+	"iter"
+	"slices"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"github.com/auditrelay/auditrelay/internal/directory"
+)
+
+// TestDestinationsChangeOneByOne shows that of two who change a destination at once, one wins and the other is told.
+func TestDestinationsChangeOneByOne(t *testing.T) {
+	everyServer(t, func(t *testing.T, client *dynamodb.Client) {
+		d := &Directory{Client: client, Table: createDirectory(t, client)}
+		fresh := directory.Destination{ID: "dest-1", Name: "one", WorkspaceID: "ws-1", Kind: directory.HTTP, State: directory.Connected, Version: 1}
+		put := func(step string, dest directory.Destination, want error) directory.Destination {
+			t.Helper()
+			got, err := d.PutDestination(t.Context(), dest)
+			if !errors.Is(err, want) {
+				t.Errorf("%s: error %v, want %v", step, err, want)
+			}
+			return got
+		}
+		first := put("create", fresh, nil)
+		put("create again", fresh, directory.ErrChanged)
+		mine, yours := first, first
+		mine.Name, yours.Name = "mine", "yours"
+		mine = put("change", mine, nil)
+		put("change what was changed", yours, directory.ErrChanged)
+		got, err := d.CurrentDestination(t.Context(), "dest-1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := gocmp.Diff(mine, got); diff != "" {
+			t.Errorf("the destination differs (-want +got):\n%s", diff)
+		}
+		if err := d.DeleteDestination(t.Context(), "dest-1", first.Revision); !errors.Is(err, directory.ErrChanged) {
+			t.Errorf("delete an old revision: %v, want %v", err, directory.ErrChanged)
+		}
+		if err := d.DeleteDestination(t.Context(), "dest-1", mine.Revision); err != nil {
+			t.Errorf("delete: %v", err)
+		}
+		put("change what is gone", mine, directory.ErrChanged)
+		if _, err := d.CurrentDestination(t.Context(), "dest-1"); !errors.Is(err, directory.ErrNotFound) {
+			t.Errorf("after its deletion: %v, want %v", err, directory.ErrNotFound)
+		}
+	})
+}
+
+func TestDirectoryLists(t *testing.T) {
+	everyServer(t, func(t *testing.T, client *dynamodb.Client) {
+		d := &Directory{Client: client, Table: createDirectory(t, client)}
+		for _, id := range []string{"b", "a", "c"} {
+			if err := d.PutWorkspace(t.Context(), directory.Workspace{ID: "ws-" + id, Kind: directory.Standalone}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := d.PutDestination(t.Context(), directory.Destination{ID: "dest-" + id, WorkspaceID: "ws-a"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 2 { // the second time it is gone already
+			if err := d.DeleteWorkspace(t.Context(), "ws-c"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		workspaces := ids(t, d.Workspaces(t.Context()), func(w directory.Workspace) string { return w.ID })
+		destinations := ids(t, d.Destinations(t.Context()), func(dest directory.Destination) string { return dest.ID })
+		if diff := gocmp.Diff([]string{"ws-a", "ws-b"}, workspaces); diff != "" {
+			t.Errorf("workspaces differ (-want +got):\n%s", diff)
+		}
+		if diff := gocmp.Diff([]string{"dest-a", "dest-b", "dest-c"}, destinations); diff != "" {
+			t.Errorf("destinations differ (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func ids[T any](t *testing.T, all iter.Seq2[T, error], id func(T) string) []string {
+	t.Helper()
+	var list []string
+	for x, err := range all {
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, id(x))
+	}
+	slices.SortFunc(list, cmp.Compare[string])
+	return list
+}
