@@ -13,6 +13,7 @@ import (
 
 	"github.com/auditrelay/auditrelay/internal/delivery"
 	"github.com/auditrelay/auditrelay/internal/directory"
+	"github.com/auditrelay/auditrelay/internal/notice"
 	"github.com/auditrelay/auditrelay/internal/sink"
 )
 
@@ -50,6 +51,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	if o.Lines != nil {
 		w.Journal.Next = delivery.NewLines(o.Lines, "auditrelay")
+		w.MailJournal.Next = notice.NewLines(o.Lines, "auditrelay")
 	}
 	server := &http.Server{Handler: (&Server{World: w, Speed: o.Speed}).Handler(), ReadHeaderTimeout: 10 * time.Second}
 

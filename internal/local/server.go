@@ -199,7 +199,13 @@ type Mail struct {
 	HTML          string    `json:"html"`
 }
 
-func (s *Server) mail(w http.ResponseWriter, _ *http.Request) { answerJSON(w, []Mail{}) }
+func (s *Server) mail(w http.ResponseWriter, _ *http.Request) {
+	list := make([]Mail, 0)
+	for _, m := range s.World.Mail.All() {
+		list = append(list, Mail{m.At, string(m.Kind), m.DestinationID, m.To, m.Subject, m.Text, m.HTML})
+	}
+	answerJSON(w, list)
+}
 
 func (s *Server) ledger(w http.ResponseWriter, _ *http.Request) {
 	answerJSON(w, s.World.Journal.Ledger())

@@ -10,9 +10,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/auditrelay/auditrelay/internal/connection"
 	"github.com/auditrelay/auditrelay/internal/delivery"
 	"github.com/auditrelay/auditrelay/internal/directory"
 	"github.com/auditrelay/auditrelay/internal/memory"
+	"github.com/auditrelay/auditrelay/internal/notice"
 )
 
 const (
@@ -45,7 +47,15 @@ type World struct {
 	Rejected  *memory.RejectedQueue
 	Journal   *memory.Journal
 
+	Timers      *memory.Timers
+	Bus         *memory.Bus
+	Mail        *memory.Mailer
+	MailJournal *memory.MailJournal
+	Connections *connection.Service
+	Audit       connection.Audit
+
 	deliver delivery.Deliver
+	notify  notice.Notify
 	requeue delivery.Requeue
 	watch   delivery.Watch
 	drain   delivery.Drain
@@ -90,6 +100,7 @@ func NewWorld(start time.Time, hook memory.Hook) *World {
 		Destinations: w.Directory, Backlog: w.Cache, Progress: &memory.Drains{Hook: hook}, Retries: w.Retry, Journal: w.Journal, Now: clock.Now,
 	}
 	w.expire = delivery.Expire{Directory: w.Directory, Failed: w.Cache, Journal: w.Journal, Now: clock.Now}
+	w.openConnections(hook)
 	return w
 }
 
@@ -179,7 +190,7 @@ func (w *World) nextEvent() time.Time {
 	if w.streamAt.After(w.Clock.Now()) && w.streamAt.Before(next) {
 		next = w.streamAt
 	}
-	for _, at := range []func() (time.Time, bool){w.Ingest.Queue.NextVisible, w.Retry.Queue.NextVisible, w.Drain.Queue.NextVisible} {
+	for _, at := range []func() (time.Time, bool){w.Ingest.Queue.NextVisible, w.Retry.Queue.NextVisible, w.Drain.Queue.NextVisible, w.Notices.Queue.NextVisible, w.Timers.Next} {
 		if t, ok := at(); ok && t.Before(next) {
 			next = t
 		}
@@ -210,6 +221,8 @@ func (w *World) dispatch(ctx context.Context) (started bool) {
 	started = consume(w, &w.Ingest.Queue, func(batch []memory.Received[[]byte]) []string { return w.accept(ctx, batch) })
 	started = consume(w, &w.Retry.Queue, func(batch []memory.Received[delivery.Hint]) []string { return w.retry(ctx, batch) }) || started
 	started = consume(w, &w.Drain.Queue, func(batch []memory.Received[string]) []string { return w.drainPages(ctx, batch) }) || started
+	started = w.fireTimers(ctx) || started
+	started = consume(w, &w.Notices.Queue, func(batch []memory.Received[directory.Notice]) []string { return w.notifyAll(ctx, batch) }) || started
 	if !w.nextTick.After(now) {
 		w.nextTick = now.Truncate(requeueEvery).Add(requeueEvery)
 		w.start(func() { w.requeueOnce(ctx) })

@@ -66,6 +66,9 @@ func Calls() []string {
 // ErrInjected is what a call fails with when its hook says so.
 var ErrInjected = errors.New("injected fault")
 
+// Do runs an effect under the hook, for ports that are made of several of this package's.
+func (h Hook) Do(call string, effect func() error) error { return h.do(call, effect) }
+
 // do runs effect under the hook.
 func (h Hook) do(call string, effect func() error) error {
 	fault := OK

@@ -55,3 +55,29 @@ func (m *Mailer) All() []SentMail {
 	defer m.mu.Unlock()
 	return slices.Clone(m.mails)
 }
+
+// MailJournal keeps every entry about notices.
+type MailJournal struct {
+	// Next, if set, is told too.
+	Next notice.Journal
+
+	mu      sync.Mutex
+	entries []notice.Entry
+}
+
+// Record implements notice.Journal.
+func (j *MailJournal) Record(e notice.Entry) {
+	j.mu.Lock()
+	j.entries = append(j.entries, e)
+	j.mu.Unlock()
+	if j.Next != nil {
+		j.Next.Record(e)
+	}
+}
+
+// Entries gives every entry in the order of recording.
+func (j *MailJournal) Entries() []notice.Entry {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.Clone(j.entries)
+}

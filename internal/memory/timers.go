@@ -48,7 +48,9 @@ func (s *Timers) Cancel(_ context.Context, t connection.Timer) error {
 }
 
 func (s *Timers) find(t connection.Timer) int {
-	return slices.IndexFunc(s.timers, func(held timer) bool { return held.DestinationID == t.DestinationID && held.Generation == t.Generation && held.At.Equal(t.At) })
+	return slices.IndexFunc(s.timers, func(held timer) bool {
+		return held.DestinationID == t.DestinationID && held.Generation == t.Generation && held.At.Equal(t.At)
+	})
 }
 
 // Due hands out the timers whose time has come.
