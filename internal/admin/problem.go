@@ -101,9 +101,9 @@ func problems(_ huma.Context, _ string, v any) (any, error) {
 	if !ok {
 		return v, nil
 	}
-	p := problem(m.Status, "%s", m.Detail)
+	p := problem(m.Status, "%s", strings.Replace(m.Detail, "request body is required", "a JSON body is required, see GET /v1/openapi.json", 1))
 	for _, e := range m.Errors {
-		p.Errors = append(p.Errors, FieldProblem{Field: e.Location, Rule: rule(e.Message)})
+		p.Errors = append(p.Errors, fieldProblem(e))
 	}
 	if len(p.Errors) > 0 {
 		var rules []string
@@ -115,19 +115,41 @@ func problems(_ huma.Context, _ string, v any) (any, error) {
 	return p, nil
 }
 
-// rule puts the framework's messages into the words of this API's.
+// fieldProblem puts the framework's errors into the words of this API's.
+func fieldProblem(e *huma.ErrorDetail) FieldProblem {
+	if name, ok := strings.CutPrefix(e.Message, "expected required property "); ok {
+		name = strings.TrimSuffix(name, " to be present")
+		return FieldProblem{Field: e.Location + "." + name, Rule: "is missing"}
+	}
+	return FieldProblem{Field: e.Location, Rule: rule(e.Message)}
+}
+
 func rule(message string) string {
-	switch {
-	case strings.HasPrefix(message, "expected required property "):
-		return strings.Replace(strings.TrimPrefix(message, "expected required property "), " to be present", " is missing", 1)
-	case strings.HasPrefix(message, "expected "):
-		return "must be " + strings.TrimPrefix(strings.TrimPrefix(message, "expected "), "value to be ")
-	case message == "unexpected property":
-		return "is not known here"
-	case message == "unknown query parameter":
-		return "is not known for this path"
-	case strings.HasPrefix(message, "invalid character"), strings.HasPrefix(message, "unexpected end of JSON"), strings.HasPrefix(message, "exceeded max depth"):
-		return "is not valid JSON: " + message
+	for begin, words := range map[string]string{
+		"unexpected property":         "is not known here",
+		"unknown query parameter":     "is not known for this path",
+		"invalid date/time":           "must be an RFC 3339 time such as 2026-11-02T09:30:00Z",
+		"invalid integer":             "must be a whole number",
+		"invalid boolean":             "must be true or false",
+		"required query parameter":    "is missing",
+		"expected boolean":            "must be true or false",
+		"expected object":             "must be a JSON object",
+		"expected array":              "must be a list",
+		"expected string to be RFC 3": "must be an RFC 3339 time such as 2026-11-02T09:30:00Z",
+		"unknown content type":        "must be sent as application/json",
+	} {
+		if strings.HasPrefix(message, begin) {
+			return words
+		}
+	}
+	if expected, ok := strings.CutPrefix(message, "expected "); ok {
+		expected = strings.TrimPrefix(strings.TrimPrefix(expected, "string to be "), "value to be ")
+		return "must be " + expected
+	}
+	for _, begin := range []string{"invalid character", "unexpected end of JSON", "exceeded max depth", "json:"} {
+		if strings.HasPrefix(message, begin) {
+			return "is not valid JSON: " + message
+		}
 	}
 	return message
 }

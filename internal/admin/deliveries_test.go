@@ -1,0 +1,147 @@
+package admin_test
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/auditrelay/auditrelay/internal/auditlog"
+	"github.com/auditrelay/auditrelay/internal/delivery"
+	"github.com/auditrelay/auditrelay/internal/failure"
+)
+
+// wait puts n logs into the cache of a destination, a second apart.
+func (w *world) wait(t testing.TB, destination string, n int, code failure.Code, logType string) {
+	t.Helper()
+	var ds []delivery.Delivery
+	for i := range n {
+		k := delivery.Key{DestinationID: destination, WorkspaceID: "acme", LogID: fmt.Sprintf("log-%05d", i), AcceptedAt: noon.Add(time.Duration(i-n) * time.Second)}
+		ds = append(ds, delivery.Delivery{Key: k, Attempts: 1, NextAt: noon.Add(time.Hour), Code: code, Document: auditlog.Document{Type: logType}})
+	}
+	for _, err := range w.cache.Save(t.Context(), ds) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestDeliveriesArePaged(t *testing.T) {
+	w := newWorld(t)
+	w.seed(t)
+	w.wait(t, "siem", 25, failure.NetTimeout, "user_activity")
+	var got []string
+	next := ""
+	for range 4 {
+		page := w.want(t, http.StatusOK, http.MethodGet, "/v1/deliveries?destination_id=siem&limit=10"+next, "")
+		for i := 0; page.json(t, "items."+strconv.Itoa(i)+".log_id") != ""; i++ {
+			got = append(got, page.json(t, "items."+strconv.Itoa(i)+".log_id"))
+		}
+		if page.json(t, "next") == "null" {
+			break
+		}
+		next = "&next=" + page.json(t, "next")
+	}
+	var want []string
+	for i := range 25 {
+		want = append(want, fmt.Sprintf("log-%05d", i))
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the pages differ (-want +got):\n%s", diff)
+	}
+	one := w.want(t, http.StatusOK, http.MethodGet, "/v1/deliveries?destination_id=siem&limit=1", "")
+	const item = `{"accepted_at":"2026-11-02T11:59:35Z","attempts":1,"code":"net.timeout","destination_id":"siem","expires_at":"2026-11-09T11:59:35Z",` +
+		`"log_id":"log-00000","next_attempt_at":"2026-11-02T13:00:00Z","workspace_id":"acme"}`
+	if got := one.json(t, "items.0"); got != item {
+		t.Errorf("an item is %s, want %s", got, item)
+	}
+	b := w.want(t, http.StatusOK, http.MethodGet, "/v1/destinations/siem/backlog", "")
+	if b.json(t, "count") != "25" || b.json(t, "more") != "false" || b.json(t, "first_expires_at") != "2026-11-09T11:59:35Z" {
+		t.Errorf("the backlog is %s", b.text)
+	}
+}
+
+func TestFailedEventsOfAllDestinations(t *testing.T) {
+	w := newWorld(t)
+	w.seed(t)
+	w.want(t, http.StatusCreated, http.MethodPut, "/v1/destinations/archive", w.siem())
+	for i := range 6 {
+		e := delivery.FailedEvent{Type: "user_activity", FailedAt: noon, Attempts: 8, Code: failure.NetTimeout}
+		e.Key = delivery.Key{DestinationID: []string{"siem", "archive"}[i%2], WorkspaceID: "acme", LogID: fmt.Sprint("log-", i), AcceptedAt: noon.Add(time.Duration(i) * time.Second)}
+		if err := w.cache.Record(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for query, want := range map[string][]string{
+		"limit=2":                          {"log-1", "log-3", "log-5", "log-0", "log-2", "log-4"},
+		"limit=3":                          {"log-1", "log-3", "log-5", "log-0", "log-2", "log-4"},
+		"limit=4&order=newest":             {"log-5", "log-3", "log-1", "log-4", "log-2", "log-0"},
+		"limit=1&destination_id=siem":      {"log-0", "log-2", "log-4"},
+		"limit=100&destination_id=nowhere": nil,
+	} {
+		var got []string
+		next := ""
+		for range 10 {
+			page := w.want(t, http.StatusOK, http.MethodGet, "/v1/failed?"+query+next, "")
+			for i := 0; page.json(t, "items."+strconv.Itoa(i)+".log_id") != ""; i++ {
+				got = append(got, page.json(t, "items."+strconv.Itoa(i)+".log_id"))
+			}
+			if page.json(t, "next") == "null" {
+				break
+			}
+			next = "&next=" + page.json(t, "next")
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: the pages differ (-want +got):\n%s", query, diff)
+		}
+	}
+}
+
+func TestRedriveSendsHintsOfWhatIsMeant(t *testing.T) {
+	w := newWorld(t)
+	w.seed(t)
+	w.want(t, http.StatusCreated, http.MethodPut, "/v1/destinations/archive", w.siem())
+	w.wait(t, "siem", 4, failure.NetTimeout, "user_activity")
+	w.wait(t, "archive", 3, failure.HTTPServerError, "job_details")
+	for _, c := range []struct{ body, queued string }{
+		{`{"destination_id":"siem"}`, "4"},
+		{`{"code":"http.server_error"}`, "3"},
+		{`{"log_type":"user_activity"}`, "4"},
+		{`{"code":"net.timeout","log_type":"job_details"}`, "0"},
+		{`{"accepted_from":"2026-11-02T11:59:57Z","accepted_to":"2026-11-02T11:59:59Z"}`, "4"},
+	} {
+		if got := w.want(t, http.StatusOK, http.MethodPost, "/v1/redrive", c.body); got.json(t, "queued") != c.queued || got.json(t, "next") != "null" {
+			t.Errorf("%s: %s, want %s queued", c.body, got.text, c.queued)
+		}
+	}
+	for _, m := range w.retries.Queue.Receive(1) {
+		want := delivery.Hint{Key: delivery.Key{DestinationID: "siem", WorkspaceID: "acme", LogID: "log-00000", AcceptedAt: noon.Add(-4 * time.Second)},
+			At: noon.Add(time.Hour), Drain: true}
+		if diff := cmp.Diff(want, m.Body); diff != "" {
+			t.Errorf("the hint differs (-want +got):\n%s", diff)
+		}
+	}
+	w.want(t, http.StatusOK, http.MethodPost, "/v1/destinations/siem/disconnect", "")
+	w.want(t, http.StatusConflict, http.MethodPost, "/v1/redrive", `{"destination_id":"siem"}`)
+	if got := w.want(t, http.StatusOK, http.MethodPost, "/v1/redrive", `{"log_type":"user_activity"}`); got.json(t, "skipped") != `["siem"]` {
+		t.Errorf("a disconnected destination: %s", got.text)
+	}
+}
+
+func TestRedriveGoesOnWhereItStopped(t *testing.T) {
+	w := newWorld(t)
+	w.seed(t)
+	w.wait(t, "siem", 12_500, failure.NetTimeout, "user_activity")
+	first := w.want(t, http.StatusOK, http.MethodPost, "/v1/redrive", `{"code":"net.timeout"}`)
+	second := w.want(t, http.StatusOK, http.MethodPost, "/v1/redrive", `{"code":"net.timeout","next":"`+first.json(t, "next")+`"}`)
+	if first.json(t, "queued") != "10000" || second.json(t, "queued") != "2500" || second.json(t, "next") != "null" {
+		t.Errorf("first %s, second %s", first.text, second.text)
+	}
+	b := w.want(t, http.StatusOK, http.MethodGet, "/v1/destinations/siem/backlog", "")
+	if b.json(t, "count") != "10000" || b.json(t, "more") != "true" {
+		t.Errorf("the backlog is %s", b.text)
+	}
+}
