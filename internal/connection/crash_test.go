@@ -1,0 +1,259 @@
+package connection_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/auditrelay/auditrelay/internal/connection"
+	"github.com/auditrelay/auditrelay/internal/directory"
+	"github.com/auditrelay/auditrelay/internal/memory"
+	"github.com/auditrelay/auditrelay/internal/notice"
+)
+
+// saboteur makes one chosen call fail, or takes the whole system down at it, once it is armed.
+type saboteur struct {
+	call  string
+	nth   int
+	fault memory.Fault
+	// dies takes everything down from that call on, for as long as the clock stands.
+	dies bool
+
+	mu     sync.Mutex
+	now    func() time.Time // nil until armed
+	seen   int
+	struck bool
+	diedAt time.Time
+}
+
+func (s *saboteur) arm(now func() time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now = now
+}
+
+func (s *saboteur) hook(call string) memory.Fault {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.now == nil {
+		return memory.OK
+	}
+	if s.dies && s.struck && s.diedAt.Equal(s.now()) {
+		return memory.FailBefore
+	}
+	if call != s.call || s.struck {
+		return memory.OK
+	}
+	if s.seen++; s.seen != s.nth {
+		return memory.OK
+	}
+	s.struck, s.diedAt = true, s.now()
+	return s.fault
+}
+
+// eachFault runs a story once for every way in which one of its calls can go wrong.
+func eachFault(t *testing.T, story func(t *testing.T, s *saboteur)) {
+	calls := []string{
+		memory.CallDestination, memory.CallPutDestination, memory.CallWorkspace, memory.CallSetTimer, memory.CallCancelTimer, memory.CallNotify,
+		memory.CallClaim, memory.CallSaveClaim, memory.CallMail, memory.CallSendLog, memory.CallPublish, memory.CallAck,
+	}
+	for _, mode := range []saboteur{{fault: memory.FailBefore}, {fault: memory.FailAfter}, {fault: memory.FailBefore, dies: true}, {fault: memory.FailAfter, dies: true}} {
+		for _, call := range calls {
+			for nth := 1; nth <= 3; nth++ {
+				s := &saboteur{call: call, nth: nth, fault: mode.fault, dies: mode.dies}
+				t.Run(fmt.Sprintf("%s %d/fault %d/dies %v", call, nth, s.fault, s.dies), func(t *testing.T) {
+					t.Parallel()
+					story(t, s)
+				})
+			}
+		}
+	}
+}
+
+// insist does what an admin does who gets an error: look, and try again a minute later unless it is done.
+func (w *world) insist(done directory.State, do func() error) {
+	w.t.Helper()
+	for range 5 {
+		err := do()
+		if err == nil {
+			return
+		}
+		if _, ok := errors.AsType[*directory.Conflict](err); ok && w.destination().State == done {
+			return
+		}
+		w.until(w.Clock.Now().Add(time.Minute).Sub(monday))
+	}
+	w.t.Fatal("it failed five times")
+}
+
+// checkOneMail holds that the voluntary mail was sent once. Only a death while it was being handed over may cost it, and then somebody is told.
+func (w *world) checkOneMail(s *saboteur) {
+	w.t.Helper()
+	uncertain := slices.ContainsFunc(w.MailJournal.Entries(), func(e notice.Entry) bool { return e.Event == notice.EventUncertain })
+	mails := w.mails()
+	if len(mails) == 1 || (len(mails) == 0 && s.dies && uncertain) {
+		return
+	}
+	w.t.Errorf("mails %q, uncertain %v; want one", mails, uncertain)
+}
+
+func TestCrashOfDisconnect(t *testing.T) {
+	eachFault(t, func(t *testing.T, s *saboteur) {
+		w := newWorld(t, s.hook)
+		s.arm(w.Clock.Now)
+		w.insist(directory.Disconnected, func() error {
+			_, err := w.Connections.Disconnect(t.Context(), "siem", maria)
+			return err
+		})
+		since := w.destination().StateSince
+		w.until(8*time.Hour - time.Second)
+		w.want("state", w.destination().State, directory.Disconnected)
+		w.until(10 * time.Hour)
+		d := w.destination()
+		w.want("state", d.State, directory.Disabled)
+		if late := d.StateSince.Sub(since) - directory.Grace; late < 0 || late > 5*time.Minute {
+			t.Errorf("disabled %v late", late)
+		}
+		w.checkOneMail(s)
+		w.want("audit entries", w.audited(connection.DestinationDisabled), 1)
+	})
+}
+
+func TestCrashOfTheEnd(t *testing.T) {
+	eachFault(t, func(t *testing.T, s *saboteur) {
+		w := newWorld(t, s.hook)
+		w.disconnect()
+		w.until(8*time.Hour - time.Second)
+		s.arm(w.Clock.Now)
+		w.until(10 * time.Hour)
+		w.want("state", w.destination().State, directory.Disabled)
+		w.checkOneMail(s)
+		w.want("audit entries", w.audited(connection.DestinationDisabled), 1)
+		w.want("generation", w.destination().Generation, 3)
+	})
+}
+
+func TestCrashOfReconnect(t *testing.T) {
+	eachFault(t, func(t *testing.T, s *saboteur) {
+		w := newWorld(t, s.hook)
+		w.disconnect()
+		w.send(time.Hour)
+		w.until(7 * time.Hour)
+		s.arm(w.Clock.Now)
+		w.insist(directory.Connected, func() error {
+			_, err := w.Connections.Reconnect(t.Context(), "siem", maria)
+			return err
+		})
+		w.until(10 * time.Hour)
+		w.want("state", w.destination().State, directory.Connected)
+		w.want("mails", w.mails(), []string(nil))
+		w.want("delivered", w.siem.logs(), w.sent)
+	})
+}
+
+// TestLostTimer disables a destination whose timer never goes off, two minutes late.
+func TestLostTimer(t *testing.T) {
+	w := newWorld(t, nil)
+	w.disconnect()
+	w.Timers.Settle(connection.Timer{DestinationID: "siem", Generation: 2, At: monday.Add(8 * time.Hour)})
+	w.want("timers", w.Timers.Len(), 0)
+	w.until(9 * time.Hour)
+	w.want("state", w.destination().State, directory.Disabled)
+	w.want("mails", w.mails(), []string{"voluntary at 8h2m0s"})
+}
+
+// TestTimersThatDoNothing fires at all the wrong moments.
+func TestTimersThatDoNothing(t *testing.T) {
+	w := newWorld(t, nil)
+	fire := func(generation int) {
+		t.Helper()
+		if err := w.Connections.Fire(t.Context(), "siem", generation); err != nil {
+			t.Errorf("generation %d: %v", generation, err)
+		}
+	}
+	if err := w.Connections.Fire(t.Context(), "deleted", 2); err != nil {
+		t.Error(err)
+	}
+	fire(1) // connected
+	w.disconnect()
+	w.until(3 * time.Hour)
+	for generation := range 4 {
+		fire(generation) // early, or of another disconnect
+	}
+	w.want("state", w.destination().State, directory.Disconnected)
+	w.until(8 * time.Hour)
+	for generation := range 4 {
+		fire(generation) // late, or repeated
+	}
+	w.reconnect()
+	for generation := range 5 {
+		fire(generation)
+	}
+	w.until(2 * day)
+	w.want("state", w.destination().State, directory.Connected)
+	w.want("mails", w.mails(), []string{"voluntary at 8h0m0s"})
+	w.want("notices left", w.Notices.Queue.Len(), 0)
+}
+
+// TestTwoAdmins has a hundred of them disconnect, and then reconnect, at once: each time one wins, and the others are told what is the case.
+func TestTwoAdmins(t *testing.T) {
+	w := newWorld(t, nil)
+	for _, action := range []func() error{
+		func() error { _, err := w.Connections.Disconnect(t.Context(), "siem", maria); return err },
+		func() error { _, err := w.Connections.Reconnect(t.Context(), "siem", maria); return err },
+	} {
+		errs := make([]error, 100)
+		var wg sync.WaitGroup
+		for i := range errs {
+			wg.Go(func() { errs[i] = action() })
+		}
+		wg.Wait()
+		won := 0
+		for _, err := range errs {
+			if err == nil {
+				won++
+			} else if _, ok := errors.AsType[*directory.Conflict](err); !ok {
+				t.Errorf("%v is no conflict", err)
+			}
+		}
+		if won != 1 {
+			t.Errorf("%d of a hundred admins won", won)
+		}
+	}
+	w.want("generation", w.destination().Generation, 3)
+	w.want("timers", w.Timers.Len(), 0)
+}
+
+// TestReconnectAgainstTheTimer lets both happen at the same moment: one of them comes first, and the mail goes by which.
+func TestReconnectAgainstTheTimer(t *testing.T) {
+	for range 20 {
+		w := newWorld(t, nil)
+		w.disconnect()
+		w.until(8*time.Hour - time.Second)
+		w.Timers.Settle(connection.Timer{DestinationID: "siem", Generation: 2, At: monday.Add(8 * time.Hour)})
+		w.until(8 * time.Hour)
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() {
+				if err := w.Connections.Fire(t.Context(), "siem", 2); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Go(func() {
+			if _, err := w.Connections.Reconnect(t.Context(), "siem", maria); err != nil {
+				t.Error(err)
+			}
+		})
+		wg.Wait()
+		w.until(9 * time.Hour)
+		w.want("state", w.destination().State, directory.Connected)
+		w.want("mails", w.mails(), []string(nil)) // by the time that the notice was taken, it was connected
+		if g := w.destination().Generation; g != 3 && g != 4 {
+			t.Errorf("generation %d", g)
+		}
+	}
+}
