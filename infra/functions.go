@@ -17,10 +17,10 @@ import (
 )
 
 const (
-	// deliverTimeout leaves room for two rounds of attempts (config.Deliver's AttemptBudget, 20 s each) and the writes that follow. Two, because
+	// deliverTimeout leaves room for two rounds of attempts (config.Deliver's AttemptLimit, 20 s each) and the writes that follow. Two, because
 	// a full batch can hold more destinations than deliver deals with at once.
 	deliverTimeout = time.Minute
-	// requeueTimeout is a little more than config.Requeue's Budget; a run that came near it has left the rest to the next.
+	// requeueTimeout is a little more than config.Requeue's TimeLimit; a run that came near it has left the rest to the next.
 	requeueTimeout = time.Minute
 	expireTimeout  = time.Minute
 	notifyTimeout  = 30 * time.Second
@@ -81,6 +81,8 @@ func newFunctions(stack awscdk.Stack, s settings, key awskms.IKey, qs queues, st
 				RetryQueueURL:    *qs.retry.QueueUrl(),
 				RetryQueueARN:    *qs.retry.QueueArn(),
 				RejectedQueueURL: *qs.rejected.QueueUrl(),
+				DrainQueueURL:    *qs.drain.QueueUrl(),
+				NoticesQueueURL:  *qs.notices.QueueUrl(),
 				SecretPrefix:     s.secretPrefix(),
 			},
 			reserved: s.ReservedConcurrency,
@@ -89,13 +91,16 @@ func newFunctions(stack awscdk.Stack, s settings, key awskms.IKey, qs queues, st
 		}),
 		requeue: newFunction(stack, s, key, function{
 			name:        "requeue",
-			description: "Sends what comes due from the cache to the queue retry, every minute",
+			description: "Sends what comes due, and backlogs that are drained, from the cache to the queue retry",
 			timeout:     requeueTimeout,
 			memoryMB:    256,
 			config: config.Requeue{
 				Telemetry:       telemetry,
+				DirectoryTable:  names.DirectoryTable,
 				DeliveriesTable: names.DeliveriesTable,
 				RetryQueueURL:   *qs.retry.QueueUrl(),
+				DrainQueueURL:   *qs.drain.QueueUrl(),
+				NoticesQueueURL: *qs.notices.QueueUrl(),
 			},
 			loops: true,
 			may:   g.requeue(qs, st),
@@ -110,7 +115,7 @@ func newFunctions(stack awscdk.Stack, s settings, key awskms.IKey, qs queues, st
 		}),
 	}
 	triggerDeliver(fs.deliver.Function, s, qs)
-	triggerRequeue(stack, fs.requeue.Function)
+	triggerRequeue(stack, fs.requeue.Function, qs)
 	triggerExpire(fs.expire.Function, qs, st)
 	return fs
 }

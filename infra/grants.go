@@ -18,9 +18,10 @@ type grants struct {
 func (g grants) deliver(s settings, qs queues, st stores) []awsiam.PolicyStatement {
 	return []awsiam.PolicyStatement{
 		consume(qs.ingest, qs.retry),
-		allow(jsii.Strings(*qs.retry.QueueArn(), *qs.rejected.QueueArn()), "sqs:SendMessage"),
-		allow(jsii.Strings(*st.directory.TableArn(), index(*st.directory.TableArn(), ownerIndex)),
-			"dynamodb:GetItem", "dynamodb:Query"),
+		allow(jsii.Strings(*qs.retry.QueueArn(), *qs.rejected.QueueArn(), *qs.drain.QueueArn(), *qs.notices.QueueArn()), "sqs:SendMessage"),
+		allow(jsii.Strings(index(*st.directory.TableArn(), ownerIndex)), "dynamodb:Query"),
+		// It writes a destination's health, and the count of its attempts while it fails.
+		allow(jsii.Strings(*st.directory.TableArn()), "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"),
 		allow(jsii.Strings(*st.deliveries.TableArn()),
 			"dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
 		// Rejected messages too: one that is sent back to ingest leads there.
@@ -36,9 +37,12 @@ func (g grants) deliver(s settings, qs queues, st stores) []awsiam.PolicyStateme
 
 func (g grants) requeue(qs queues, st stores) []awsiam.PolicyStatement {
 	return []awsiam.PolicyStatement{
-		allow(jsii.Strings(*qs.retry.QueueArn()), "sqs:SendMessage"),
-		allow(jsii.Strings(index(*st.deliveries.TableArn(), dueIndex)), "dynamodb:Query"),
-		allow(jsii.Strings(*st.deliveries.TableArn()), "dynamodb:GetItem", "dynamodb:PutItem"), // its progress
+		consume(qs.drain),
+		allow(jsii.Strings(*qs.retry.QueueArn(), *qs.drain.QueueArn(), *qs.notices.QueueArn()), "sqs:SendMessage"),
+		allow(jsii.Strings(*st.deliveries.TableArn(), index(*st.deliveries.TableArn(), dueIndex)), "dynamodb:Query"),
+		allow(jsii.Strings(*st.deliveries.TableArn()), "dynamodb:GetItem", "dynamodb:PutItem"), // how far it has come
+		allow(jsii.Strings(index(*st.directory.TableArn(), attentionIndex)), "dynamodb:Query"),
+		allow(jsii.Strings(*st.directory.TableArn()), "dynamodb:GetItem", "dynamodb:PutItem"), // the end of a drain
 		g.crypto("sqs", "dynamodb"),
 	}
 }

@@ -37,20 +37,19 @@ func testGrants(t *testing.T, tmpl template) {
 	crypto := []string{"kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"}
 	queue := []string{"{Ingest.Arn}", "{Retry.Arn}"}
 	cached, produced, rejected := "{Payloads.Arn}/deliveries/*", "{Payloads.Arn}/payloads/*", "{Payloads.Arn}/rejected/*"
-	directory := []string{"{Directory.Arn}", "{Directory.Arn}/index/owner"}
 	want := map[string]map[string][]string{
 		"Deliver": {
 			"sqs:ReceiveMessage":            queue,
 			"sqs:DeleteMessage":             queue,
 			"sqs:ChangeMessageVisibility":   queue,
 			"sqs:GetQueueAttributes":        queue,
-			"sqs:SendMessage":               {"{Rejected.Arn}", "{Retry.Arn}"},
+			"sqs:SendMessage":               {"{Drain.Arn}", "{Notices.Arn}", "{Rejected.Arn}", "{Retry.Arn}"},
 			"dynamodb:BatchGetItem":         {"{Deliveries.Arn}"},
-			"dynamodb:GetItem":              directory,
-			"dynamodb:Query":                directory,
+			"dynamodb:GetItem":              {"{Directory.Arn}"},
+			"dynamodb:Query":                {"{Directory.Arn}/index/owner"},
 			"dynamodb:BatchWriteItem":       {"{Deliveries.Arn}"},
-			"dynamodb:PutItem":              {"{Deliveries.Arn}"},
-			"dynamodb:UpdateItem":           {"{Deliveries.Arn}"},
+			"dynamodb:PutItem":              {"{Deliveries.Arn}", "{Directory.Arn}"},
+			"dynamodb:UpdateItem":           {"{Deliveries.Arn}", "{Directory.Arn}"},
 			"dynamodb:DeleteItem":           {"{Deliveries.Arn}"},
 			"s3:GetObject":                  {cached, produced, rejected},
 			"s3:PutObject":                  {cached, rejected},
@@ -59,10 +58,14 @@ func testGrants(t *testing.T, tmpl template) {
 			"sts:AssumeRole":                {"arn:{AWS::Partition}:iam::*:role/auditrelay-*"},
 		},
 		"Requeue": {
-			"sqs:SendMessage":  {"{Retry.Arn}"},
-			"dynamodb:Query":   {"{Deliveries.Arn}/index/due"},
-			"dynamodb:GetItem": {"{Deliveries.Arn}"},
-			"dynamodb:PutItem": {"{Deliveries.Arn}"},
+			"sqs:ReceiveMessage":          {"{Drain.Arn}"},
+			"sqs:DeleteMessage":           {"{Drain.Arn}"},
+			"sqs:ChangeMessageVisibility": {"{Drain.Arn}"},
+			"sqs:GetQueueAttributes":      {"{Drain.Arn}"},
+			"sqs:SendMessage":             {"{Drain.Arn}", "{Notices.Arn}", "{Retry.Arn}"},
+			"dynamodb:Query":              {"{Deliveries.Arn}", "{Deliveries.Arn}/index/due", "{Directory.Arn}/index/attention"},
+			"dynamodb:GetItem":            {"{Deliveries.Arn}", "{Directory.Arn}"},
+			"dynamodb:PutItem":            {"{Deliveries.Arn}", "{Directory.Arn}"},
 		},
 		"Expire": {
 			"dynamodb:DescribeStream":   {"{Deliveries.StreamArn}"},

@@ -28,7 +28,7 @@ const (
 )
 
 const (
-	minute      = time.Minute
+	minute = time.Minute
 	// interval is what graphs and most alarms look at.
 	interval = 5 * time.Minute
 	// sweep is a little more than the pause between two of requeue's sweeps.

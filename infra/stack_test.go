@@ -153,8 +153,8 @@ func testQueues(t *testing.T, tmpl template) {
 			t.Errorf("%s has the dead-letter queue %v", id, dead)
 		}
 	}
-	if got := len(timeouts); got != 3 {
-		t.Errorf("%d event sources were looked at, want the queues ingest and retry and the stream", got)
+	if got := len(timeouts); got != 4 {
+		t.Errorf("%d event sources were looked at, want the queues ingest, retry and drain, and the stream", got)
 	}
 	for _, id := range tmpl.ids("AWS::SQS::QueuePolicy") {
 		if !deniesPlainText(tmpl.Resources[id]) {
@@ -179,7 +179,10 @@ func testTables(t *testing.T, tmpl template) {
 	want := []any{
 		jsonOf(t, `[{"AttributeName":"pk","KeyType":"HASH"}]`),
 		jsonOf(t, `[{"IndexName":"owner","KeySchema":[{"AttributeName":"workspace_id","KeyType":"HASH"},{"AttributeName":"pk","KeyType":"RANGE"}],
+			"Projection":{"ProjectionType":"ALL"}},
+			{"IndexName":"attention","KeySchema":[{"AttributeName":"attention","KeyType":"HASH"},{"AttributeName":"pk","KeyType":"RANGE"}],
 			"Projection":{"ProjectionType":"ALL"}}]`),
+		jsonOf(t, `{"AttributeName":"ttl","Enabled":true}`),
 		nil,
 		jsonOf(t, `[{"AttributeName":"pk","KeyType":"HASH"},{"AttributeName":"sk","KeyType":"RANGE"}]`),
 		jsonOf(t, `[{"IndexName":"due","KeySchema":[{"AttributeName":"ds","KeyType":"HASH"},{"AttributeName":"du","KeyType":"RANGE"}],
@@ -190,7 +193,7 @@ func testTables(t *testing.T, tmpl template) {
 		jsonOf(t, `{"StreamViewType":"NEW_AND_OLD_IMAGES"}`),
 	}
 	got := []any{
-		directory.at("KeySchema"), directory.at("GlobalSecondaryIndexes"), directory.at("StreamSpecification"),
+		directory.at("KeySchema"), directory.at("GlobalSecondaryIndexes"), directory.at("TimeToLiveSpecification"), directory.at("StreamSpecification"),
 		deliveries.at("KeySchema"), deliveries.at("GlobalSecondaryIndexes"), deliveries.at("AttributeDefinitions"),
 		deliveries.at("TimeToLiveSpecification"), deliveries.at("StreamSpecification"),
 	}
@@ -279,11 +282,12 @@ func testEnvironment(t *testing.T, tmpl template) {
 	telemetry := config.Telemetry{MetricsNamespace: "auditrelay/dev"}
 	load(t, "Deliver", func() (any, error) { return config.Load[config.Deliver]() }, config.Deliver{
 		Stores: stores, Telemetry: telemetry,
-		RetryQueueURL: "{Retry}", RetryQueueARN: "{Retry.Arn}", RejectedQueueURL: "{Rejected}",
-		SecretPrefix: "auditrelay/dev/destinations/", AttemptBudget: 20 * time.Second, DirectoryTTL: 10 * time.Second,
+		RetryQueueURL: "{Retry}", RetryQueueARN: "{Retry.Arn}", RejectedQueueURL: "{Rejected}", DrainQueueURL: "{Drain}", NoticesQueueURL: "{Notices}",
+		SecretPrefix: "auditrelay/dev/destinations/", AttemptLimit: 20 * time.Second, DirectoryTTL: 10 * time.Second,
 	})
 	load(t, "Requeue", func() (any, error) { return config.Load[config.Requeue]() }, config.Requeue{
-		Telemetry: telemetry, DeliveriesTable: "{Deliveries}", RetryQueueURL: "{Retry}", Budget: 45 * time.Second,
+		Telemetry: telemetry, DirectoryTable: "{Directory}", DeliveriesTable: "{Deliveries}",
+		RetryQueueURL: "{Retry}", DrainQueueURL: "{Drain}", NoticesQueueURL: "{Notices}", TimeLimit: 45 * time.Second,
 	})
 	load(t, "Expire", func() (any, error) { return config.Load[config.Expire]() }, config.Expire{Stores: stores, Telemetry: telemetry})
 }
@@ -294,6 +298,8 @@ func testEventSources(t *testing.T, tmpl template) {
 			"ScalingConfig":{"MaximumConcurrency":150},"EventSourceArn":"{Ingest.Arn}","FunctionName":"{Deliver}"}`),
 		"DeliverRetry": jsonOf(t, `{"BatchSize":100,"MaximumBatchingWindowInSeconds":1,"FunctionResponseTypes":["ReportBatchItemFailures"],
 			"ScalingConfig":{"MaximumConcurrency":50},"EventSourceArn":"{Retry.Arn}","FunctionName":"{Deliver}"}`),
+		"RequeueDrain": jsonOf(t, `{"BatchSize":1,"FunctionResponseTypes":["ReportBatchItemFailures"],
+			"ScalingConfig":{"MaximumConcurrency":10},"EventSourceArn":"{Drain.Arn}","FunctionName":"{Requeue}"}`),
 		"ExpireDeliveries": jsonOf(t, `{"BatchSize":100,"MaximumBatchingWindowInSeconds":1,"FunctionResponseTypes":["ReportBatchItemFailures"],
 			"BisectBatchOnFunctionError":true,"DestinationConfig":"{Unannounced.Arn}","MaximumRecordAgeInSeconds":43200,"StartingPosition":"TRIM_HORIZON",
 			"FilterCriteria":{"Filters":[

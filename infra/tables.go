@@ -10,8 +10,9 @@ import (
 
 // The indexes. Their names are part of the tables' contract with the adapters in internal/aws/dynamo.
 const (
-	ownerIndex = "owner"
-	dueIndex   = "due"
+	ownerIndex     = "owner"
+	attentionIndex = "attention"
+	dueIndex       = "due"
 )
 
 // stores is where state lives. All of it survives the stack.
@@ -29,14 +30,22 @@ func newStores(stack awscdk.Stack, key awskms.IKey) stores {
 	}
 }
 
-// newDirectory holds workspaces, destinations and the claims of notices.
+// newDirectory holds workspaces, destinations, the claims of notices, and for a while the attempts that failing destinations have had. The index
+// attention is sparse: it holds only the few destinations that requeue has to look after each minute.
 func newDirectory(stack awscdk.Stack, key awskms.IKey) awsdynamodb.Table {
 	table := awsdynamodb.NewTable(stack, jsii.String("Directory"), retained(key, &awsdynamodb.TableProps{
-		PartitionKey: attribute("pk", awsdynamodb.AttributeType_STRING),
+		PartitionKey:        attribute("pk", awsdynamodb.AttributeType_STRING),
+		TimeToLiveAttribute: jsii.String("ttl"),
 	}))
 	table.AddGlobalSecondaryIndex(&awsdynamodb.GlobalSecondaryIndexProps{
 		IndexName:      jsii.String(ownerIndex),
 		PartitionKey:   attribute("workspace_id", awsdynamodb.AttributeType_STRING),
+		SortKey:        attribute("pk", awsdynamodb.AttributeType_STRING),
+		ProjectionType: awsdynamodb.ProjectionType_ALL,
+	})
+	table.AddGlobalSecondaryIndex(&awsdynamodb.GlobalSecondaryIndexProps{
+		IndexName:      jsii.String(attentionIndex),
+		PartitionKey:   attribute("attention", awsdynamodb.AttributeType_STRING),
 		SortKey:        attribute("pk", awsdynamodb.AttributeType_STRING),
 		ProjectionType: awsdynamodb.ProjectionType_ALL,
 	})

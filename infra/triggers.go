@@ -20,6 +20,8 @@ const (
 	// leaves room for fresh logs.
 	deliverConcurrency = 200
 	retryShare         = 4
+	// drainConcurrency is how many destinations' pages are sent at the same time.
+	drainConcurrency = 10
 	// streamAge is how long expire tries a record of the stream. The stream itself forgets after 24 hours; the rest is time for a person.
 	streamAge = 12 * time.Hour
 )
@@ -30,23 +32,27 @@ func triggerDeliver(deliver awslambda.Function, s settings, qs queues) {
 		limit = s.ReservedConcurrency // more pollers than that would only be throttled, and each throttling counts as a receive
 	}
 	retries := limit / retryShare
-	fromQueue(deliver, "Ingest", qs.ingest, limit-retries)
-	fromQueue(deliver, "Retry", qs.retry, retries)
+	fromQueue(deliver, "Ingest", qs.ingest, limit-retries, batch)
+	fromQueue(deliver, "Retry", qs.retry, retries, batch)
 }
 
-func fromQueue(f awslambda.Function, id string, q queue, concurrency int) {
-	f.AddEventSourceMapping(jsii.String(id), &awslambda.EventSourceMappingOptions{
+func fromQueue(f awslambda.Function, id string, q queue, concurrency, batch int) {
+	options := &awslambda.EventSourceMappingOptions{
 		EventSourceArn:          q.QueueArn(),
 		BatchSize:               jsii.Number(batch),
-		MaxBatchingWindow:       seconds(batchWindow),
 		MaxConcurrency:          jsii.Number(concurrency),
 		ReportBatchItemFailures: jsii.Bool(true),
-	})
+	}
+	if batch > 1 {
+		options.MaxBatchingWindow = seconds(batchWindow)
+	}
+	f.AddEventSourceMapping(jsii.String(id), options)
 }
 
-// triggerRequeue runs requeue every minute. A run that failed is not repeated: the next one does its work, and a stale one would only stand in
+// triggerRequeue runs requeue every minute, and for every page of a drain: one page a run, because the largest takes most of a run's time. A run that failed is not repeated: the next one does its work, and a stale one would only stand in
 // its way. So this asynchronous path needs no dead-letter queue: nothing is in the event. An alarm watches that runs end well.
-func triggerRequeue(stack awscdk.Stack, requeue awslambda.Function) {
+func triggerRequeue(stack awscdk.Stack, requeue awslambda.Function, qs queues) {
+	fromQueue(requeue, "Drain", qs.drain, drainConcurrency, 1)
 	requeue.ConfigureAsyncInvoke(&awslambda.EventInvokeConfigOptions{RetryAttempts: jsii.Number(0), MaxEventAge: seconds(time.Minute)})
 	awsevents.NewRule(stack, jsii.String("EveryMinute"), &awsevents.RuleProps{
 		Description: jsii.String("Runs requeue"),
