@@ -32,7 +32,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /rejected", s.rejected)
 	mux.HandleFunc("GET /mail", s.mail)
 	mux.HandleFunc("GET /ledger", s.ledger)
-	mux.HandleFunc("GET /v1/deliveries", s.deliveries)
+	mux.Handle("/v1/", s.World.admin())
 	return mux
 }
 
@@ -209,77 +209,6 @@ func (s *Server) mail(w http.ResponseWriter, _ *http.Request) {
 
 func (s *Server) ledger(w http.ResponseWriter, _ *http.Request) {
 	answerJSON(w, s.World.Journal.Ledger())
-}
-
-// PendingDelivery is one item of GET /v1/deliveries.
-type PendingDelivery struct {
-	LogID         string     `json:"log_id"`
-	WorkspaceID   string     `json:"workspace_id"`
-	DestinationID string     `json:"destination_id"`
-	Attempts      int        `json:"attempts"`
-	AcceptedAt    time.Time  `json:"accepted_at"`
-	NextAttemptAt *time.Time `json:"next_attempt_at"`
-	ExpiresAt     time.Time  `json:"expires_at"`
-	Code          string     `json:"code"`
-}
-
-const (
-	defaultPage = 100
-	largestPage = 1000
-)
-
-func (s *Server) deliveries(w http.ResponseWriter, r *http.Request) {
-	query := r.URL.Query()
-	destinationID := query.Get("destination_id")
-	if destinationID == "" {
-		problem(w, http.StatusBadRequest, "destination_id is missing; name the destination whose pending deliveries to list")
-		return
-	}
-	limit, after := defaultPage, delivery.Key{}
-	if text := query.Get("limit"); text != "" {
-		var err error
-		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > largestPage {
-			problem(w, http.StatusBadRequest, fmt.Sprintf("limit must be a whole number from 1 to %d", largestPage))
-			return
-		}
-	}
-	if token := query.Get("next"); token != "" {
-		var err error
-		if after, err = parseCursor(destinationID, token); err != nil {
-			problem(w, http.StatusBadRequest, "next must be the value that the page before gave")
-			return
-		}
-	}
-	page := s.World.Cache.List(destinationID, after, limit)
-	answer := struct {
-		Items []PendingDelivery `json:"items"`
-		Next  *string           `json:"next"`
-	}{Items: make([]PendingDelivery, 0, len(page))}
-	for _, d := range page {
-		answer.Items = append(answer.Items, PendingDelivery{
-			LogID: d.LogID, WorkspaceID: d.WorkspaceID, DestinationID: d.DestinationID, Attempts: d.Attempts, AcceptedAt: d.AcceptedAt,
-			NextAttemptAt: nextAttempt(d.Key, d.NextAt), ExpiresAt: d.ExpiresAt(), Code: string(d.Code),
-		})
-	}
-	if len(page) == limit {
-		next := cursor(page[limit-1].Key)
-		answer.Next = &next
-	}
-	answerJSON(w, answer)
-}
-
-// cursor is the place of a delivery in its destination's list.
-func cursor(k delivery.Key) string {
-	return fmt.Sprintf("%d~%s~%s", k.AcceptedAt.UnixMilli(), k.WorkspaceID, k.LogID)
-}
-
-func parseCursor(destinationID, token string) (delivery.Key, error) {
-	parts := strings.SplitN(token, "~", 3)
-	if len(parts) != 3 {
-		return delivery.Key{}, errors.New("not a cursor")
-	}
-	ms, err := strconv.ParseInt(parts[0], 10, 64)
-	return delivery.Key{DestinationID: destinationID, AcceptedAt: time.UnixMilli(ms).UTC(), WorkspaceID: parts[1], LogID: parts[2]}, err
 }
 
 func answerJSON(w http.ResponseWriter, v any) {

@@ -1,0 +1,60 @@
+package local
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/auditrelay/auditrelay/internal/admin"
+	"github.com/auditrelay/auditrelay/internal/connection"
+	"github.com/auditrelay/auditrelay/internal/delivery"
+)
+
+// actor is who the activity audit names for requests to the local runner.
+const actor = "local"
+
+// admin serves the management API over this world.
+func (w *World) admin() http.Handler {
+	api := &admin.API{
+		Workspaces:   w.Directory,
+		Destinations: w.Directory,
+		Listing:      w.Directory,
+		Secrets:      w.Secrets,
+		Connections:  w.Connections,
+		Audit:        w.Audit,
+		Pending:      w.Cache,
+		Failed:       w.Cache,
+		Attempts:     entries{w},
+		Retries:      w.Retry,
+		Network:      Network(),
+		Now:          w.Clock.Now,
+		Caller: func(r *http.Request) connection.Caller {
+			return connection.Caller{Identity: actor, IPAddress: r.RemoteAddr, UserAgent: r.UserAgent()}
+		},
+		Fault: func(err error) {
+			w.Journal.Record(delivery.Entry{Event: delivery.EventFault, At: w.Clock.Now(), Reason: err.Error()})
+		},
+	}
+	return api.Handler()
+}
+
+// entries are the attempts in the journal.
+type entries struct{ world *World }
+
+// Attempts implements admin.Attempts.
+func (e entries) Attempts(_ context.Context, q admin.AttemptQuery) ([]admin.AttemptRecord, error) {
+	var found []admin.AttemptRecord
+	for _, a := range e.world.Journal.Entries() {
+		if len(found) == q.Limit {
+			break
+		}
+		tried := a.Event == delivery.EventAttempted || a.Event == delivery.EventHeld
+		if !tried || (q.LogID != "" && a.LogID != q.LogID) || (q.DestinationID != "" && a.DestinationID != q.DestinationID) ||
+			a.At.Before(q.Since) || (!q.Until.IsZero() && !a.At.Before(q.Until)) {
+			continue
+		}
+		found = append(found, admin.AttemptRecord{
+			Key: a.Key, Kind: a.Kind, Attempt: a.Attempt, Outcome: a.Outcome, Code: a.Code, At: a.At, Took: a.Took, NextAt: a.NextAt,
+		})
+	}
+	return found, nil
+}
