@@ -60,11 +60,16 @@ func eachFault(t *testing.T, story func(t *testing.T, s *saboteur)) {
 		memory.CallDestination, memory.CallPutDestination, memory.CallWorkspace, memory.CallSetTimer, memory.CallCancelTimer, memory.CallNotify,
 		memory.CallClaim, memory.CallSaveClaim, memory.CallMail, memory.CallSendLog, memory.CallPublish, memory.CallAck,
 	}
-	for _, mode := range []saboteur{{fault: memory.FailBefore}, {fault: memory.FailAfter}, {fault: memory.FailBefore, dies: true}, {fault: memory.FailAfter, dies: true}} {
-		for _, call := range calls {
-			for nth := 1; nth <= 3; nth++ {
-				s := &saboteur{call: call, nth: nth, fault: mode.fault, dies: mode.dies}
-				t.Run(fmt.Sprintf("%s %d/fault %d/dies %v", call, nth, s.fault, s.dies), func(t *testing.T) {
+	for _, call := range calls {
+		for nth := 1; nth <= 3; nth++ {
+			for mode, s := range map[string]*saboteur{
+				"fails before": {fault: memory.FailBefore},
+				"fails after":  {fault: memory.FailAfter},
+				"dies before":  {fault: memory.FailBefore, dies: true},
+				"dies after":   {fault: memory.FailAfter, dies: true},
+			} {
+				s.call, s.nth = call, nth
+				t.Run(fmt.Sprintf("%s %d %s", call, nth, mode), func(t *testing.T) {
 					t.Parallel()
 					story(t, s)
 				})
