@@ -56,7 +56,7 @@ func newDemo(out io.Writer) (*demo, error) {
 	}
 	started := time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)
 	d := &demo{out: out, world: local.NewWorld(started, nil), siem: siem, archive: archive, started: started}
-	d.world.SetSinks(&sink.Factory{Secrets: d.world.Secrets, Network: local.Network(), Now: d.world.Clock.Now})
+	d.world.SetSinks(&sink.Factory{Secrets: d.world.Secrets, Network: local.Network(), Now: time.Now})
 	directoryOf, err := demoDirectory(siem.URL(), archive.URL())
 	if err != nil {
 		return nil, err
@@ -97,7 +97,7 @@ func (d *demo) tell(ctx context.Context) error {
 		{fmt.Sprintf("%d logs go in.", half), func() { d.send(examples[:half]) }, time.Second},
 		{"The siem breaks: it answers 503.", func() { d.siem.Behave("503") }, time.Minute},
 		{fmt.Sprintf("%d more logs go in.", len(examples)-half), func() { d.send(examples[half:]) }, 90 * time.Minute},
-		{"The siem is back. Each log is sent again when its time comes.", func() { d.siem.Behave("200") }, 12 * time.Hour},
+		{"The siem is back. The first log whose time comes finds it out, and the others follow at once.", func() { d.siem.Behave("200") }, 12 * time.Hour},
 		{"Nobody repairs the archive. The retries go on, further and further apart.", func() {}, 8 * 24 * time.Hour},
 	}
 	for _, s := range steps {
@@ -135,6 +135,10 @@ func (d *demo) timeline() error {
 			fmt.Fprintf(table, "  %s\t%s\t%s\tattempt %d\tdelivered\t\n", at, e.LogID, e.DestinationID, e.Attempt)
 		case e.Event == delivery.EventAttempted:
 			fmt.Fprintf(table, "  %s\t%s\t%s\tattempt %d\t%s\t%s\n", at, e.LogID, e.DestinationID, e.Attempt, e.Code, wait(e))
+		case e.Event == delivery.EventFailing:
+			fmt.Fprintf(table, "  %s\t\t%s\t\tis failing: %s\t\n", at, e.DestinationID, failure.Find(e.Code).Status)
+		case e.Event == delivery.EventRecovered:
+			fmt.Fprintf(table, "  %s\t\t%s\t\thas recovered\t\n", at, e.DestinationID)
 		case e.Event == delivery.EventFailed:
 			fmt.Fprintf(table, "  %s\t%s\t%s\t%d attempts\tgiven up: %s\t\n", at, e.LogID, e.DestinationID, e.Attempt, failure.Find(e.Code).Status)
 		}

@@ -92,11 +92,14 @@ type Deliver struct {
 	Failed       FailedEvents
 	Retries      RetryQueue
 	Rejected     RejectedQueue
+	Payloads     Payloads
 	Budget       Budget
 	Notices      Notices
 	Drains       DrainQueue
 	Journal      Journal
 	Now          func() time.Time
+	// PayloadBucket is the name of the bucket that Payloads reads; a pointer to another one is rejected.
+	PayloadBucket string
 	// TimeLimit is how long the attempts of one destination may take in one invocation. It must leave time for the writes that follow.
 	TimeLimit time.Duration
 }
@@ -104,6 +107,20 @@ type Deliver struct {
 // Accept takes fresh messages through their first attempt. It answers the ids of the messages that must be handed out again; all others are
 // settled: each of their deliveries is delivered, safe in the cache, or known to go nowhere.
 func (d *Deliver) Accept(ctx context.Context, batch []Message) (unsettled []string) {
+	var inline, large []Message
+	for _, m := range batch {
+		if _, pointer, _ := auditlog.ParsePointer(m.Body); pointer {
+			large = append(large, m)
+		} else {
+			inline = append(inline, m)
+		}
+	}
+	unsettled = open(d.accept(ctx, inline, func(m Message) ([]byte, error) { return m.Body, nil }))
+	return append(unsettled, d.acceptLarge(ctx, large)...)
+}
+
+// accept takes messages whose logs read gives.
+func (d *Deliver) accept(ctx context.Context, batch []Message, read func(Message) ([]byte, error)) []*settlement {
 	messages := make([]*settlement, len(batch))
 	var trials []trial
 	seen := make(map[Key]int, len(batch)) // places in trials
@@ -111,7 +128,7 @@ func (d *Deliver) Accept(ctx context.Context, batch []Message) (unsettled []stri
 	var rejected []*settlement
 	for i, m := range batch {
 		messages[i] = &settlement{id: m.ID}
-		ts, err := d.route(ctx, m)
+		ts, err := d.route(ctx, m, read, messages[i])
 		var bad *auditlog.Invalid
 		switch {
 		case errors.As(err, &bad):
@@ -134,7 +151,7 @@ func (d *Deliver) Accept(ctx context.Context, batch []Message) (unsettled []stri
 		d.reject(ctx, rejections, rejected)
 	}
 	d.run(ctx, d.unknown(ctx, trials))
-	return open(messages)
+	return messages
 }
 
 // Retry takes deliveries from the cache to which hints have led. It answers the ids of the messages that must be handed out again.
@@ -205,8 +222,9 @@ func (t trial) reopen() {
 
 // settlement is a queue message and whether any of its deliveries is still open.
 type settlement struct {
-	id   string
-	open atomic.Bool
+	id            string
+	zeroRetention bool
+	open          atomic.Bool
 }
 
 func (s *settlement) reopen() { s.open.Store(true) }
@@ -221,11 +239,16 @@ func open(messages []*settlement) (ids []string) {
 }
 
 // route decodes and prepares one message and finds its destinations. The error is an *auditlog.Invalid if the message is no valid log.
-func (d *Deliver) route(ctx context.Context, m Message) ([]trial, error) {
-	log, err := auditlog.Decode(m.Body)
+func (d *Deliver) route(ctx context.Context, m Message, read func(Message) ([]byte, error), s *settlement) ([]trial, error) {
+	body, err := read(m)
 	if err != nil {
 		return nil, err
 	}
+	log, err := auditlog.Decode(body)
+	if err != nil {
+		return nil, err
+	}
+	s.zeroRetention = log.ZeroRetention
 	destinations, known, err := d.routes(ctx, log)
 	if err != nil {
 		return nil, err

@@ -45,7 +45,7 @@ func Run(ctx context.Context, o Options) error {
 		return fmt.Errorf("listen for logs: %w", err)
 	}
 	w := NewWorld(time.Now().UTC(), nil)
-	w.SetSinks(&sink.Factory{Secrets: w.Secrets, Network: Network(), Now: w.Clock.Now})
+	w.SetSinks(&sink.Factory{Secrets: w.Secrets, Network: Network(), Now: time.Now}) // receivers check signatures against real time
 	if err := w.Apply(ctx, o.Directory); err != nil {
 		return err
 	}

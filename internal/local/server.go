@@ -25,6 +25,7 @@ type Server struct {
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /ingest", s.ingest)
+	mux.HandleFunc("PUT /payloads/{key...}", s.putPayload)
 	mux.HandleFunc("GET /clock", s.clock)
 	mux.HandleFunc("POST /clock/advance", s.advance)
 	mux.HandleFunc("GET /attempts", s.attempts)
@@ -61,6 +62,20 @@ func (s *Server) ingest(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	answerJSON(w, answer)
+}
+
+// largestPayload bounds what is taken into memory at once.
+const largestPayload = 128 << 20
+
+// putPayload is the payload bucket for producers: a log that is too large for the queue goes there, under payloads/, and its pointer to /ingest.
+func (s *Server) putPayload(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, largestPayload))
+	if err != nil {
+		problem(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the payload could not be read; it may have at most %d bytes", largestPayload))
+		return
+	}
+	s.World.Payloads.Put("payloads/"+r.PathValue("key"), body)
+	answerJSON(w, map[string]string{"s3BucketName": PayloadBucket, "s3Key": "payloads/" + r.PathValue("key")})
 }
 
 func trimLine(line []byte) []byte {

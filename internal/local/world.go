@@ -34,6 +34,9 @@ const (
 	attemptLimit = 20 * time.Second
 )
 
+// PayloadBucket is the name by which pointers call the payload bucket of a world.
+const PayloadBucket = "payloads"
+
 // World is the whole system in memory.
 type World struct {
 	Clock     *Clock
@@ -45,6 +48,7 @@ type World struct {
 	Drain     *memory.DrainQueue
 	Notices   *memory.NoticeQueue
 	Rejected  *memory.RejectedQueue
+	Payloads  *memory.Payloads
 	Journal   *memory.Journal
 
 	Timers      *memory.Timers
@@ -83,6 +87,7 @@ func NewWorld(start time.Time, hook memory.Hook) *World {
 		Drain:     &memory.DrainQueue{Queue: memory.Queue[string]{Now: clock.Now, Visibility: visibility, Hook: hook}, Hook: hook},
 		Notices:   &memory.NoticeQueue{Queue: memory.Queue[directory.Notice]{Now: clock.Now, Visibility: visibility, Hook: hook}, Hook: hook},
 		Rejected:  &memory.RejectedQueue{Hook: hook},
+		Payloads:  &memory.Payloads{Hook: hook},
 		Journal:   &memory.Journal{},
 		nextTick:  start.Truncate(requeueEvery).Add(requeueEvery),
 		nextTTL:   start.Truncate(time.Hour).Add(time.Hour),
@@ -93,6 +98,7 @@ func NewWorld(start time.Time, hook memory.Hook) *World {
 	w.deliver = delivery.Deliver{
 		Directory: w.Directory, Destinations: w.Directory, Cache: w.Cache, Failed: w.Cache, Retries: w.Retry, Rejected: w.Rejected,
 		Budget: &memory.Budget{Hook: hook}, Notices: w.Notices, Drains: w.Drain, Journal: w.Journal, Now: clock.Now, TimeLimit: attemptLimit,
+		Payloads: w.Payloads, PayloadBucket: PayloadBucket,
 	}
 	w.requeue = delivery.Requeue{Index: w.Cache, Retries: w.Retry, Now: clock.Now, Budget: time.Minute}
 	w.watch = delivery.Watch{Attention: w.Directory, Backlog: w.Cache, Retries: w.Retry, Notices: w.Notices, Drains: w.Drain, Now: clock.Now}

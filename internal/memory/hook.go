@@ -46,6 +46,8 @@ const (
 	CallWaiting        = "cache.waiting"
 	CallDrainState     = "drain.state"
 	CallSaveDrainState = "drain.save_state"
+	CallReadPayload    = "payloads.read"
+	CallDeletePayload  = "payloads.delete"
 
 	CallSetTimer    = "timers.set"
 	CallCancelTimer = "timers.cancel"
@@ -60,7 +62,7 @@ const (
 func Calls() []string {
 	return []string{CallLoad, CallSave, CallRemove, CallGiveUp, CallRecord, CallDue, CallProgress, CallSaveProgress, CallSendHint, CallReject,
 		CallAck, CallWorkspace, CallDestination, CallPutWorkspace, CallPutDestination, CallAttention, CallReserve, CallNotify, CallStartDrain, CallWaiting,
-		CallDrainState, CallSaveDrainState, CallSetTimer, CallCancelTimer, CallClaim, CallSaveClaim, CallMail, CallSendLog, CallPublish}
+		CallDrainState, CallSaveDrainState, CallReadPayload, CallDeletePayload, CallSetTimer, CallCancelTimer, CallClaim, CallSaveClaim, CallMail, CallSendLog, CallPublish}
 }
 
 // ErrInjected is what a call fails with when its hook says so.

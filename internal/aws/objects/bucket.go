@@ -12,6 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/auditrelay/auditrelay/internal/delivery"
 )
 
 // Bucket is the payload bucket. It is safe for concurrent use.
@@ -47,6 +49,27 @@ func (b *Bucket) Get(ctx context.Context, key string) ([]byte, error) {
 	defer out.Body.Close()
 	body, err := io.ReadAll(out.Body)
 	if err != nil {
+		return nil, fmt.Errorf("read object %s: %w", key, err)
+	}
+	return body, nil
+}
+
+// Read implements delivery.Payloads. It looks at the object's size before it reads.
+func (b *Bucket) Read(ctx context.Context, key string, limit int) ([]byte, error) {
+	out, err := b.Client.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.Name, Key: &key})
+	if _, ok := errors.AsType[*types.NoSuchKey](err); ok {
+		return nil, fmt.Errorf("get object %s: %w", key, fs.ErrNotExist)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("get object %s: %w", key, err)
+	}
+	defer out.Body.Close()
+	size := aws.ToInt64(out.ContentLength)
+	if size > int64(limit) {
+		return nil, fmt.Errorf("get object %s: %w", key, delivery.ErrTooLarge)
+	}
+	body := make([]byte, size) // once, and of the right size: it may have 64 MB
+	if _, err := io.ReadFull(out.Body, body); err != nil {
 		return nil, fmt.Errorf("read object %s: %w", key, err)
 	}
 	return body, nil

@@ -1,0 +1,113 @@
+package delivery
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/auditrelay/auditrelay/internal/auditlog"
+)
+
+// Payloads reads and removes what producers put into the payload bucket because it is too large for the queue.
+type Payloads interface {
+	// Read gives an object of at most limit bytes. The error is fs.ErrNotExist if there is none, ErrTooLarge if it has more.
+	Read(ctx context.Context, key string, limit int) ([]byte, error)
+	// Delete removes an object. One that is not there is no error.
+	Delete(ctx context.Context, key string) error
+}
+
+// ErrTooLarge is Payloads.Read's answer for an object over the limit.
+var ErrTooLarge = errors.New("the object is larger than the limit")
+
+const (
+	// largestPayload is what a producer's object may have, unzipped too. It is over the 40 MB of which the lines are cut, so that a log just over
+	// that still arrives without them.
+	largestPayload = 64 << 20
+	// settleTime is what an invocation keeps back for the writes after its last attempt.
+	settleTime = 10 * time.Second
+)
+
+// payloadPrefixes are where producers, and people who send rejected messages again, may point to. The rest of the bucket is the cache's.
+var payloadPrefixes = [...]string{"payloads/", "rejected/"}
+
+// acceptLarge takes the messages that are pointers, one after the other, so that memory holds one large log at a time. Those for which the time
+// does not suffice are handed out again.
+func (d *Deliver) acceptLarge(ctx context.Context, batch []Message) (unsettled []string) {
+	for i, m := range batch {
+		if deadline, ok := ctx.Deadline(); ok && i > 0 && time.Until(deadline) < d.TimeLimit+settleTime {
+			for _, left := range batch[i:] {
+				unsettled = append(unsettled, left.ID)
+			}
+			return unsettled
+		}
+		settled := d.accept(ctx, []Message{m}, func(m Message) ([]byte, error) { return d.fetch(ctx, m) })[0]
+		if settled.open.Load() {
+			unsettled = append(unsettled, m.ID)
+			continue
+		}
+		if settled.zeroRetention {
+			d.removePayload(ctx, m)
+		}
+	}
+	return unsettled
+}
+
+// removePayload removes what a producer stored of a zero-retention log. The objects of other logs are left to the bucket's lifecycle.
+func (d *Deliver) removePayload(ctx context.Context, m Message) {
+	p, _, err := auditlog.ParsePointer(m.Body)
+	if err == nil {
+		err = d.Payloads.Delete(ctx, p.Key)
+	}
+	if err != nil {
+		d.fault(nil, fmt.Errorf("remove the payload of the zero-retention log in message %s, which its lifecycle must do now: %w", m.ID, err))
+	}
+}
+
+// fetch reads the log that a pointer leads to. The error is an *auditlog.Invalid if the pointer leads nowhere.
+func (d *Deliver) fetch(ctx context.Context, m Message) ([]byte, error) {
+	p, _, err := auditlog.ParsePointer(m.Body)
+	if err != nil {
+		return nil, err
+	}
+	if p.Bucket != d.PayloadBucket {
+		return nil, &auditlog.Invalid{Reason: "the pointer names another bucket than the payload bucket, " + d.PayloadBucket}
+	}
+	if !strings.HasPrefix(p.Key, payloadPrefixes[0]) && !strings.HasPrefix(p.Key, payloadPrefixes[1]) {
+		return nil, &auditlog.Invalid{Reason: "the pointer's key must begin with " + payloadPrefixes[0]}
+	}
+	body, err := d.Payloads.Read(ctx, p.Key, largestPayload)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, &auditlog.Invalid{Reason: "the pointer leads to no object; it was removed, or never stored"}
+	case errors.Is(err, ErrTooLarge):
+		return nil, &auditlog.Invalid{Reason: fmt.Sprintf("the log has more than %d bytes", largestPayload)}
+	case err != nil:
+		return nil, fmt.Errorf("read the payload of message %s: %w", m.ID, err)
+	}
+	return unzipped(body)
+}
+
+// unzipped undoes a producer's gzip.
+func unzipped(body []byte) ([]byte, error) {
+	if !bytes.HasPrefix(body, []byte{0x1f, 0x8b}) {
+		return body, nil
+	}
+	z, err := gzip.NewReader(bytes.NewReader(body))
+	if err != nil {
+		return nil, &auditlog.Invalid{Reason: "the payload begins like gzip and is none"}
+	}
+	plain, err := io.ReadAll(io.LimitReader(z, largestPayload+1))
+	if err != nil {
+		return nil, &auditlog.Invalid{Reason: "the payload's gzip is damaged"}
+	}
+	if len(plain) > largestPayload {
+		return nil, &auditlog.Invalid{Reason: fmt.Sprintf("the log has more than %d bytes unzipped", largestPayload)}
+	}
+	return plain, nil
+}
