@@ -123,7 +123,7 @@ func (m *monitorSink) Send(ctx context.Context, logs []auditlog.Document) []deli
 	}
 	calls := pages(records)
 	inParallel(len(calls), parallelPosts, func(i int) {
-		for j, result := range sendHalving(ctx, calls[i], m.send) {
+		for j, result := range sendSearching(ctx, calls[i], failure.Unknown, m.send) {
 			results[calls[i][j].index] = result // no two calls share a log
 		}
 	})

@@ -103,44 +103,12 @@ func (s *httpSink) batches(out []*outgoing) []span {
 	return batches
 }
 
-const (
-	// maxRequests bounds the requests that one refused batch may cost. One culprit among a hundred takes 15, three take about 40.
-	maxRequests = 64
-	// manyRefused is how many logs must have been refused alone, while none was taken, to say that the receiver refuses whatever comes.
-	manyRefused = 8
-)
-
-// sendBatch hands over one batch and looks for the culprits if it is refused. Both bounds above end the search: what is left then counts as
-// refused without another request, and is tried again at its next time in other company. If none was taken at all, the fault is hardly that of
-// the logs, and the failure says so, so that it concerns the connection.
+// sendBatch hands over one batch and looks for the culprits if it is refused.
 func (s *httpSink) sendBatch(ctx context.Context, batch []*outgoing) []delivery.Result {
-	var requests, taken, alone int
-	var refused error
-	hopeless := func() bool { return taken == 0 && alone >= manyRefused }
-	results := sendHalving(ctx, batch, func(ctx context.Context, part []*outgoing) error {
-		if refused != nil && (hopeless() || requests == maxRequests) {
-			return refused
-		}
-		requests++
-		err := s.post(ctx, part)
-		switch {
-		case err == nil:
-			taken += len(part)
-		case failure.Find(failure.Of(err).Code).Class == failure.Log:
-			refused = err
-			if len(part) == 1 {
-				alone++
-			}
-		}
-		return err
-	})
+	results := sendSearching(ctx, batch, failure.HTTPUnexpectedReply, s.post)
 	for i := range results {
-		switch {
-		case results[i].Err == nil:
+		if results[i].Err == nil {
 			results[i].Err = batch[i].err
-		case hopeless() && failure.Find(failure.Of(results[i].Err).Code).Class == failure.Log:
-			detail := failure.Of(results[i].Err).Detail + " for each of the logs tried"
-			results[i].Err = &failure.Error{Code: failure.HTTPUnexpectedReply, Detail: detail, Err: results[i].Err}
 		}
 	}
 	return results

@@ -222,7 +222,6 @@ func startAzurite(t *testing.T) (string, *http.Client) {
 	}
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	_ = l.Close()
-	//nolint:gosec // the program is the machine's Node
 	cmd := exec.CommandContext(t.Context(), "node", "../../node_modules/azurite/dist/src/blob/main.js", "--blobHost", "127.0.0.1", "--blobPort", port,
 		"--inMemoryPersistence", "--silent", "--skipApiVersionCheck", "--disableTelemetry", "--oauth", "basic", "--cert", filepath.Join(dir, "cert.pem"), "--key", filepath.Join(dir, "key.pem"))
 	cmd.Dir, cmd.Stdout, cmd.Stderr = mustGetwd(t), os.Stderr, os.Stderr

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -133,7 +132,7 @@ func readMembers(in *jsontext.Decoder, path string, want map[string]*string) boo
 		}
 	}
 	_, err := in.ReadToken()
-	return err == nil || err == io.EOF
+	return err == nil
 }
 
 // pathSegment makes any text one harmless segment of an object's name: letters, digits, dots, hyphens and underscores, at most limit bytes. A dot

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"sync"
 	"sync/atomic"
 
@@ -90,7 +91,7 @@ func (r *renewing) Send(ctx context.Context, logs []auditlog.Document) []deliver
 		again[j] = logs[i]
 	}
 	for j, result := range after.sink.Send(ctx, again) {
-		if result.Err == delivery.ErrNotTried {
+		if errors.Is(result.Err, delivery.ErrNotTried) {
 			continue // the first attempt stands
 		}
 		results[failed[j]] = result

@@ -19,12 +19,54 @@ func sendHalving[T any](ctx context.Context, logs []T, send func(context.Context
 	begun := time.Now() // a stopwatch: no decision hangs on it
 	err := send(ctx, logs)
 	took := time.Since(begun)
-	if err == nil || len(logs) == 1 || failure.Find(failure.Of(err).Code).Class != failure.Log {
+	if err == nil || len(logs) == 1 || !ofLog(err) {
 		return sameResult(len(logs), delivery.Result{Err: err, Took: took})
 	}
 	half := len(logs) / 2
 	return append(sendHalving(ctx, logs[:half], send), sendHalving(ctx, logs[half:], send)...)
 }
+
+const (
+	// maxRequests bounds the requests that one refused batch may cost. One culprit among a hundred takes 15, three take about 40.
+	maxRequests = 64
+	// manyRefused is how many logs must have been refused alone, while none was taken, to say that the receiver refuses whatever comes.
+	manyRefused = 8
+)
+
+// sendSearching is sendHalving within both bounds above. When one of them ends the search, what is left counts as refused without another
+// request, and is tried again at its next time in other company. If none was taken at all, the fault is hardly that of the logs: the failure is
+// hopeless then, a code that concerns the connection.
+func sendSearching[T any](ctx context.Context, batch []T, hopeless failure.Code, send func(context.Context, []T) error) []delivery.Result {
+	var requests, taken, alone int
+	var refused error
+	ended := func() bool { return taken == 0 && alone >= manyRefused }
+	results := sendHalving(ctx, batch, func(ctx context.Context, part []T) error {
+		if refused != nil && (ended() || requests == maxRequests) {
+			return refused
+		}
+		requests++
+		err := send(ctx, part)
+		switch {
+		case err == nil:
+			taken += len(part)
+		case ofLog(err):
+			refused = err
+			if len(part) == 1 {
+				alone++
+			}
+		}
+		return err
+	})
+	for i, r := range results {
+		if ended() && r.Err != nil && ofLog(r.Err) {
+			results[i].Err = &failure.Error{Code: hopeless, Detail: failure.Of(r.Err).Detail + " for each of the logs tried", Err: r.Err}
+		}
+	}
+	return results
+}
+
+// ofLog says whether a failure is one log's alone.
+func ofLog(err error) bool { return failure.Find(failure.Of(err).Code).Class == failure.Log }
 
 // sameResult is one answer for n logs.
 func sameResult(n int, r delivery.Result) []delivery.Result {

@@ -2,6 +2,7 @@ package sink
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 
@@ -69,8 +70,48 @@ func TestSendHalvingStopsWithTheContext(t *testing.T) {
 		return &failure.Error{Code: failure.HTTPLogTooLarge}
 	})
 	for i, r := range results {
-		if r.Err != delivery.ErrNotTried {
+		if !errors.Is(r.Err, delivery.ErrNotTried) {
 			t.Errorf("log %d: %v, want %v", i, r.Err, delivery.ErrNotTried)
 		}
+	}
+}
+
+// A receiver that refuses whatever comes is told apart from one that refuses some logs, and neither costs many requests.
+func TestSendSearching(t *testing.T) {
+	logs := make([]int, 1000)
+	for i := range logs {
+		logs[i] = i
+	}
+	tests := []struct {
+		name     string
+		refuses  func(log int) bool
+		requests int
+		codes    map[string]int
+	}{
+		{"everything", func(int) bool { return true }, 24, map[string]int{"unknown": 1000}},
+		{"one", func(log int) bool { return log == 500 }, 19, map[string]int{"": 999, "http.log_refused": 1}},
+		{"every other", func(log int) bool { return log%2 == 0 }, maxRequests, map[string]int{"": 14, "http.log_refused": 986}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			requests := 0
+			got := make(map[string]int)
+			for _, r := range sendSearching(t.Context(), logs, failure.Unknown, func(_ context.Context, part []int) error {
+				requests++
+				if slices.ContainsFunc(part, tt.refuses) {
+					return &failure.Error{Code: failure.HTTPLogRefused}
+				}
+				return nil
+			}) {
+				if r.Err == nil {
+					got[""]++
+					continue
+				}
+				got[string(failure.Of(r.Err).Code)]++
+			}
+			if diff := cmp.Diff(tt.codes, got); diff != "" || requests != tt.requests {
+				t.Errorf("%d requests, want %d; logs by code (-want +got):\n%s", requests, tt.requests, diff)
+			}
+		})
 	}
 }
