@@ -78,7 +78,7 @@ node_modules: package-lock.json
 clean: ## Remove what was built; keeps node_modules and the linter
 	rm -rf build cdk.out
 
-FUNCTIONS := deliver requeue expire
+FUNCTIONS := deliver requeue expire disconnect notify
 
 .PHONY: build
 build: ## Compile the Lambda functions into build/<name>/bootstrap

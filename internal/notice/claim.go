@@ -92,5 +92,5 @@ func (c Claim) verdict(holder string, limit time.Duration, now time.Time) claimV
 
 // mailed says whether a mail went out under the claim, as far as anybody knows, at that time or later.
 func (c Claim) mailed(since time.Time) bool {
-	return (c.State == Sent || c.State == Sending) && !c.At.Before(since)
+	return (c.State == Sent || c.State == Sending) && !c.At.Before(since.Truncate(time.Millisecond))
 }

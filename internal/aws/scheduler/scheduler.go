@@ -1,0 +1,95 @@
+// Package scheduler keeps the timers of disconnects as one-time schedules of EventBridge Scheduler.
+package scheduler
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/scheduler"
+	"github.com/aws/aws-sdk-go-v2/service/scheduler/types"
+
+	"github.com/auditrelay/auditrelay/internal/connection"
+)
+
+// Timers implements connection.Timers: one schedule a disconnect, in the group of the deployment, deleted by the service once it has gone off.
+type Timers struct {
+	Client *scheduler.Client
+	Group  string
+	// RoleARN is the role in which the service invokes the function TargetARN; what it cannot invoke goes to the queue DeadLettersARN.
+	RoleARN        string
+	TargetARN      string
+	DeadLettersARN string
+	// KeyARN is the key that schedules are encrypted with; empty for the service's own.
+	KeyARN string
+}
+
+// Event is what a schedule invokes the function disconnect with.
+type Event struct {
+	DestinationID string `json:"destination_id"`
+	Generation    int    `json:"generation"`
+}
+
+const (
+	// triesAtMost and eventAge bound how often, and for how long, the service tries to invoke the function; they are its own limits.
+	triesAtMost = 185
+	eventAge    = 24 * time.Hour
+)
+
+// Set implements connection.Timers. A schedule of that name that exists is this very timer: see name.
+func (s *Timers) Set(ctx context.Context, t connection.Timer) error {
+	input, err := json.Marshal(Event{DestinationID: t.DestinationID, Generation: t.Generation})
+	if err != nil {
+		return fmt.Errorf("write the event of a schedule: %w", err)
+	}
+	in := &scheduler.CreateScheduleInput{
+		Name:                       aws.String(name(t)),
+		GroupName:                  &s.Group,
+		Description:                aws.String("disables destination " + t.DestinationID),
+		ScheduleExpression:         aws.String(expression(t.At)),
+		ScheduleExpressionTimezone: aws.String("UTC"),
+		FlexibleTimeWindow:         &types.FlexibleTimeWindow{Mode: types.FlexibleTimeWindowModeOff},
+		ActionAfterCompletion:      types.ActionAfterCompletionDelete,
+		Target: &types.Target{
+			Arn:              &s.TargetARN,
+			RoleArn:          &s.RoleARN,
+			Input:            aws.String(string(input)),
+			RetryPolicy:      &types.RetryPolicy{MaximumRetryAttempts: aws.Int32(triesAtMost), MaximumEventAgeInSeconds: aws.Int32(int32(eventAge / time.Second))},
+			DeadLetterConfig: &types.DeadLetterConfig{Arn: &s.DeadLettersARN},
+		},
+	}
+	if s.KeyARN != "" {
+		in.KmsKeyArn = &s.KeyARN
+	}
+	_, err = s.Client.CreateSchedule(ctx, in)
+	if _, there := errors.AsType[*types.ConflictException](err); err != nil && !there {
+		return fmt.Errorf("create the schedule of destination %s: %w", t.DestinationID, err)
+	}
+	return nil
+}
+
+// Cancel implements connection.Timers.
+func (s *Timers) Cancel(ctx context.Context, t connection.Timer) error {
+	_, err := s.Client.DeleteSchedule(ctx, &scheduler.DeleteScheduleInput{Name: aws.String(name(t)), GroupName: &s.Group})
+	if _, gone := errors.AsType[*types.ResourceNotFoundException](err); err != nil && !gone {
+		return fmt.Errorf("delete the schedule of destination %s: %w", t.DestinationID, err)
+	}
+	return nil
+}
+
+// name is made of the destination (hashed, since a name has at most 64 characters), the generation and the time. A disconnect that died before it
+// was written down leaves a schedule of the same generation behind; by the time, the next one's is another.
+func name(t connection.Timer) string {
+	sum := sha256.Sum256([]byte(t.DestinationID))
+	return fmt.Sprintf("%s-%d-%d", hex.EncodeToString(sum[:10]), t.Generation, t.At.UnixMilli())
+}
+
+// expression is the time in whole seconds, never before the timer's.
+func expression(at time.Time) string {
+	return "at(" + at.Add(time.Second-time.Nanosecond).UTC().Truncate(time.Second).Format("2006-01-02T15:04:05") + ")"
+}
