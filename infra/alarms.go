@@ -13,7 +13,6 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssnssubscriptions"
-	"github.com/aws/aws-cdk-go/awscdk/v2/interfaces/interfacesawscloudwatch"
 	"github.com/aws/jsii-runtime-go"
 )
 
@@ -36,13 +35,12 @@ type alarm struct {
 }
 
 // newAlarms makes every alarm, and the topic that all of them go to.
-func newAlarms(stack awscdk.Stack, s settings, key awskms.Key, all []alarm) (awssns.Topic, []interfacesawscloudwatch.IAlarmRef) {
+func newAlarms(stack awscdk.Stack, s settings, key awskms.Key, all []alarm) awssns.Topic {
 	topic := newAlarmTopic(stack, s, key)
 	action := awscloudwatchactions.NewSnsAction(topic)
-	made := make([]interfacesawscloudwatch.IAlarmRef, len(all))
-	for i, a := range all {
+	for _, a := range all {
 		props := &awscloudwatch.AlarmProps{
-			AlarmName:          jsii.String(s.stackName() + "-" + a.name),
+			AlarmName:          jsii.String(s.alarmName(a)),
 			AlarmDescription:   jsii.String(a.means + " What to do: " + runbook + "#" + a.section),
 			Metric:             a.metric,
 			Threshold:          jsii.Number(a.above),
@@ -59,10 +57,11 @@ func newAlarms(stack awscdk.Stack, s settings, key awskms.Key, all []alarm) (aws
 		one := awscloudwatch.NewAlarm(stack, jsii.String(constructID(a.name)+"Alarm"), props)
 		one.AddAlarmAction(action)
 		one.AddOkAction(action)
-		made[i] = one
 	}
-	return topic, made
+	return topic
 }
+
+func (s settings) alarmName(a alarm) string { return s.stackName() + "-" + a.name }
 
 // newAlarmTopic is where alarms go, and from there, if one was given, to a mail address.
 func newAlarmTopic(stack awscdk.Stack, s settings, key awskms.Key) awssns.Topic {

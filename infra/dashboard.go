@@ -14,7 +14,7 @@ import (
 const fullWidth = 24
 
 // newDashboard answers, from top to bottom: is anything wrong, where do the logs stand, which kind of destination is it, and what does it cost.
-func newDashboard(stack awscdk.Stack, s settings, qs queues, st stores, fs functions, alarms []interfacesawscloudwatch.IAlarmRef) awscloudwatch.Dashboard {
+func newDashboard(stack awscdk.Stack, s settings, qs queues, st stores, fs functions, alarms []alarm) awscloudwatch.Dashboard {
 	m := meter{namespace: s.metrics()}
 	intro := fmt.Sprintf("**%s** · [runbook](%s) · One log's life and other questions: Logs Insights, saved queries `%s/…`", s.stackName(), runbook, s.stackName())
 	return awscloudwatch.NewDashboard(stack, jsii.String("Dashboard"), &awscloudwatch.DashboardProps{
@@ -22,7 +22,7 @@ func newDashboard(stack awscdk.Stack, s settings, qs queues, st stores, fs funct
 		DashboardName:   jsii.String(s.stackName() + "-" + *awscdk.Aws_REGION()),
 		DefaultInterval: seconds(day),
 		Widgets: &[]*[]awscloudwatch.IWidget{
-			{text(intro), alarmStatus(alarms)},
+			{text(intro), alarmStatus(stack, s, alarms)},
 			{now(m)},
 			{
 				graph("Deliveries, every 5 minutes", 12, m.of(accepted, sum, interval), m.of(delivered, sum, interval), m.of(failed, sum, interval),
@@ -110,9 +110,18 @@ func text(markdown string) awscloudwatch.IWidget {
 	return awscloudwatch.NewTextWidget(&awscloudwatch.TextWidgetProps{Markdown: jsii.String(markdown), Width: jsii.Number(6), Height: jsii.Number(4)})
 }
 
-func alarmStatus(alarms []interfacesawscloudwatch.IAlarmRef) awscloudwatch.IWidget {
+// alarmStatus shows alarms by their names. To refer to the alarms themselves would make the dashboard wait for each.
+func alarmStatus(stack awscdk.Stack, s settings, alarms []alarm) awscloudwatch.IWidget {
+	shown := make([]interfacesawscloudwatch.IAlarmRef, len(alarms))
+	for i, a := range alarms {
+		arn := stack.FormatArn(&awscdk.ArnComponents{
+			Service: jsii.String("cloudwatch"), Resource: jsii.String("alarm"), ResourceName: jsii.String(s.alarmName(a)),
+			ArnFormat: awscdk.ArnFormat_COLON_RESOURCE_NAME,
+		})
+		shown[i] = awscloudwatch.Alarm_FromAlarmArn(stack, jsii.String("Shown"+constructID(a.name)), arn)
+	}
 	return awscloudwatch.NewAlarmStatusWidget(&awscloudwatch.AlarmStatusWidgetProps{
-		Title: jsii.String("Alarms"), Alarms: &alarms, SortBy: awscloudwatch.AlarmStatusWidgetSortBy_STATE_UPDATED_TIMESTAMP,
+		Title: jsii.String("Alarms"), Alarms: &shown, SortBy: awscloudwatch.AlarmStatusWidgetSortBy_STATE_UPDATED_TIMESTAMP,
 		Width: jsii.Number(18), Height: jsii.Number(4),
 	})
 }

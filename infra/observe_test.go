@@ -113,10 +113,13 @@ func testDashboard(t *testing.T, tmpl template) {
 		`"Accepted"`, `"Delivered"`, `"Failed"`, `"Unrouted"`, `"Rejected"`, `"Attempts"`, `"AttemptsFailed"`, `"Held"`, `"Faults"`, `"Pending"`, `"OldestAge"`,
 		"604800 - oldest", runbook,
 	}
-	for _, kind := range []string{"AWS::SQS::Queue", "AWS::Lambda::Function", "AWS::DynamoDB::Table", "AWS::CloudWatch::Alarm"} {
+	for _, kind := range []string{"AWS::SQS::Queue", "AWS::Lambda::Function", "AWS::DynamoDB::Table"} {
 		for _, id := range tmpl.ids(kind) {
 			want = append(want, "{"+plain(id))
 		}
+	}
+	for _, id := range tmpl.ids("AWS::CloudWatch::Alarm") {
+		want = append(want, ":alarm:"+tmpl.Resources[id].at("AlarmName").(string)+`"`)
 	}
 	for _, w := range want {
 		if !strings.Contains(body, w) {

@@ -18,7 +18,8 @@ func newStack(scope constructs.Construct, s settings) awscdk.Stack {
 	st := newStores(stack, key)
 	fs := newFunctions(stack, s, key, qs, st)
 	policy := newProducers(stack, s, key, qs, st)
-	topic, alarms := newAlarms(stack, s, key, alarmsOf(s, qs, st, fs))
+	alarms := alarmsOf(s, qs, st, fs)
+	topic := newAlarms(stack, s, key, alarms)
 	board := newDashboard(stack, s, qs, st, fs, alarms)
 	newQueries(stack, s, fs)
 
