@@ -1,0 +1,170 @@
+package notice
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/auditrelay/auditrelay/internal/directory"
+	"github.com/auditrelay/auditrelay/internal/failure"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func newRenderer(t *testing.T) *Renderer {
+	t.Helper()
+	templates, err := Templates()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := NewRenderer(templates, "en", "Acme Integrations", "<connection-notices.acme.example>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+var (
+	acme = directory.Workspace{ID: "acme", Name: "Acme Corporation", Kind: directory.Standalone}
+	siem = directory.Destination{ID: "acme-siem", Name: "Acme SIEM", WorkspaceID: "acme", Kind: directory.HTTP}
+	noon = time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)
+)
+
+// TestGolden holds whole mails: testdata/*.txt is the subject and the text form, *.html the other. Write them anew with -update, and look at them.
+func TestGolden(t *testing.T) {
+	bucket := directory.Destination{ID: "acme-archive", Name: "Acme Archive", WorkspaceID: "acme", Kind: directory.S3}
+	hostile := directory.Workspace{ID: "evil", Name: "<script>alert(1)</script>\r\nBcc: eve@evil.example {{.Product}} & \u202e\"Söhne\""}
+	trap := directory.Destination{ID: "trap", Name: "</td></table><img src=x onerror=alert(1)>\n\nFrom: ceo", WorkspaceID: "evil", Kind: directory.AzureBlob}
+	for name, c := range map[string]struct {
+		notice directory.Notice
+		owner  directory.Workspace
+		d      directory.Destination
+	}{
+		"involuntary-granular": {directory.Notice{Kind: directory.Involuntary, Since: noon.Add(-time.Hour), Code: failure.HTTPUnauthorized, At: noon}, acme, siem},
+		"involuntary-s3":       {directory.Notice{Kind: directory.Involuntary, Since: noon, Code: failure.S3RegionMismatch, At: noon}, acme, bucket},
+		"involuntary-general":  {directory.Notice{Kind: directory.Involuntary, Since: noon.Add(-time.Hour), Code: failure.Unknown, At: noon}, acme, siem},
+		"voluntary":            {directory.Notice{Kind: directory.Voluntary, Generation: 2, At: noon}, acme, siem},
+		"recovered":            {directory.Notice{Kind: directory.Recovered, Since: noon.Add(-51 * time.Hour), Code: failure.HTTPUnauthorized, At: noon}, acme, siem},
+		"expiry-warning":       {directory.Notice{Kind: directory.ExpiryWarning, Since: noon.Add(-6 * 24 * time.Hour), Code: failure.HTTPNotFound, At: noon}, acme, siem},
+		"hostile-names":        {directory.Notice{Kind: directory.Involuntary, Since: noon, Code: failure.AzureBlobContainerNotFound, At: noon}, hostile, trap},
+		"without-names":        {directory.Notice{Kind: directory.Voluntary, At: noon}, directory.Workspace{ID: "acme"}, directory.Destination{ID: "acme-siem", Kind: directory.HTTP}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			mail, err := newRenderer(t).Render(c.notice, c.owner, c.d)
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden(t, name+".txt", "Subject: "+mail.Subject+"\nList-Id: "+mail.ListID+"\n\n"+mail.Text)
+			golden(t, name+".html", mail.HTML)
+			if strings.ContainsAny(mail.Subject, "\r\n") {
+				t.Errorf("the subject has a line break: %q", mail.Subject)
+			}
+		})
+	}
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", name, diff)
+	}
+}
+
+// TestContents looks for everything that the requirements want in every mail about every code of the catalogue, in both forms.
+func TestContents(t *testing.T) {
+	r := newRenderer(t)
+	for _, kind := range []directory.NoticeKind{directory.Involuntary, directory.Voluntary, directory.Recovered, directory.ExpiryWarning} {
+		for _, e := range append(failure.Catalogue(), failure.Entry{}, failure.Entry{Code: "http.of_a_later_version"}) {
+			mail, err := r.Render(directory.Notice{Kind: kind, Since: noon, Code: e.Code, At: noon}, acme, siem)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wants := []string{"Account ID", acme.ID, "Resource name", siem.Name, "Resource ID", siem.ID, "Event type", "Event summary", "Error time",
+				"2026-11-02 12:00:00 UTC", "What to do"}
+			granular := e.Status != "" && e.Code != failure.Unknown
+			if granular {
+				wants = append(wants, "Error code", string(e.Code), e.Status, e.Description)
+			}
+			if granular && (kind == directory.Involuntary || kind == directory.ExpiryWarning) {
+				wants = append(wants, e.Guidance)
+			}
+			html := strings.NewReplacer("&#39;", "'", "&#34;", `"`, "&amp;", "&", "&lt;", "<", "&gt;", ">").Replace(mail.HTML)
+			for _, want := range wants {
+				if !strings.Contains(mail.Text, want) {
+					t.Errorf("%s of %q: the text form lacks %q", kind, e.Code, want)
+				}
+				if !strings.Contains(html, want) {
+					t.Errorf("%s of %q: the HTML form lacks %q", kind, e.Code, want)
+				}
+			}
+			if !granular && strings.Contains(mail.Text, "Error code") {
+				t.Errorf("%s of %q: the general mail has an error code", kind, e.Code)
+			}
+		}
+	}
+}
+
+// TestSubjectIsStable holds that filters can go by the subject: it does not depend on what fails or when.
+func TestSubjectIsStable(t *testing.T) {
+	r := newRenderer(t)
+	subjects := make(map[string]bool)
+	for _, code := range []failure.Code{failure.HTTPUnauthorized, failure.Unknown, failure.NetDNS} {
+		for hour := range 3 {
+			mail, err := r.Render(directory.Notice{Kind: directory.Involuntary, Since: noon, Code: code, At: noon.Add(time.Duration(hour) * time.Hour)}, acme, siem)
+			if err != nil {
+				t.Fatal(err)
+			}
+			subjects[mail.Subject] = true
+		}
+	}
+	if want := map[string]bool{"[Acme Integrations] Log streaming interrupted: Acme SIEM (acme-siem)": true}; !cmp.Equal(want, subjects) {
+		t.Errorf("subjects %v, want %v", subjects, want)
+	}
+}
+
+// TestLocale renders in a language that has its own words for one code and the catalogue's for the others.
+func TestLocale(t *testing.T) {
+	templates := fstest.MapFS{
+		"de/words.tmpl": {Data: []byte(`{{define "involuntary.subject"}}Unterbrochen: {{.ResourceName}}{{end}}{{define "involuntary.type"}}Unterbrechung{{end}}` +
+			`{{define "involuntary.summary"}}Fehler{{end}}{{define "involuntary.guidance"}}{{.Guidance}}{{end}}{{define "guidance.http.unauthorized"}}Neues Token anlegen.{{end}}`)},
+		"de/mail.txt.tmpl":  {Data: []byte("{{.EventType}}: {{.Guidance}}")},
+		"de/mail.html.tmpl": {Data: []byte("<p>{{.EventType}}: {{.Guidance}}</p>")},
+	}
+	r, err := NewRenderer(templates, "de", "Acme", "<l.acme.example>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for code, want := range map[failure.Code]string{
+		failure.HTTPUnauthorized: "Unterbrechung: Neues Token anlegen.",
+		failure.HTTPNotFound:     "Unterbrechung: " + failure.Find(failure.HTTPNotFound).Guidance,
+	} {
+		mail, err := r.Render(directory.Notice{Kind: directory.Involuntary, Code: code}, acme, siem)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, mail.Text); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", code, diff)
+		}
+	}
+	for _, locale := range []string{"", "fr", "../en", "en/words.tmpl"} {
+		if _, err := NewRenderer(templates, locale, "Acme", "<l>"); err == nil {
+			t.Errorf("the language %q was taken", locale)
+		}
+	}
+}
