@@ -16,7 +16,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: ## A week in seconds: one destination fails and recovers, another stays dead past seven days
+demo: node_modules ## A week in seconds: one destination fails and recovers, another stays dead past seven days
 	go run ./cmd/auditrelay demo
 
 .PHONY: test

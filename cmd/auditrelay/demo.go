@@ -4,9 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
+	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -25,7 +29,7 @@ func demoCommand() *cobra.Command {
 		Short: "Tell the story of a week: a destination fails and recovers, another stays dead",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			d, err := newDemo(cmd.OutOrStdout())
+			d, err := newDemo(cmd.Context(), cmd.OutOrStdout())
 			if err != nil {
 				return err
 			}
@@ -35,54 +39,77 @@ func demoCommand() *cobra.Command {
 	}
 }
 
-// demo is a world with two receivers: the SIEM, which fails for a while, and the archive, which is dead.
+// demo is a world with receivers of every kind on this machine: the SIEM, which fails for a while, the archive, which is dead, and a bucket, a
+// blob container and a Log Analytics workspace, which just work.
 type demo struct {
 	out     io.Writer
 	world   *local.World
 	siem    *local.Receiver
 	archive *local.Receiver
+	monitor *local.Receiver
+	bucket  *bucketStore
+	blobs   *blobStore // nil without Azurite
 	started time.Time
 	told    int // entries of the journal that were told already
 }
 
-func newDemo(out io.Writer) (*demo, error) {
-	siem, err := local.StartReceiver()
-	if err != nil {
-		return nil, err
-	}
-	archive, err := local.StartReceiver()
-	if err != nil {
-		return nil, err
-	}
+func newDemo(ctx context.Context, out io.Writer) (d *demo, err error) {
 	started := time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)
-	d := &demo{out: out, world: local.NewWorld(started, nil), siem: siem, archive: archive, started: started}
+	d = &demo{out: out, world: local.NewWorld(started, nil), started: started}
+	for _, r := range []**local.Receiver{&d.siem, &d.archive, &d.monitor} {
+		if *r, err = local.StartReceiver(); err != nil {
+			return nil, err
+		}
+	}
+	if d.bucket, err = startBucket(); err != nil {
+		return nil, err
+	}
+	if d.blobs, err = startBlobs(ctx); errors.Is(err, errNoAzurite) {
+		fmt.Fprintln(out, err)
+	} else if err != nil {
+		return nil, err
+	}
 	d.world.SetSinks(&sink.Factory{Secrets: d.world.Secrets, Network: local.Network(), Now: time.Now})
-	directoryOf, err := demoDirectory(siem.URL(), archive.URL())
+	destinations, err := d.directory()
 	if err != nil {
 		return nil, err
 	}
-	return d, d.world.Apply(context.Background(), directoryOf)
+	return d, d.world.Apply(ctx, destinations)
 }
 
 func (d *demo) close() {
-	_ = d.siem.Close()
-	_ = d.archive.Close()
+	for _, r := range []*local.Receiver{d.siem, d.archive, d.monitor} {
+		_ = r.Close()
+	}
+	d.bucket.server.Close()
+	if d.blobs != nil {
+		_ = d.blobs.close()
+	}
 }
 
-// demoDirectory is one workspace: acme streams to both receivers.
-func demoDirectory(siemURL, archiveURL string) (local.Directory, error) {
+// directory is one workspace that streams to everything.
+func (d *demo) directory() (local.Directory, error) {
 	file := fmt.Sprintf(`
 workspaces:
   - {id: acme, name: Acme Corp, kind: standalone, admins: [ada@acme.example]}
 destinations:
   - {id: siem, name: Acme SIEM, workspace_id: acme, kind: http, settings: {url: %q}}
   - {id: archive, name: Acme archive, workspace_id: acme, kind: http, log_types: [user_activity], settings: {url: %q, format: ndjson}}
-`, siemURL, archiveURL)
+  - {id: bucket, name: Acme bucket, workspace_id: acme, kind: s3, settings: {bucket: %s, endpoint: %q},
+     credentials: {access_key_id: demo, secret_access_key: demo-demo}}
+  - {id: monitor, name: Acme Log Analytics, workspace_id: acme, kind: azure_monitor,
+     settings: {api: legacy, endpoint: %q, workspace_id: 7c0f2c5e-5c3b-4a55-9f4b-0d6c2f1f2a11, log_type: AcmeAudit}, credentials: {shared_key: ZGVtby1kZW1v}}
+`, d.siem.URL(), d.archive.URL(), demoBucket, d.bucket.server.URL, strings.TrimSuffix(d.monitor.URL(), "/logs"))
+	if d.blobs != nil {
+		file += fmt.Sprintf(`  - {id: blobs, name: Acme blobs, workspace_id: acme, kind: azure_blob,
+     settings: {account: %s, container: %s, endpoint: %q}, credentials: {account_key: %q}}
+`, azuriteAccount, demoContainer, d.blobs.url, azuriteKey)
+	}
 	return local.ParseFile("demo.yaml", []byte(file), local.Network())
 }
 
 func (d *demo) tell(ctx context.Context) error {
-	d.say("Two destinations: siem wants every log, archive wants user activity only. The archive is dead from the start.")
+	d.say("One workspace streams to an HTTP receiver (siem), a bucket, a blob container, a Log Analytics workspace, and an archive that is dead from the start.")
 	_ = d.archive.Close()
 	examples, err := exampleLogs()
 	if err != nil {
@@ -110,7 +137,7 @@ func (d *demo) tell(ctx context.Context) error {
 			return err
 		}
 	}
-	return d.balance()
+	return d.balance(ctx, len(examples))
 }
 
 // say tells what happens, with the time since the start.
@@ -124,27 +151,42 @@ func (d *demo) send(logs [][]byte) {
 	}
 }
 
-// timeline tells what the journal has gained: a line for each attempt and each end.
+// timeline tells what the journal has gained: what arrived at the first attempt in one line, then a line for each retry and each end.
 func (d *demo) timeline() error {
 	entries := d.world.Journal.Entries()
+	defer func() { d.told = len(entries) }()
+	first := make(map[string]int)
 	table := tabwriter.NewWriter(d.out, 0, 0, 2, ' ', 0)
 	for _, e := range entries[d.told:] {
-		at := stamp(e.At.Sub(d.started))
-		switch {
-		case e.Event == delivery.EventAttempted && e.Outcome == delivery.Delivered:
-			fmt.Fprintf(table, "  %s\t%s\t%s\tattempt %d\tdelivered\t\n", at, e.LogID, e.DestinationID, e.Attempt)
-		case e.Event == delivery.EventAttempted:
-			fmt.Fprintf(table, "  %s\t%s\t%s\tattempt %d\t%s\t%s\n", at, e.LogID, e.DestinationID, e.Attempt, e.Code, wait(e))
-		case e.Event == delivery.EventFailing:
-			fmt.Fprintf(table, "  %s\t\t%s\t\tis failing: %s\t\n", at, e.DestinationID, failure.Find(e.Code).Status)
-		case e.Event == delivery.EventRecovered:
-			fmt.Fprintf(table, "  %s\t\t%s\t\thas recovered\t\n", at, e.DestinationID)
-		case e.Event == delivery.EventFailed:
-			fmt.Fprintf(table, "  %s\t%s\t%s\t%d attempts\tgiven up: %s\t\n", at, e.LogID, e.DestinationID, e.Attempt, failure.Find(e.Code).Status)
+		if e.Event == delivery.EventAttempted && e.Outcome == delivery.Delivered && e.Attempt == 1 {
+			first[e.DestinationID]++
+			continue
+		}
+		if line := tale(e); line != "" {
+			fmt.Fprintf(table, "  %s\t%s\n", stamp(e.At.Sub(d.started)), line)
 		}
 	}
-	d.told = len(entries)
+	for _, id := range slices.Sorted(maps.Keys(first)) {
+		fmt.Fprintf(d.out, "  delivered at the first attempt: %d to %s\n", first[id], id)
+	}
 	return table.Flush()
+}
+
+// tale tells one entry in the columns of the timeline: log, destination, attempt, outcome, what next.
+func tale(e delivery.Entry) string {
+	switch {
+	case e.Event == delivery.EventAttempted && e.Outcome == delivery.Delivered:
+		return fmt.Sprintf("%s\t%s\tattempt %d\tdelivered\t", e.LogID, e.DestinationID, e.Attempt)
+	case e.Event == delivery.EventAttempted:
+		return fmt.Sprintf("%s\t%s\tattempt %d\t%s\t%s", e.LogID, e.DestinationID, e.Attempt, e.Code, wait(e))
+	case e.Event == delivery.EventFailing:
+		return fmt.Sprintf("\t%s\t\tis failing\t%s", e.DestinationID, failure.Find(e.Code).Status)
+	case e.Event == delivery.EventRecovered:
+		return fmt.Sprintf("\t%s\t\thas recovered\t", e.DestinationID)
+	case e.Event == delivery.EventFailed:
+		return fmt.Sprintf("%s\t%s\t%d attempts\tgiven up\t%s", e.LogID, e.DestinationID, e.Attempt, failure.Find(e.Code).Status)
+	}
+	return ""
 }
 
 // wait tells the pause that follows a failed attempt.
@@ -155,12 +197,30 @@ func wait(e delivery.Entry) string {
 	return "again in " + e.NextAt.Sub(e.At).Round(time.Second).String()
 }
 
-// balance adds everything up and fails if the sums do not agree.
-func (d *demo) balance() error {
+// balance adds everything up, looks into the stores themselves, and fails if the sums do not agree.
+func (d *demo) balance(ctx context.Context, logs int) error {
+	names, err := d.bucket.names()
+	if err != nil {
+		return err
+	}
+	held := map[string]int{"siem": d.siem.Logs(), "monitor": d.monitor.Logs(), "bucket": len(names)}
+	if d.blobs != nil {
+		if held["blobs"], err = d.blobs.count(ctx); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(d.out, "\nWhat the destinations hold, each log once: %v\nAn object in the bucket: %s\n", held, names[0])
+	for _, m := range d.world.Mail.All() {
+		fmt.Fprintf(d.out, "Mail on %s to %s: %s\n", stamp(m.At.Sub(d.started)), strings.Join(m.To, ", "), m.Subject)
+	}
 	l := d.world.Journal.Ledger()
+	fmt.Fprintf(d.out, "%d failed events are on record, each after its seven days.\n", len(d.world.Cache.FailedEvents()))
 	fmt.Fprintf(d.out, "\n%d accepted = %d delivered + %d pending + %d failed\n", l.Accepted, l.Delivered, l.Pending, l.Failed)
-	fmt.Fprintf(d.out, "The siem holds %d different logs after %d requests. %d failed events are on record, each after its seven days.\n",
-		d.siem.Logs(), d.siem.Requests(), len(d.world.Cache.FailedEvents()))
+	for id, n := range held {
+		if n != logs {
+			return fmt.Errorf("%s holds %d logs, want %d", id, n, logs)
+		}
+	}
 	if l.Accepted != l.Delivered+l.Pending+l.Failed || l.Pending != 0 {
 		return fmt.Errorf("the ledger does not balance: %+v", l)
 	}

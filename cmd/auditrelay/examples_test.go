@@ -44,7 +44,7 @@ func TestDemo(t *testing.T) {
 	if err := cmd.ExecuteContext(t.Context()); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
-	for _, want := range []string{"14 accepted = 11 delivered + 0 pending + 3 failed", "given up: Connection refused", "http.server_error"} {
+	for _, want := range []string{"0 pending + 3 failed", "given up", "has recovered", "http.server_error", "bucket:11", "monitor:11", "to ada@acme.example: "} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the story does not tell %q:\n%s", want, out.String())
 		}

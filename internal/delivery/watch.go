@@ -71,7 +71,7 @@ func (w *Watch) look(ctx context.Context, d directory.Destination, now time.Time
 	return nil
 }
 
-// tell sends the notices that are due. They are sent once an hour, not every minute; notify's own limit decides whether one is mailed.
+// tell sends the notices that are due, as long as logs wait: without any, nothing fails any more. They are sent once an hour, not every minute; notify's own limit decides whether one is mailed.
 func (w *Watch) tell(ctx context.Context, d directory.Destination, now time.Time) error {
 	if now.Sub(d.Health.Since)%time.Hour >= time.Minute {
 		return nil
@@ -80,11 +80,11 @@ func (w *Watch) tell(ctx context.Context, d directory.Destination, now time.Time
 	if !ok {
 		return nil
 	}
-	if err := w.Notices.Notify(ctx, n); err != nil {
+	oldest, err := w.Backlog.Waiting(ctx, d.ID, Key{}, 1)
+	if err != nil || len(oldest) == 0 {
 		return err
 	}
-	oldest, err := w.Backlog.Waiting(ctx, d.ID, Key{}, 1)
-	if err != nil || len(oldest) == 0 || oldest[0].ExpiresAt().Sub(now) > warning {
+	if err := w.Notices.Notify(ctx, n); err != nil || oldest[0].ExpiresAt().Sub(now) > warning {
 		return err
 	}
 	n.Kind = directory.ExpiryWarning

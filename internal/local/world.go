@@ -206,13 +206,18 @@ func (w *World) nextEvent() time.Time {
 
 // usefulTick is when requeue next finds something to do. Its runs before that are left out: they would only move its progress.
 func (w *World) usefulTick() time.Time {
-	useful := w.Clock.Now().Add(time.Hour) // the watch tells notices once an hour
+	now := w.Clock.Now()
+	useful := now.Add(time.Hour)
 	if look := delivery.NextLook(w.Cache.FirstDue()); !look.IsZero() && look.Before(useful) {
 		useful = look
 	}
 	for d := range w.Directory.Attention(context.Background()) {
 		if d.Draining || d.State == directory.Disconnected || w.Cache.Parked(d.ID) > 0 {
 			return w.nextTick
+		}
+		// All that is left to do for a failing destination is to tell of it, at each full hour of its failure.
+		if hour := d.Health.Since.Add(now.Sub(d.Health.Since).Truncate(time.Hour) + time.Hour); hour.Before(useful) {
+			useful = hour
 		}
 	}
 	if up := useful.Add(requeueEvery - 1).Truncate(requeueEvery); up.After(w.nextTick) {
