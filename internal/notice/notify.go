@@ -185,8 +185,7 @@ func (h *Notify) send(ctx context.Context, n directory.Notice, mail Mail, c Clai
 	c.State, c.At = Sent, h.now()
 	switch entry.Event {
 	case EventRefused:
-		c.State = Free
-		if _, err := h.Claims.SaveClaim(ctx, c); err != nil {
+		if err := h.giveBack(ctx, c); err != nil {
 			return false, fmt.Errorf("give the claim of a refused mail back: %w", err)
 		}
 		return false, nil
@@ -200,6 +199,22 @@ func (h *Notify) send(ctx context.Context, n directory.Notice, mail Mail, c Clai
 		h.record(n, Entry{Event: EventFault, WorkspaceID: entry.WorkspaceID, Reason: fmt.Sprintf("note that the mail was sent: %v", err)})
 	}
 	return true, nil
+}
+
+// giveBack frees the claim of a mail that was certainly not taken, even if another receive of the same message has closed it meanwhile.
+func (h *Notify) giveBack(ctx context.Context, c Claim) error {
+	c.State, c.At = Free, h.now()
+	_, err := h.Claims.SaveClaim(ctx, c)
+	if !errors.Is(err, directory.ErrChanged) {
+		return err
+	}
+	current, err := h.Claims.Claim(ctx, c.Key)
+	if err != nil || current.Holder != c.Holder || current.Receive != c.Receive {
+		return err
+	}
+	c.Revision = current.Revision
+	_, err = h.Claims.SaveClaim(ctx, c)
+	return err
 }
 
 // handOver sends a mail to all its recipients at once or, where that is refused perhaps for one of them, to each alone. The entry says what
