@@ -1,4 +1,5 @@
-// Command auditrelay runs, feeds and watches auditrelay: a local system in one process, a sender of logs, and the story of a week.
+// Command auditrelay runs, feeds, watches and manages auditrelay: a local system in one process, a sender of logs, the story of a week, and the
+// management API of a deployment.
 package main
 
 import (
@@ -16,17 +17,23 @@ func main() {
 	defer stop()
 	if err := root().ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "auditrelay:", err)
-		os.Exit(1)
+		os.Exit(exitCode(err))
 	}
 }
 
 func root() *cobra.Command {
-	cmd := &cobra.Command{
+	const short = "Stream audit logs to the destinations that customers chose, and keep trying for seven days"
+	cmd := group(&cobra.Command{
 		Use:           "auditrelay",
-		Short:         "Stream audit logs to the destinations that customers chose, and keep trying for seven days",
+		Short:         short,
+		Long:          short + ".\n\n" + exitCodes,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-	}
-	cmd.AddCommand(localCommand(), sendCommand(), demoCommand())
+	})
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError(fmt.Sprintf("%v; see %s --help", err, cmd.CommandPath()))
+	})
+	cmd.AddCommand(localCommand(), sendCommand(), demoCommand(), workspaceCommand(), destinationCommand(), applyCommand(), statusCommand(),
+		pendingCommand(), attemptsCommand(), tailCommand(), failedCommand(), redriveCommand())
 	return cmd
 }

@@ -73,6 +73,13 @@ type VerifyInput struct {
 	Verify *bool `json:"verify,omitempty" doc:"Default true."`
 }
 
+func (b *VerifyInput) verify() *bool {
+	if b == nil {
+		return nil
+	}
+	return b.Verify
+}
+
 func (a *API) reconnect(ctx context.Context, in *struct {
 	DestinationPath
 	Verification
@@ -82,7 +89,7 @@ func (a *API) reconnect(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, a.destinationError(in.ID, err)
 	}
-	if in.Verify && (in.Body == nil || wanted(in.Body.Verify)) && d.State != directory.Connected {
+	if in.wanted(in.Body.verify()) && d.State != directory.Connected {
 		credentials, err := a.Secrets.Credentials(ctx, d.ID, true)
 		if err != nil {
 			return nil, a.internal(fmt.Errorf("read the credentials of destination %s: %w", d.ID, err))

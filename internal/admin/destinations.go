@@ -50,7 +50,8 @@ type Conditions struct {
 
 // Verification says whether a save tries the destination first.
 type Verification struct {
-	Verify bool `query:"verify" default:"true" doc:"Send a marked test log first, and refuse with 422 and the catalogue's code if the destination does not take it. The same as verify in the body; false in either place skips it."`
+	// Verify is text because the framework puts the default in place of a false.
+	Verify string `query:"verify" enum:"true,false" default:"true" doc:"Send a marked test log first, and refuse with 422 and the catalogue's code if the destination does not take it. The same as verify in the body; false in either place skips it."`
 }
 
 // DestinationInput is a destination as it is put. What GET answers besides is taken and ignored, so that it can be put back as it came.
@@ -213,7 +214,7 @@ func (a *API) putDestination(ctx context.Context, in *struct {
 	return a.change(ctx, change{
 		id: in.ID, conditions: in.Conditions, create: true,
 		apply:       func(before directory.Destination) (directory.Destination, error) { return put(before, in.ID, in.Body) },
-		credentials: (*json.RawMessage)(in.Body.Credentials), verify: in.Verify && wanted(in.Body.Verify),
+		credentials: (*json.RawMessage)(in.Body.Credentials), verify: in.wanted(in.Body.Verify),
 	})
 }
 
@@ -226,12 +227,12 @@ func (a *API) patchDestination(ctx context.Context, in *struct {
 	return a.change(ctx, change{
 		id: in.ID, conditions: in.Conditions,
 		apply:       func(before directory.Destination) (directory.Destination, error) { return patch(before, in.Body) },
-		credentials: (*json.RawMessage)(in.Body.Credentials), verify: in.Verify && wanted(in.Body.Verify),
+		credentials: (*json.RawMessage)(in.Body.Credentials), verify: in.wanted(in.Body.Verify),
 	})
 }
 
-// wanted is the value of a switch that is on unless it is turned off.
-func wanted(verify *bool) bool { return verify == nil || *verify }
+// wanted says whether to verify: yes, unless the query or the body says no.
+func (v Verification) wanted(body *bool) bool { return v.Verify != "false" && (body == nil || *body) }
 
 func (a *API) deleteDestination(ctx context.Context, in *struct {
 	DestinationPath

@@ -81,6 +81,9 @@ func TestVerificationRefusesWhatDoesNotWork(t *testing.T) {
 		t.Errorf("a refused put stored credentials")
 	}
 	w.want(t, http.StatusCreated, http.MethodPut, "/v1/destinations/siem", w.siem(`"verify":false`))
+	w.want(t, http.StatusCreated, http.MethodPut, "/v1/destinations/other?verify=false", w.siem())
+	w.want(t, http.StatusUnprocessableEntity, http.MethodPatch, "/v1/destinations/other?verify=true", `{"shared":true}`)
+	w.want(t, http.StatusOK, http.MethodPatch, "/v1/destinations/other?verify=false", `{"shared":true}`)
 	result := w.want(t, http.StatusOK, http.MethodPost, "/v1/destinations/siem/test", "")
 	if result.json(t, "ok") != "false" || result.json(t, "code") != "http.unauthorized" || result.json(t, "status") != "401 Unauthorized" {
 		t.Errorf("the test says %s", result.text)
@@ -88,6 +91,8 @@ func TestVerificationRefusesWhatDoesNotWork(t *testing.T) {
 	w.want(t, http.StatusOK, http.MethodPost, "/v1/destinations/siem/disconnect", "")
 	w.want(t, http.StatusUnprocessableEntity, http.MethodPost, "/v1/destinations/siem/reconnect", "")
 	w.want(t, http.StatusOK, http.MethodPost, "/v1/destinations/siem/reconnect", `{"verify":false}`)
+	w.want(t, http.StatusOK, http.MethodPost, "/v1/destinations/other/disconnect", "")
+	w.want(t, http.StatusOK, http.MethodPost, "/v1/destinations/other/reconnect?verify=false", "")
 	w.answer = http.StatusOK
 	if result := w.want(t, http.StatusOK, http.MethodPost, "/v1/destinations/siem/test", ""); result.json(t, "ok") != "true" {
 		t.Errorf("the test says %s", result.text)

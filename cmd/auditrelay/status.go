@@ -1,0 +1,111 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/auditrelay/auditrelay/internal/admin"
+	"github.com/auditrelay/auditrelay/internal/directory"
+)
+
+// standing is how one destination stands.
+type standing struct {
+	admin.Destination
+	Backlog admin.Backlog `json:"backlog"`
+}
+
+func statusCommand() *cobra.Command {
+	var r remote
+	var workspace string
+	cmd := &cobra.Command{
+		Use:   "status [DESTINATION…]",
+		Short: "How destinations stand: state, health, backlog, oldest log, time to first loss",
+		Example: `  auditrelay status --local
+  auditrelay status siem archive --api https://….lambda-url.eu-central-1.on.aws -o json`,
+		Args: func(_ *cobra.Command, args []string) error { return strayAddress(args) },
+		RunE: func(cmd *cobra.Command, ids []string) error {
+			c, err := r.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			list, err := listDestinations(cmd, c, workspace)
+			if err != nil {
+				return err
+			}
+			for _, id := range ids {
+				if !slices.ContainsFunc(list, func(d admin.Destination) bool { return d.ID == id }) {
+					_, err := c.do(cmd.Context(), call{method: http.MethodGet, path: destinationPath(id)})
+					if err == nil {
+						err = usageError(fmt.Sprintf("destination %s does not belong to workspace %s", id, workspace))
+					}
+					return err
+				}
+			}
+			if len(ids) > 0 {
+				list = slices.DeleteFunc(list, func(d admin.Destination) bool { return !slices.Contains(ids, d.ID) })
+			}
+			standings, err := standingsOf(cmd, c, list)
+			if err != nil {
+				return err
+			}
+			now := c.now(cmd.Context())
+			return r.show(cmd, standings, func() *table { return statusTable(standings, now) })
+		},
+	}
+	r.flags(cmd)
+	cmd.Flags().StringVar(&workspace, "workspace", "", "only destinations that this workspace owns")
+	return cmd
+}
+
+// backlogsAtOnce bounds the requests under way.
+const backlogsAtOnce = 8
+
+func standingsOf(cmd *cobra.Command, c *client, list []admin.Destination) ([]standing, error) {
+	standings := make([]standing, len(list))
+	errs := make([]error, len(list))
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, backlogsAtOnce)
+	for i, d := range list {
+		standings[i].Destination = d
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			_, errs[i] = c.do(cmd.Context(), call{method: http.MethodGet, path: destinationPath(d.ID, "backlog"), into: &standings[i].Backlog})
+		})
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return standings, nil
+}
+
+// soon is when a coming loss is shown in red.
+const soon = 24 * time.Hour
+
+func statusTable(standings []standing, now time.Time) *table {
+	t := &table{headings: []string{"DESTINATION", "STATE", "HEALTH", "SINCE", "WAITING", "OLDEST LOG", "FIRST LOSS"}, empty: "there are no destinations"}
+	for _, s := range standings {
+		since := s.Health.Since
+		if s.State != directory.Connected {
+			since = &s.StateSince
+		}
+		waiting := fmt.Sprint(s.Backlog.Count)
+		if s.Backlog.More {
+			waiting += "+"
+		}
+		loss := when(s.Backlog.FirstExpiresAt, now)
+		if at := s.Backlog.FirstExpiresAt; at != nil && at.Sub(now) < soon {
+			loss = loss.in(red)
+		}
+		t.add(text("%s", s.ID), stateCell(s.State), healthCell(s.Health), when(since, now), text("%s", waiting), when(s.Backlog.OldestAcceptedAt, now), loss)
+	}
+	return t
+}
