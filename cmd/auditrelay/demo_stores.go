@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -56,7 +57,7 @@ const (
 	demoContainer = "audit-logs"
 	// The account and the key that every Azurite has, as its documentation gives them; they open nothing else.
 	azuriteAccount = "devstoreaccount1"
-	azuriteKey     = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==" //nolint:gosec // public
+	azuriteKey     = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 	azuritePath    = "node_modules/.bin/azurite-blob"
 	azuriteStart   = 20 * time.Second
 )
@@ -78,7 +79,7 @@ func startBlobs(ctx context.Context) (*blobStore, error) {
 	}
 	b := &blobStore{url: fmt.Sprintf("http://127.0.0.1:%d/%s", port, azuriteAccount)}
 	b.process = exec.CommandContext(ctx, path, "--inMemoryPersistence", "--silent", "--skipApiVersionCheck", "--disableTelemetry",
-		"--blobHost", "127.0.0.1", "--blobPort", fmt.Sprint(port))
+		"--blobHost", "127.0.0.1", "--blobPort", fmt.Sprint(port)) //nolint:gosec // the path is a constant below this folder
 	if err := b.process.Start(); err != nil {
 		return nil, fmt.Errorf("start azurite: %w", err)
 	}
@@ -141,5 +142,9 @@ func freePort() (int, error) {
 		return 0, fmt.Errorf("find a free port: %w", err)
 	}
 	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	address, err := netip.ParseAddrPort(l.Addr().String())
+	if err != nil {
+		return 0, fmt.Errorf("find a free port: %w", err)
+	}
+	return int(address.Port()), nil
 }

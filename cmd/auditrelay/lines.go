@@ -79,10 +79,14 @@ func (w wrapping) log(line []byte) (body []byte, workspaceID string, err error) 
 		var envelope struct {
 			WorkspaceID string `json:"workspace_id"`
 		}
-		if json.Unmarshal(line, &envelope) != nil || events.CheckID("workspace_id", envelope.WorkspaceID) != nil {
-			return line, "", nil // the receiving side says what is wrong with it
+		bad := json.Unmarshal(line, &envelope)
+		if bad == nil {
+			bad = events.CheckID("workspace_id", envelope.WorkspaceID)
 		}
-		return line, envelope.WorkspaceID, nil
+		if bad == nil {
+			workspaceID = envelope.WorkspaceID
+		}
+		return line, workspaceID, nil // the receiving side says what is wrong with it
 	}
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(line, &fields); err != nil {

@@ -21,12 +21,11 @@ func ParsePointer(body []byte) (p Pointer, ok bool, err error) {
 		return Pointer{}, false, nil
 	}
 	var pair []json.RawMessage
-	var class string
-	if json.Unmarshal(body, &pair) != nil || len(pair) != 2 || json.Unmarshal(pair[0], &class) != nil {
+	if json.Unmarshal(body, &pair) != nil || len(pair) != 2 {
 		return Pointer{}, false, nil
 	}
-	switch class {
-	case "software.amazon.payloadoffloading.PayloadS3Pointer", "com.amazon.sqs.javamessaging.MessageS3Pointer":
+	switch string(pair[0]) {
+	case `"software.amazon.payloadoffloading.PayloadS3Pointer"`, `"com.amazon.sqs.javamessaging.MessageS3Pointer"`:
 	default:
 		return Pointer{}, false, nil
 	}

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/auditrelay/auditrelay/internal/delivery"
@@ -107,10 +109,8 @@ func (w *World) tellPending(out io.Writer) {
 	for _, d := range w.Cache.All() {
 		byDestination[d.DestinationID]++
 	}
-	for dest := range w.Directory.Destinations(context.Background()) {
-		if n := byDestination[dest.ID]; n > 0 {
-			fmt.Fprintf(out, "  %d pending for %s\n", n, dest.ID)
-		}
+	for _, id := range slices.Sorted(maps.Keys(byDestination)) {
+		fmt.Fprintf(out, "  %d pending for %s\n", byDestination[id], id)
 	}
 	if n := w.Ingest.Queue.Len(); n > 0 {
 		fmt.Fprintf(out, "  %d not routed yet\n", n)

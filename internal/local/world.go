@@ -211,8 +211,8 @@ func (w *World) usefulTick() time.Time {
 	if look := delivery.NextLook(w.Cache.FirstDue()); !look.IsZero() && look.Before(useful) {
 		useful = look
 	}
-	for d := range w.Directory.Attention(context.Background()) {
-		if d.Draining || d.State == directory.Disconnected || w.Cache.Parked(d.ID) > 0 {
+	for d, err := range w.Directory.Attention(context.Background()) {
+		if err != nil || d.Draining || d.State == directory.Disconnected || w.Cache.Parked(d.ID) > 0 {
 			return w.nextTick
 		}
 		// All that is left to do for a failing destination is to tell of it, at each full hour of its failure.

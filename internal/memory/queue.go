@@ -135,7 +135,10 @@ func (h visibleFirst[T]) Swap(i, j int) {
 	h[i].place, h[j].place = i, j
 }
 func (h *visibleFirst[T]) Push(x any) {
-	e := x.(*entry[T])
+	e, ok := x.(*entry[T])
+	if !ok {
+		panic("memory: the heap of a queue holds entries only")
+	}
 	e.place = len(*h)
 	*h = append(*h, e)
 }

@@ -25,7 +25,9 @@ func (c *Cache) Waiting(ctx context.Context, destinationID string, after deliver
 	return waiting, nil
 }
 
-func drainKey(destinationID string) item { return item{attrPK: text(drainPK), attrSK: text(destinationID)} }
+func drainKey(destinationID string) item {
+	return item{attrPK: text(drainPK), attrSK: text(destinationID)}
+}
 
 // DrainState implements delivery.DrainProgress.
 func (c *Cache) DrainState(ctx context.Context, destinationID string) (delivery.DrainState, error) {
