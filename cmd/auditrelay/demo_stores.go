@@ -78,8 +78,9 @@ func startBlobs(ctx context.Context) (*blobStore, error) {
 		return nil, err
 	}
 	b := &blobStore{url: fmt.Sprintf("http://127.0.0.1:%d/%s", port, azuriteAccount)}
+	//nolint:gosec // the path is a constant below this folder
 	b.process = exec.CommandContext(ctx, path, "--inMemoryPersistence", "--silent", "--skipApiVersionCheck", "--disableTelemetry",
-		"--blobHost", "127.0.0.1", "--blobPort", fmt.Sprint(port)) //nolint:gosec // the path is a constant below this folder
+		"--blobHost", "127.0.0.1", "--blobPort", fmt.Sprint(port))
 	if err := b.process.Start(); err != nil {
 		return nil, fmt.Errorf("start azurite: %w", err)
 	}

@@ -21,8 +21,9 @@ func ParsePointer(body []byte) (p Pointer, ok bool, err error) {
 		return Pointer{}, false, nil
 	}
 	var pair []json.RawMessage
-	if json.Unmarshal(body, &pair) != nil || len(pair) != 2 {
-		return Pointer{}, false, nil
+	malformed := json.Unmarshal(body, &pair)
+	if malformed != nil || len(pair) != 2 {
+		return Pointer{}, false, nil //nolint:nilerr // Decode says what is wrong with it
 	}
 	switch string(pair[0]) {
 	case `"software.amazon.payloadoffloading.PayloadS3Pointer"`, `"com.amazon.sqs.javamessaging.MessageS3Pointer"`:
