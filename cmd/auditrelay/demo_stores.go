@@ -73,7 +73,7 @@ func startBlobs(ctx context.Context) (*blobStore, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, errNoAzurite
 	}
-	port, err := freePort()
+	port, err := loopbackPort()
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +137,7 @@ func (b *blobStore) close() error {
 	return err
 }
 
-func freePort() (int, error) {
+func loopbackPort() (int, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, fmt.Errorf("find a free port: %w", err)
