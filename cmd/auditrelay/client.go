@@ -100,7 +100,9 @@ func regionOf(host string) string {
 // refusal is the API's answer to what it does not do.
 type refusal struct{ admin.Problem }
 
-func (r *refusal) Error() string { return strings.Replace(r.Detail, "verify=false skips", "--no-verify skips", 1) }
+func (r *refusal) Error() string {
+	return strings.Replace(r.Detail, "verify=false skips", "--no-verify skips", 1)
+}
 
 // call is one request. Body and into are JSON; either may be nil.
 type call struct {

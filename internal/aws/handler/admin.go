@@ -1,0 +1,56 @@
+package handler
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"github.com/auditrelay/auditrelay/internal/admin"
+	"github.com/auditrelay/auditrelay/internal/aws/attempts"
+	"github.com/auditrelay/auditrelay/internal/aws/dynamo"
+	"github.com/auditrelay/auditrelay/internal/aws/functionurl"
+	"github.com/auditrelay/auditrelay/internal/aws/secrets"
+	"github.com/auditrelay/auditrelay/internal/aws/sqs"
+	"github.com/auditrelay/auditrelay/internal/config"
+	"github.com/auditrelay/auditrelay/internal/delivery"
+	"github.com/auditrelay/auditrelay/internal/sink"
+)
+
+// Admin takes the requests of the function URL.
+func Admin(c config.Admin, account aws.Config, journal delivery.Journal) (http.Handler, error) {
+	private, err := c.Prefixes()
+	if err != nil {
+		return nil, err
+	}
+	database := dynamodb.NewFromConfig(account)
+	directory := &dynamo.Directory{Client: database, Table: c.DirectoryTable}
+	cache, err := dynamo.NewCache(database, c.DeliveriesTable, nil) // lists read no documents
+	if err != nil {
+		return nil, err
+	}
+	connections := Connections(c.Disconnect, Timers(c.Timers, account), account)
+	api := &admin.API{
+		Workspaces:   directory,
+		Destinations: directory,
+		Listing:      directory,
+		Secrets:      &secrets.Manager{Client: secretsmanager.NewFromConfig(account), Prefix: c.SecretPrefix, KeyID: c.SecretKeyARN, Now: time.Now},
+		Connections:  connections,
+		Audit:        connections.Audit,
+		Pending:      cache,
+		Failed:       cache,
+		Attempts:     &attempts.Reader{Client: cloudwatchlogs.NewFromConfig(account), Group: c.AttemptsLogGroup, TimeLimit: c.SearchLimit},
+		Retries:      &sqs.RetryQueue{Client: awssqs.NewFromConfig(account), URL: c.RetryQueueURL},
+		Network:      sink.Network{AllowPrivate: private, AllowHTTP: c.AllowHTTP},
+		Now:          time.Now,
+		Caller:       functionurl.Caller,
+		Fault: func(err error) {
+			journal.Record(delivery.Entry{Event: delivery.EventFault, At: time.Now(), Reason: err.Error()})
+		},
+	}
+	return api.Handler(), nil
+}
