@@ -159,6 +159,17 @@ func TestCrashOfReconnect(t *testing.T) {
 	})
 }
 
+// TestLostAnswer writes a disconnect and loses the answer: the admin is told that it is done, and the audit has it.
+func TestLostAnswer(t *testing.T) {
+	s := &saboteur{call: memory.CallPutDestination, nth: 1, fault: memory.FailAfter}
+	w := newWorld(t, s.hook)
+	s.arm(w.Clock.Now)
+	w.disconnect()
+	w.until(time.Minute)
+	w.want("state", w.destination().State, directory.Disconnected)
+	w.want("audit entries", w.audited(connection.DestinationDisconnected), 1)
+}
+
 // TestLostTimer disables a destination whose timer never goes off, two minutes late.
 func TestLostTimer(t *testing.T) {
 	w := newWorld(t, nil)
@@ -197,6 +208,15 @@ func TestTimersThatDoNothing(t *testing.T) {
 	for generation := range 5 {
 		fire(generation)
 	}
+	w.until(9 * time.Hour)
+	w.disconnect()
+	w.Timers.Settle(connection.Timer{DestinationID: "siem", Generation: 5, At: monday.Add(17 * time.Hour)})
+	w.until(17 * time.Hour)
+	for generation := range 5 {
+		fire(generation) // of earlier disconnects, when the time of this one has come
+	}
+	w.want("state", w.destination().State, directory.Disconnected)
+	w.reconnect()
 	w.until(2 * day)
 	w.want("state", w.destination().State, directory.Connected)
 	w.want("mails", w.mails(), []string{"voluntary at 8h0m0s"})

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -113,6 +114,24 @@ func (o *office) told() []string {
 	return list
 }
 
+const duplicates = 100
+
+// gate holds claims back until all receivers are at the point of writing theirs: each has read that there is none.
+type gate struct {
+	awaited atomic.Int32
+	all     chan struct{}
+}
+
+func (g *gate) hook(call string) memory.Fault {
+	if call == memory.CallSaveClaim && g.awaited.Load() > 0 {
+		if g.awaited.Add(-1) == 0 {
+			close(g.all)
+		}
+		<-g.all
+	}
+	return memory.OK
+}
+
 // TestDuplicates hands a hundred duplicates of every kind of notice to a hundred receivers at once, as messages of their own and as one message that
 // the queue handed out often: each time one mail goes out.
 func TestDuplicates(t *testing.T) {
@@ -130,7 +149,8 @@ func TestDuplicates(t *testing.T) {
 	} {
 		for _, sameMessage := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, one message %v", c.notice.Kind, sameMessage), func(t *testing.T) {
-				o := newOffice(t, nil, "ada@acme.example")
+				gate := &gate{all: make(chan struct{})}
+				o := newOffice(t, gate.hook, "ada@acme.example")
 				if c.notice.Kind == directory.Recovered {
 					o.handle(o.message(o.involuntary()), 1)
 				}
@@ -138,7 +158,8 @@ func TestDuplicates(t *testing.T) {
 				o.put(c.d)
 				c.notice.DestinationID, c.notice.At = "siem", start
 				var wg sync.WaitGroup
-				for i := range 100 {
+				gate.awaited.Store(duplicates)
+				for i := range duplicates {
 					m := notice.Message{ID: fmt.Sprint(i), Receives: 1, Notice: c.notice}
 					if sameMessage {
 						m.ID, m.Receives = "one", i
