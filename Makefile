@@ -63,8 +63,10 @@ $(GOLANGCI_LINT):
 	@mv $(@D)/golangci-lint $@
 
 .PHONY: docs
-docs: ## Make the pages that are made from code: docs/errors.md
+docs: ## Make the pages that are made from code: docs/errors.md, docs/openapi.json, docs/cli.md
 	go test ./internal/failure -run TestErrorsPageIsCurrent -update
+	go test ./internal/admin -run TestDocumentIsCurrent -update
+	go test ./cmd/auditrelay -run TestManualIsCurrent -update
 
 .PHONY: synth
 synth: node_modules ## Synthesize the CloudFormation template into cdk.out (builds the functions)
@@ -90,3 +92,16 @@ build: ## Compile the Lambda functions into build/<name>/bootstrap
 .PHONY: test-integration
 test-integration: node_modules ## The adapters against real protocol servers, which it starts; needs Java 17 and moto (pip install 'moto[server]')
 	go test -tags integration ./internal/aws/... ./internal/sink/...
+
+# The stack of the tests: receivers on this machine, which speak plain HTTP, are closed to a deployment by default.
+E2E_CONTEXT := --context stage=e2e --context allowHttp=true --context allowPrivateCidrs=127.0.0.0/8
+E2E := ASSEMBLY=$(abspath build/e2e) go test -tags e2e -count 1
+
+.PHONY: e2e-synth
+e2e-synth: node_modules
+	@rm -rf build/e2e
+	npx cdk synth --quiet --output build/e2e $(E2E_CONTEXT)
+
+.PHONY: e2e
+e2e: e2e-synth ## The compiled functions, wired as the template says, against emulators; needs Java 17 and moto (pip install 'moto[server]')
+	$(E2E) -run TestDeployment ./internal/e2e

@@ -25,9 +25,10 @@ import (
 
 func demoCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "demo",
-		Short: "Tell the story of a week: a destination fails and recovers, another stays dead",
-		Args:  cobra.NoArgs,
+		Use:     "demo",
+		Short:   "Tell the story of a week: a destination fails and recovers, another stays dead",
+		Example: "  auditrelay demo",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d, err := newDemo(cmd.Context(), cmd.OutOrStdout())
 			if err != nil {

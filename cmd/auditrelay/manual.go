@@ -1,0 +1,79 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// manual is docs/cli.md: every command with its flags and examples, as the help tells them.
+func manual(root *cobra.Command) string {
+	var b strings.Builder
+	b.WriteString("# The command line\n\nThis page is made from the commands themselves; `make docs` writes it.\n\n" + root.Short + ".\n\n")
+	b.WriteString("| code | auditrelay ends with it when |\n|---|---|\n")
+	for line := range strings.Lines(exitCodes) {
+		if code, meaning, ok := strings.Cut(strings.TrimSpace(line), "  "); ok {
+			fmt.Fprintf(&b, "| %s | %s |\n", code, meaning)
+		}
+	}
+	b.WriteString("\nShell completion: `auditrelay completion bash|zsh|fish|powershell --help` says how to set it up. `NO_COLOR` turns colours off; there are none\noutside a terminal.\n")
+	describe(&b, root)
+	return b.String()
+}
+
+// describe writes the section of each command below, in the order of their names.
+func describe(b *strings.Builder, parent *cobra.Command) {
+	for _, cmd := range parent.Commands() {
+		if !cmd.IsAvailableCommand() || cmd.Name() == "completion" || cmd.Name() == "help" {
+			continue
+		}
+		if !cmd.HasAvailableSubCommands() {
+			section(b, cmd)
+		}
+		describe(b, cmd)
+	}
+}
+
+func section(b *strings.Builder, cmd *cobra.Command) {
+	fmt.Fprintf(b, "\n## %s\n\n", cmd.CommandPath())
+	text := cmd.Long
+	if text == "" {
+		text = cmd.Short + "."
+	}
+	fmt.Fprintf(b, "%s\n\n```\n%s\n```\n", text, cmd.UseLine())
+	if cmd.Example != "" {
+		fmt.Fprintf(b, "\n```\n%s\n```\n", unindented(cmd.Example))
+	}
+	cmd.InitDefaultHelpFlag()
+	rows := ""
+	for _, flags := range []*pflag.FlagSet{cmd.NonInheritedFlags(), cmd.InheritedFlags()} {
+		flags.VisitAll(func(f *pflag.Flag) {
+			if f.Hidden || f.Name == "help" {
+				return
+			}
+			name := "`--" + f.Name + "`"
+			if f.Shorthand != "" {
+				name = "`-" + f.Shorthand + "`, " + name
+			}
+			meaning := strings.ReplaceAll(f.Usage, "|", "\\|")
+			if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "[]" && f.DefValue != "0" && f.DefValue != "0s" {
+				meaning += " (default `" + f.DefValue + "`)"
+			}
+			rows += fmt.Sprintf("| %s | %s |\n", name, meaning)
+		})
+	}
+	if rows != "" {
+		b.WriteString("\n| flag | |\n|---|---|\n" + rows)
+	}
+}
+
+// unindented takes away the two spaces that examples have in the help.
+func unindented(example string) string {
+	var b strings.Builder
+	for line := range strings.Lines(example) {
+		b.WriteString(strings.TrimPrefix(line, "  "))
+	}
+	return b.String()
+}
