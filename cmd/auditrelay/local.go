@@ -25,13 +25,11 @@ func localCommand() *cobra.Command {
 				return errors.New("--speed must not be negative: 1 is real time, 3600 an hour a second, 0 stands still between advances")
 			}
 			if config == "" {
-				receiver, err := local.StartReceiver()
-				if err != nil {
+				if o.Demo, o.Directory, err = local.StartSample(); err != nil {
 					return err
 				}
-				defer receiver.Close()
-				o.Directory = local.Sample(receiver.URL())
-				fmt.Fprintf(cmd.ErrOrStderr(), "no --config: workspace acme streams to the destination siem, a receiver of this process\n")
+				defer closeAll(o.Demo)
+				fmt.Fprintf(cmd.ErrOrStderr(), "no --config: workspace acme streams to siem and archive, two receivers of this process; open the address below in a browser\n")
 			} else if o.Directory, err = local.ReadFile(config, local.Network()); err != nil {
 				return err
 			}
@@ -47,4 +45,10 @@ func localCommand() *cobra.Command {
 	cmd.Flags().Float64Var(&o.Speed, "speed", 1, "how fast the virtual clock runs; 1 is real time, 0 stands still between advances")
 	cmd.Flags().BoolVar(&quiet, "quiet", false, "do not write the JSON line of each attempt to standard error")
 	return cmd
+}
+
+func closeAll(receivers map[string]*local.Receiver) {
+	for _, r := range receivers {
+		_ = r.Close()
+	}
 }

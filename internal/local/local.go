@@ -38,6 +38,8 @@ type Options struct {
 	Out io.Writer
 	// Lines, if set, gets the JSON line of each attempt.
 	Lines io.Writer
+	// Demo are the receivers behind a sample directory, by destination; nil with a configuration of one's own.
+	Demo map[string]*Receiver
 }
 
 // Run runs the whole system until ctx ends.
@@ -55,7 +57,7 @@ func Run(ctx context.Context, o Options) error {
 		w.Journal.Next = delivery.NewLines(o.Lines, "auditrelay")
 		w.MailJournal.Next = notice.NewLines(o.Lines, "auditrelay")
 	}
-	server := &http.Server{Handler: (&Server{World: w, Speed: o.Speed}).Handler(), ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: (&Server{World: w, Speed: o.Speed, Demo: o.Demo}).Handler(), ReadHeaderTimeout: 10 * time.Second}
 
 	running, stop := context.WithCancel(ctx)
 	defer stop()

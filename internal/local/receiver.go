@@ -60,6 +60,20 @@ func (r *Receiver) Behave(b Behaviour) {
 	r.behaviour = b
 }
 
+// Behaviour is how it answers now.
+func (r *Receiver) Behaviour() Behaviour {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.behaviour
+}
+
+// Log is a log as it arrived, or nil.
+func (r *Receiver) Log(id string) json.RawMessage {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.logs[id]
+}
+
 // Requests counts the requests so far.
 func (r *Receiver) Requests() int {
 	r.mu.Lock()

@@ -19,6 +19,8 @@ type Server struct {
 	World *World
 	// Speed is what GET /clock tells.
 	Speed float64
+	// Demo are built-in receivers by destination; nil with a configuration of one's own.
+	Demo map[string]*Receiver
 }
 
 // Handler routes the interface.
@@ -33,8 +35,10 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /rejected", s.rejected)
 	mux.HandleFunc("GET /mail", s.mail)
 	mux.HandleFunc("GET /ledger", s.ledger)
-	mux.Handle("/v1/", s.World.admin())
-	return mux
+	api := s.World.admin()
+	mux.Handle("/v1/", api)
+	mux.Handle("/", s.console(api))
+	return http.NewCrossOriginProtection().Handler(mux) // a page from elsewhere may not send, advance or disconnect
 }
 
 // ingest puts each line on the ingest queue as it is. A line that the queue refuses for its size is kept with the rejected messages.

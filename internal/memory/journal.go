@@ -129,3 +129,17 @@ func (j *Journal) Entries() []delivery.Entry {
 	defer j.mu.Unlock()
 	return append([]delivery.Entry(nil), j.entries...)
 }
+
+// Len counts the entries so far.
+func (j *Journal) Len() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return len(j.entries)
+}
+
+// Since gives the entries from the n-th on, counted from zero. They never change, and later ones are only added.
+func (j *Journal) Since(n int) []delivery.Entry {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.entries[n:len(j.entries):len(j.entries)]
+}
