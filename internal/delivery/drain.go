@@ -102,10 +102,10 @@ func (d *Drain) Page(ctx context.Context, destinationID string) error {
 	return errors.Join(d.Retries.Send(ctx, spread(hints))...)
 }
 
-// resume starts the ramp anew after a break.
+// resume starts anew after a break: the destination may have failed in the meantime, and what it then refused must come again.
 func resume(s DrainState, now time.Time) DrainState {
 	if now.Sub(s.At) > 3*drainEvery {
-		s.Page = 0
+		return DrainState{Revision: s.Revision}
 	}
 	return s
 }

@@ -38,6 +38,9 @@ const (
 	// chanceAtMost is how many logs may fail together for a passing reason before their destination counts as failing. A log that fails
 	// again on its retry is no chance either.
 	chanceAtMost = 2
+	// longPause is from when on a Retry-After concerns the whole destination, even if it took other logs of the group. Shorter ones are over before
+	// a log's next attempt anyway.
+	longPause = 10 * time.Second
 )
 
 // evidence is what the results of one group say of its destination's health.
@@ -46,16 +49,17 @@ type evidence int
 const (
 	nothing evidence = iota // no log was tried, or the destination refused these logs and might take others
 	up                      // it took a log
-	down                    // it took none, for a reason that is not the logs'
+	down                    // it took none, for a reason that is not the logs', or asked to be left alone
 )
 
 // weigh finds the evidence in the trials of one group and their results, and the failure that stands for it. trials count the attempt already.
 func weigh(trials []trial, results []Result) (evidence, *failure.Error) {
 	var worst *failure.Error
-	failed, again := 0, false
+	taken, failed, again := 0, 0, false
 	for i, r := range results {
 		if r.Err == nil {
-			return up, nil
+			taken++
+			continue
 		}
 		if errors.Is(r.Err, ErrNotTried) {
 			continue
@@ -65,11 +69,17 @@ func weigh(trials []trial, results []Result) (evidence, *failure.Error) {
 		if class == failure.Log {
 			continue
 		}
+		if f.RetryAfter >= longPause {
+			return down, f
+		}
 		failed++
 		again = again || trials[i].Attempts > 1
 		if worst == nil || class == failure.Connection && failure.Find(worst.Code).Class != failure.Connection {
 			worst = f
 		}
+	}
+	if taken > 0 {
+		return up, nil
 	}
 	if worst == nil {
 		return nothing, nil

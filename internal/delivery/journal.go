@@ -35,6 +35,8 @@ const (
 	EventRecovered Event = "destination.recovered"
 	// EventDrained: the backlog has been sent.
 	EventDrained Event = "destination.drained"
+	// EventWaiting: the oldest log that waits for a destination that needs attention was accepted at AcceptedAt.
+	EventWaiting Event = "destination.waiting"
 	// EventFault: something of our own failed; Reason says what. The work is done again.
 	EventFault Event = "relay.fault"
 )

@@ -86,6 +86,8 @@ type counts struct {
 	AttemptsFailed int `json:"AttemptsFailed,omitempty"`
 	Held           int `json:"Held,omitempty"`
 	Faults         int `json:"Faults,omitempty"`
+	// OldestAge is the age of the oldest waiting log in seconds, the largest of all that were measured.
+	OldestAge int `json:"OldestAge,omitempty"`
 }
 
 func (l *Lines) count(e Entry) {
@@ -116,6 +118,8 @@ func (l *Lines) count(e Entry) {
 		c.Rejected += first(e)
 	case EventFault:
 		c.Faults++
+	case EventWaiting:
+		c.OldestAge = (int(e.At.Sub(e.AcceptedAt).Seconds()))
 	}
 }
 
@@ -145,7 +149,7 @@ func (l *Lines) Flush(now time.Time) {
 		dimensions := [][]string{{}}
 		metrics := make([]map[string]string, 0, len(values))
 		for name := range values {
-			metrics = append(metrics, map[string]string{"Name": name, "Unit": "Count"})
+			metrics = append(metrics, map[string]string{"Name": name, "Unit": unit(name)})
 		}
 		if kind != "" {
 			values["kind"] = kind
@@ -157,6 +161,13 @@ func (l *Lines) Flush(now time.Time) {
 		}
 		_ = json.NewEncoder(l.out).Encode(values)
 	}
+}
+
+func unit(metric string) string {
+	if metric == "OldestAge" {
+		return "Seconds"
+	}
+	return "Count"
 }
 
 // lockedWriter keeps lines whole when many goroutines write.

@@ -25,6 +25,8 @@ const (
 	parkedRead = 500
 	// warning is how long before the oldest log's end admins are warned.
 	warning = 24 * time.Hour
+	// measuring is how often the age of the oldest waiting log is written down.
+	measuring = 15 * time.Minute
 )
 
 // Watch looks every minute at the destinations that need attention. It works from their records alone, so whatever was lost, a timer, a notice
@@ -38,6 +40,8 @@ type Watch struct {
 	// Disable disables a destination whose eight hours are over, if it is still disconnected in that generation.
 	Disable func(ctx context.Context, destinationID string, generation int) error
 	Now     func() time.Time
+	// Journal, if set, is told the oldest log that waits for each destination, every quarter of an hour.
+	Journal Journal
 
 	// cursors are where the search for parked logs goes on, for each failing destination. They are lost with the process, which does no harm.
 	cursors map[string]Key
@@ -50,7 +54,8 @@ func (w *Watch) Run(ctx context.Context) error {
 		if err != nil {
 			return errors.Join(append(errs, err)...)
 		}
-		if err := w.look(ctx, d, w.Now()); err != nil {
+		now := w.Now()
+		if err := errors.Join(w.look(ctx, d, now), w.measure(ctx, d, now)); err != nil {
 			errs = append(errs, fmt.Errorf("destination %s: %w", d.ID, err))
 		}
 	}
@@ -68,6 +73,19 @@ func (w *Watch) look(ctx context.Context, d directory.Destination, now time.Time
 	case d.Draining:
 		return w.Drains.Start(ctx, d.ID)
 	}
+	return nil
+}
+
+// measure writes down the oldest log that waits for the destination, if there is one.
+func (w *Watch) measure(ctx context.Context, d directory.Destination, now time.Time) error {
+	if w.Journal == nil || now.Truncate(time.Minute) != now.Truncate(measuring) {
+		return nil
+	}
+	oldest, err := w.Backlog.Waiting(ctx, d.ID, Key{}, 1)
+	if err != nil || len(oldest) == 0 {
+		return err
+	}
+	w.Journal.Record(Entry{Event: EventWaiting, At: now, Key: oldest[0].Key, Kind: d.Kind})
 	return nil
 }
 
