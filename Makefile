@@ -47,8 +47,17 @@ fuzz: ## Fuzz every target for FUZZTIME, one after the other, in FUZZPKG
 	done
 
 .PHONY: bench
-bench: ## Go benchmarks of the hot paths
-	go test -run '^$$' -bench . -benchmem ./internal/...
+bench: ## CPU seconds per 1,000 logs against baselines of the same run, into docs/performance.md; syslog-ng too where it is installed
+	go test -tags bench -count 1 -timeout 60m -v -run TestBench ./internal/bench -update
+
+.PHONY: calls
+calls: ## Calls and units per 1,000 logs, healthy and failing, and what they cost
+	go run ./cmd/auditrelay simulate calls
+
+.PHONY: simulate
+simulate: ## Policies of retrying side by side: a thousand destinations, ten of them dead for a day, with a plot in build/
+	@mkdir -p build
+	go run ./cmd/auditrelay simulate --plot build/backlog.svg
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## golangci-lint with go vet, gofmt and the dependency rule; actionlint; mains of at most 40 lines
