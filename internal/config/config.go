@@ -67,6 +67,7 @@ type Deliver struct {
 // Requeue is the configuration of the function requeue.
 type Requeue struct {
 	Telemetry
+	Activity
 	DirectoryTable  string `env:"DIRECTORY_TABLE,required,notEmpty"`
 	DeliveriesTable string `env:"DELIVERIES_TABLE,required,notEmpty"`
 	RetryQueueURL   string `env:"RETRY_QUEUE_URL,required,notEmpty"`

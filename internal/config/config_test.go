@@ -41,6 +41,25 @@ func TestVariablesAreWhatLoadReads(t *testing.T) {
 		comesBack(t, config.Requeue{
 			Telemetry: config.Telemetry{MetricsNamespace: "ns"}, DeliveriesTable: "del", RetryQueueURL: "https://sqs/retry", TimeLimit: time.Minute,
 			DirectoryTable: "dir", DrainQueueURL: "https://sqs/drain", NoticesQueueURL: "https://sqs/notices",
+			Activity: config.Activity{IngestQueueURL: "https://sqs/ingest", EventBus: "arn:bus"},
+		})
+	})
+	t.Run("notify", func(t *testing.T) {
+		comesBack(t, config.Notify{
+			Telemetry: config.Telemetry{MetricsNamespace: "ns"}, DirectoryTable: "dir", MailFrom: "Acme <notices@acme.example>",
+			MailReplyTo: "help@acme.example", MailProduct: "Acme", MailLocale: "de", MailOff: []string{"recovered", "expiry_warning"}, MailConfigurationSet: "set",
+		})
+	})
+	t.Run("admin", func(t *testing.T) {
+		comesBack(t, config.Admin{
+			Disconnect: config.Disconnect{
+				Activity: config.Activity{IngestQueueURL: "https://sqs/ingest", EventBus: "arn:bus"}, DirectoryTable: "dir", NoticesQueueURL: "https://sqs/notices",
+			},
+			Timers: config.Timers{
+				ScheduleGroup: "group", ScheduleRoleARN: "arn:role", ScheduleDeadLettersARN: "arn:dead", ScheduleKeyARN: "arn:key", DisconnectFunctionARN: "arn:f",
+			},
+			Telemetry: config.Telemetry{MetricsNamespace: "ns"}, Network: config.Network{AllowHTTP: true}, DeliveriesTable: "del",
+			RetryQueueURL: "https://sqs/retry", SecretPrefix: "p/", SecretKeyARN: "arn:key", AttemptsLogGroup: "/log", SearchLimit: time.Second,
 		})
 	})
 	t.Run("expire", func(t *testing.T) {
@@ -64,11 +83,13 @@ func TestDefaults(t *testing.T) {
 	least := config.Requeue{
 		DirectoryTable: "dir", DeliveriesTable: "del", RetryQueueURL: "https://sqs/retry",
 		DrainQueueURL: "https://sqs/drain", NoticesQueueURL: "https://sqs/notices",
+		Activity: config.Activity{IngestQueueURL: "https://sqs/ingest", EventBus: "arn:bus"},
 	}
 	vars := config.Variables(least)
 	if diff := cmp.Diff(map[string]string{
 		"DIRECTORY_TABLE": "dir", "DELIVERIES_TABLE": "del", "RETRY_QUEUE_URL": "https://sqs/retry",
 		"DRAIN_QUEUE_URL": "https://sqs/drain", "NOTICES_QUEUE_URL": "https://sqs/notices",
+		"INGEST_QUEUE_URL": "https://sqs/ingest", "EVENT_BUS": "arn:bus",
 	}, vars); diff != "" {
 		t.Errorf("the variables differ (-want +got):\n%s", diff)
 	}

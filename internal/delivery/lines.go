@@ -119,7 +119,7 @@ func (l *Lines) count(e Entry) {
 	case EventFault:
 		c.Faults++
 	case EventWaiting:
-		c.OldestAge = (int(e.At.Sub(e.AcceptedAt).Seconds()))
+		c.OldestAge = max(c.OldestAge, int(e.At.Sub(e.AcceptedAt).Seconds()))
 	}
 }
 

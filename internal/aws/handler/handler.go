@@ -67,12 +67,15 @@ func Requeue(c config.Requeue, account aws.Config, journal delivery.Journal) (*M
 	}
 	destinations := &dynamo.Directory{Client: database, Table: c.DirectoryTable}
 	retries := &sqs.RetryQueue{Client: queues, URL: c.RetryQueueURL}
+	disconnect := config.Disconnect{Activity: c.Activity, DirectoryTable: c.DirectoryTable, NoticesQueueURL: c.NoticesQueueURL}
 	return &Minute{
 		Requeue: &delivery.Requeue{Index: cache, Retries: retries, Now: time.Now, Budget: c.TimeLimit},
 		Watch: &delivery.Watch{
 			Attention: destinations, Backlog: cache, Retries: retries, Now: time.Now,
 			Notices: &sqs.NoticeQueue{Client: queues, URL: c.NoticesQueueURL},
 			Drains:  &sqs.DrainQueue{Client: queues, URL: c.DrainQueueURL},
+			Disable: Connections(disconnect, nil, account).Fire,
+			Journal: journal,
 		},
 		Drain: &delivery.Drain{
 			Destinations: destinations, Backlog: cache, Progress: cache, Retries: retries, Journal: journal, Now: time.Now,

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -14,8 +16,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/auditrelay/auditrelay/internal/aws/handler"
+	"github.com/auditrelay/auditrelay/internal/aws/scheduler"
 	"github.com/auditrelay/auditrelay/internal/config"
 	"github.com/auditrelay/auditrelay/internal/delivery"
+	"github.com/auditrelay/auditrelay/internal/notice"
 )
 
 // targets notes which operations were called on which table, queue or secret, and answers each with nothing.
@@ -104,6 +108,38 @@ func TestEachStoreIsItsOwn(t *testing.T) {
 				return err
 			}
 			return r.Watch.Run(ctx)
+		}, "Query directory"},
+		"requeue: a timer that was lost": {func(ctx context.Context, account aws.Config) error {
+			r, err := handler.Requeue(config.Requeue{DirectoryTable: "directory", DeliveriesTable: "deliveries", RetryQueueURL: "https://sqs/retry"}, account, lines)
+			if err != nil {
+				return err
+			}
+			return r.Watch.Disable(ctx, "gone", 1)
+		}, "GetItem directory"},
+		"disconnect": {func(ctx context.Context, account aws.Config) error {
+			return handler.Disconnect(config.Disconnect{DirectoryTable: "directory"}, account)(ctx, scheduler.Event{DestinationID: "gone", Generation: 1})
+		}, "GetItem directory"},
+		"notify": {func(ctx context.Context, account aws.Config) error {
+			c := config.Notify{DirectoryTable: "directory", MailFrom: "notices@acme.example", MailLocale: "en", MailProduct: "acme"}
+			n, err := handler.Notify(c, account, notice.NewLines(io.Discard, "test"))
+			if err != nil {
+				return err
+			}
+			_, err = n.Handle(ctx, sqsEvent("arn:notices", `{"kind":"recovered","destination_id":"gone","at":"2026-11-02T09:30:00Z"}`))
+			return err
+		}, "GetItem directory"},
+		"admin": {func(ctx context.Context, account aws.Config) error {
+			c := config.Admin{Disconnect: config.Disconnect{DirectoryTable: "directory"}, DeliveriesTable: "deliveries"}
+			h, err := handler.Admin(c, account, lines)
+			if err != nil {
+				return err
+			}
+			answer := httptest.NewRecorder()
+			h.ServeHTTP(answer, httptest.NewRequestWithContext(ctx, http.MethodGet, "/v1/workspaces/acme", nil))
+			if answer.Code != http.StatusNotFound {
+				return fmt.Errorf("answered %d: %s", answer.Code, answer.Body)
+			}
+			return nil
 		}, "Query directory"},
 		"requeue: a page of a drain": {func(ctx context.Context, account aws.Config) error {
 			r, err := handler.Requeue(config.Requeue{DirectoryTable: "directory", DeliveriesTable: "deliveries", RetryQueueURL: "https://sqs/retry"}, account, lines)
