@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
-	"strings"
 	"sync"
 	"time"
 
@@ -78,13 +77,6 @@ type entraCredential struct {
 	until   time.Time
 }
 
-// tokenError is a token that could not be had. It tells a refusal by the token endpoint from one by the service.
-type tokenError struct{ err error }
-
-func (e *tokenError) Error() string { return "get a token: " + e.err.Error() }
-
-func (e *tokenError) Unwrap() error { return e.err }
-
 // GetToken implements azcore.TokenCredential. A refusal is remembered for refusedFor: a whole page of logs fails by one request.
 func (c *entraCredential) GetToken(ctx context.Context, want policy.TokenRequestOptions) (azcore.AccessToken, error) {
 	c.mu.Lock()
@@ -114,20 +106,8 @@ func azureOptions(client policy.Transporter) azcore.ClientOptions {
 	}
 }
 
-// azureCodes are a kind's part of the catalogue.
-type azureCodes struct {
-	// native gives the code of the service's own error, or "" if it is not known.
-	native func(code string) failure.Code
-	// status gives the code of an HTTP status without such an error, or "".
-	status func(status int) failure.Code
-	// hostNotFound is the code when the service's own host name does not resolve, as it is with a deleted account or workspace.
-	hostNotFound failure.Code
-	// tokenRefused, throttled and serverError are the codes when the token endpoint refuses, throttles or fails.
-	tokenRefused, throttled, serverError failure.Code
-}
-
 // failure classifies an error of the Azure SDK: by the service's error code, then by what happened below HTTP, then by the status.
-func (k azureCodes) failure(err error, now time.Time) *failure.Error {
+func (k serviceCodes) failure(err error, now time.Time) *failure.Error {
 	if token, ok := errors.AsType[*tokenError](err); ok {
 		return k.token(token, now)
 	}
@@ -141,48 +121,6 @@ func (k azureCodes) failure(err error, now time.Time) *failure.Error {
 		return below
 	}
 	return unclassified(err, "no answer that could be read")
-}
-
-// answer classifies what the service said.
-func (k azureCodes) answer(status int, native string, header http.Header, err error, now time.Time) *failure.Error {
-	f := &failure.Error{
-		Code:       k.native(native),
-		Detail:     strings.TrimSpace(fmt.Sprintf("HTTP %d %s", status, nativeCode(native))),
-		RetryAfter: retryAfter(header, answeredAt(header, now)),
-		Err:        err,
-	}
-	if f.Code == "" {
-		f.Code = k.status(status)
-	}
-	if f.Code == "" {
-		f.Code = failure.Unknown
-	}
-	return f
-}
-
-// token classifies what the token endpoint said. Any 4xx that is not about pace says that the application may not have a token (RFC 6749, 5.2).
-func (k azureCodes) token(err *tokenError, now time.Time) *failure.Error {
-	answer, ok := errors.AsType[*oauth2.RetrieveError](err)
-	if !ok {
-		if below := network(err.err); below != nil {
-			return below
-		}
-		return &failure.Error{Code: k.tokenRefused, Detail: "the token endpoint's answer holds no token", Err: err}
-	}
-	status := answer.Response.StatusCode
-	f := &failure.Error{
-		Code:       k.tokenRefused,
-		Detail:     strings.TrimSpace(fmt.Sprintf("token endpoint: HTTP %d %s %s", status, nativeCode(answer.ErrorCode), entraCode(answer.Body))),
-		RetryAfter: retryAfter(answer.Response.Header, answeredAt(answer.Response.Header, now)),
-		Err:        err,
-	}
-	switch {
-	case status == http.StatusTooManyRequests:
-		f.Code = k.throttled
-	case status >= 500, status == http.StatusRequestTimeout:
-		f.Code = k.serverError
-	}
-	return f
 }
 
 // entraCode is Entra ID's own number of an error, such as AADSTS7000222 for a client secret that has expired, or "".

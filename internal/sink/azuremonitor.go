@@ -200,8 +200,8 @@ func newIngestion(s monitorSettings, c monitorCredentials, env environment) (fun
 // monitorCodes maps the errors of both APIs.
 //
 // Sources: "Logs Ingestion API" (response codes and troubleshooting) and "HTTP Data Collector API" (return codes) of Azure Monitor's documentation.
-func monitorCodes() azureCodes {
-	return azureCodes{
+func monitorCodes() serviceCodes {
+	return serviceCodes{
 		native:       monitorCode,
 		status:       monitorStatus,
 		hostNotFound: failure.AzureMonitorDestinationNotFound,
