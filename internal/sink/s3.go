@@ -150,6 +150,8 @@ func (s s3Settings) provider(destinationID string, c s3Credentials) (*aws.Creden
 		return nil, invalid("credentials.access_key_id", "must not be given together with settings.role_arn")
 	case s.RoleARN != "":
 		return assumeRole(destinationID, s), nil
+	case c.AccessKeyID == "" && c.SecretAccessKey == "" && s.Endpoint != "":
+		return aws.NewCredentialsCache(aws.AnonymousCredentials{}), nil // a store that wants a signature says so
 	case c.AccessKeyID == "" && c.SecretAccessKey == "":
 		return nil, invalid("settings.role_arn", "is missing; a connection needs a role to assume, or access_key_id and secret_access_key as credentials")
 	case c.AccessKeyID == "":

@@ -302,6 +302,7 @@ func TestS3SettingsAreCheckedWhenSaved(t *testing.T) {
 		{name: "a place", change: map[string]string{"region": "Frankfurt"}, field: "settings.region"},
 		{name: "a host in the region", change: map[string]string{"region": "x.example.com/#"}, field: "settings.region"},
 		{name: "a user's ARN", change: map[string]string{"role_arn": "arn:aws:iam::123456789012:user/x"}, field: "settings.role_arn"},
+		{name: "a store without keys", change: map[string]string{"role_arn": "", "external_id": "", "endpoint": "https://s3.example.com"}},
 		{name: "neither role nor keys", change: map[string]string{"role_arn": "", "external_id": ""}, field: "settings.role_arn"},
 		{name: "an external id without a role", change: map[string]string{"role_arn": ""}, secret: keys, field: "settings.external_id"},
 		{name: "role and keys", secret: keys, field: "credentials.access_key_id"},
