@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -87,11 +88,7 @@ func planTable(p plan) *table {
 
 func carryOut(cmd *cobra.Command, c *client, p plan, noVerify bool) error {
 	for i, s := range p.Steps {
-		ask := call{method: http.MethodPut, path: s.path, body: s.body}
-		if s.What == "destination" {
-			ask.query, ask.create = verify(noVerify), s.Action == "create"
-		}
-		if _, err := c.do(cmd.Context(), ask); err != nil {
+		if err := s.carryOut(cmd, c, noVerify); err != nil {
 			return fmt.Errorf("%s %s %s: %w (%d of %d steps were done)", s.Action, s.What, s.ID, err, i, len(p.Steps))
 		}
 	}
@@ -99,4 +96,27 @@ func carryOut(cmd *cobra.Command, c *client, p plan, noVerify bool) error {
 		fmt.Fprintf(cmd.ErrOrStderr(), "done: %d steps\n", len(p.Steps))
 	}
 	return nil
+}
+
+// errPlanIsOld says that somebody else changed what the plan was made for.
+var errPlanIsOld = errors.New("it was changed since the plan was made; apply again")
+
+func (s step) carryOut(cmd *cobra.Command, c *client, noVerify bool) error {
+	ask := call{method: http.MethodPut, path: s.path, body: s.body}
+	if s.What == "destination" {
+		ask.query, ask.create = verify(noVerify), s.Action == "create"
+	}
+	if s.What == "destination" && s.Action == "update" {
+		var now admin.Destination
+		etag, err := c.do(cmd.Context(), call{method: http.MethodGet, path: s.path, into: &now})
+		if err != nil {
+			return err
+		}
+		if now.Version != s.version || now.Generation != s.generation {
+			return errPlanIsOld
+		}
+		ask.ifMatch = etag
+	}
+	_, err := c.do(cmd.Context(), ask)
+	return err
 }

@@ -21,6 +21,8 @@ type step struct {
 
 	path string
 	body any
+	// version and generation are those of the destination that the update was planned for.
+	version, generation int
 }
 
 // plan is what makes the API agree with a file.
@@ -39,9 +41,9 @@ func newPlan(file local.Directory, workspaces []admin.Workspace, destinations []
 	}
 	for _, w := range parentsFirst(file.Workspaces) {
 		old, ok := there[w.ID]
-		p.add("workspace", w.ID, ok, workspaceFields(old, w), "/v1/workspaces/"+w.ID, admin.WorkspaceInput{
+		p.add(step{What: "workspace", ID: w.ID, Fields: workspaceFields(old, w), path: "/v1/workspaces/" + w.ID, body: admin.WorkspaceInput{
 			Name: w.Name, Kind: w.Kind, ParentID: w.ParentID, Admins: w.Admins, ErrorRecipients: w.ErrorRecipients,
-		})
+		}}, ok)
 	}
 	known := make(map[string]admin.Destination)
 	for _, d := range destinations {
@@ -64,20 +66,22 @@ func newPlan(file local.Directory, workspaces []admin.Workspace, destinations []
 				fields = append(fields, "credentials")
 			}
 		}
-		p.add("destination", d.ID, ok, fields, destinationPath(d.ID), body)
+		p.add(step{What: "destination", ID: d.ID, Fields: fields, path: destinationPath(d.ID), body: body, version: old.Version, generation: old.Generation}, ok)
 	}
 	return p, nil
 }
 
-func (p *plan) add(what, id string, exists bool, fields []string, path string, body any) {
+func (p *plan) add(s step, exists bool) {
 	switch {
 	case !exists:
-		p.Steps = append(p.Steps, step{Action: "create", What: what, ID: id, path: path, body: body})
-	case len(fields) > 0:
-		p.Steps = append(p.Steps, step{Action: "update", What: what, ID: id, Fields: fields, path: path, body: body})
+		s.Action, s.Fields = "create", nil
+	case len(s.Fields) > 0:
+		s.Action = "update"
 	default:
 		p.Unchanged++
+		return
 	}
+	p.Steps = append(p.Steps, s)
 }
 
 // parentsFirst orders workspaces so that none comes before its parent. Cycles are left to the API, which refuses them.

@@ -107,7 +107,8 @@ func (a *API) changed(ctx context.Context, c change, before, stored directory.De
 func (a *API) current(ctx context.Context, c change) (d directory.Destination, exists bool, err error) {
 	d, err = a.Destinations.CurrentDestination(ctx, c.id)
 	exists = err == nil
-	if err != nil && !(c.create && errors.Is(err, directory.ErrNotFound)) {
+	missing := c.create && errors.Is(err, directory.ErrNotFound)
+	if err != nil && !missing {
 		return d, false, a.destinationError(c.id, err)
 	}
 	return d, exists, c.conditions.check(d, exists)
@@ -203,15 +204,15 @@ func checkTypes(types []string) error {
 
 // merge is JSON merge patch, RFC 7396.
 func merge(target, patch json.RawMessage) (json.RawMessage, error) {
-	var members map[string]json.RawMessage
-	if json.Unmarshal(patch, &members) != nil || members == nil {
+	changes, ok := membersOf(patch)
+	if !ok {
 		return patch, nil // anything but an object replaces the target
 	}
-	var merged map[string]json.RawMessage
-	if json.Unmarshal(target, &merged) != nil || merged == nil {
+	merged, ok := membersOf(target)
+	if !ok {
 		merged = make(map[string]json.RawMessage)
 	}
-	for name, value := range members {
+	for name, value := range changes {
 		if string(bytes.TrimSpace(value)) == "null" {
 			delete(merged, name)
 			continue
@@ -222,6 +223,12 @@ func merge(target, patch json.RawMessage) (json.RawMessage, error) {
 		}
 	}
 	return json.Marshal(merged)
+}
+
+// membersOf reads an object; ok is false for anything else.
+func membersOf(text json.RawMessage) (m map[string]json.RawMessage, ok bool) {
+	err := json.Unmarshal(text, &m)
+	return m, err == nil && m != nil
 }
 
 // same says whether a write would change nothing.

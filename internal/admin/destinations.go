@@ -59,7 +59,7 @@ type DestinationInput struct {
 	ID          string         `json:"id,omitempty" doc:"May repeat the id of the path."`
 	Name        string         `json:"name,omitempty" maxLength:"200" pattern:"^[^\\x00-\\x1f\\x7f]*$" patternDescription:"text of one line" doc:"The resource name; mails show it."`
 	WorkspaceID string         `json:"workspace_id" minLength:"1" maxLength:"128" doc:"The workspace that owns the destination. It cannot be changed."`
-	Kind        directory.Kind `json:"kind" enum:"s3,http,azure_monitor,azure_blob" doc:"It cannot be changed."`
+	Kind        directory.Kind `json:"kind" enum:"s3,http,azure_monitor,azure_blob,gcs" doc:"It cannot be changed."`
 	Shared      bool           `json:"shared,omitempty" doc:"Also serve the owner's child workspaces that have no destination of their own."`
 	LogTypes    []string       `json:"log_types,omitempty" maxItems:"50" nullable:"true" doc:"The types that are wanted; none means all."`
 	Settings    Object         `json:"settings,omitempty" doc:"The kind's own, see docs/destinations."`

@@ -157,10 +157,10 @@ func (a *API) checkWorkspace(ctx context.Context, w directory.Workspace) error {
 	if err := checkAddresses("body.error_recipients", w.ErrorRecipients); err != nil {
 		return err
 	}
-	switch {
-	case w.ParentID == "":
+	switch w.ParentID {
+	case "":
 		return nil
-	case w.ParentID == w.ID:
+	case w.ID:
 		return invalidField("body.parent_id", "must be another workspace")
 	}
 	_, _, err := a.Workspaces.Workspace(ctx, w.ParentID)

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -34,8 +33,8 @@ func Caller(r *http.Request) connection.Caller {
 // Handler answers each request with h. A request that is no HTTP is answered with 400.
 func Handler(h http.Handler) func(context.Context, events.LambdaFunctionURLRequest) (events.LambdaFunctionURLResponse, error) {
 	return func(ctx context.Context, e events.LambdaFunctionURLRequest) (events.LambdaFunctionURLResponse, error) {
-		r, err := request(ctx, e)
-		if err != nil {
+		r, ok := request(ctx, e)
+		if !ok {
 			return events.LambdaFunctionURLResponse{
 				StatusCode: http.StatusBadRequest,
 				Headers:    map[string]string{"Content-Type": "application/problem+json"},
@@ -48,12 +47,13 @@ func Handler(h http.Handler) func(context.Context, events.LambdaFunctionURLReque
 	}
 }
 
-func request(ctx context.Context, e events.LambdaFunctionURLRequest) (*http.Request, error) {
+// request makes the request that came; ok is false if it is none.
+func request(ctx context.Context, e events.LambdaFunctionURLRequest) (r *http.Request, ok bool) {
 	body := []byte(e.Body)
 	if e.IsBase64Encoded {
 		var err error
 		if body, err = base64.StdEncoding.DecodeString(e.Body); err != nil {
-			return nil, fmt.Errorf("decode the body: %w", err)
+			return nil, false
 		}
 	}
 	target := e.RawPath
@@ -62,19 +62,18 @@ func request(ctx context.Context, e events.LambdaFunctionURLRequest) (*http.Requ
 	}
 	u, err := url.ParseRequestURI(target)
 	if err != nil {
-		return nil, fmt.Errorf("parse the path: %w", err)
+		return nil, false
 	}
 	u.Host, u.Scheme = e.RequestContext.DomainName, "https"
 	ctx = context.WithValue(ctx, requestKey{}, e.RequestContext)
-	r, err := http.NewRequestWithContext(ctx, e.RequestContext.HTTP.Method, u.String(), bytes.NewReader(body))
-	if err != nil {
-		return nil, fmt.Errorf("make the request: %w", err)
+	if r, err = http.NewRequestWithContext(ctx, e.RequestContext.HTTP.Method, u.String(), bytes.NewReader(body)); err != nil {
+		return nil, false
 	}
 	r.RequestURI, r.RemoteAddr = target, e.RequestContext.HTTP.SourceIP
 	for name, value := range e.Headers {
 		r.Header.Set(name, value)
 	}
-	return r, nil
+	return r, true
 }
 
 // answer collects what a handler writes.

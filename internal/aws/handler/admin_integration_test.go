@@ -4,9 +4,9 @@ package handler_test
 
 import (
 	"bytes"
-	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -130,7 +130,7 @@ func adminResources(t *testing.T, account aws.Config) config.Admin {
 	if _, err := cloudwatchlogs.NewFromConfig(account).CreateLogGroup(t.Context(), &cloudwatchlogs.CreateLogGroupInput{LogGroupName: group}); err != nil {
 		t.Fatal(err)
 	}
-	c := config.Admin{DeliveriesTable: "deliveries", RetryQueueURL: queue("retry"), SecretPrefix: "auditrelay/test/", AttemptsLogGroup: *group, SearchLimit: http.DefaultClient.Timeout + searchLimit}
+	c := config.Admin{DeliveriesTable: "deliveries", RetryQueueURL: queue("retry"), SecretPrefix: "auditrelay/test/", AttemptsLogGroup: *group, SearchLimit: time.Minute}
 	c.DirectoryTable, c.NoticesQueueURL, c.IngestQueueURL, c.EventBus = "directory", queue("notices"), queue("ingest"), "auditrelay"
 	c.Timers = config.Timers{
 		ScheduleGroup: "auditrelay", ScheduleRoleARN: "arn:aws:iam::123456789012:role/scheduler",
