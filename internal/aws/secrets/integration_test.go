@@ -3,6 +3,7 @@
 package secrets_test
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -38,4 +39,25 @@ func TestManager(t *testing.T) {
 	want("within five minutes", false, `{"token":"one"}`)
 	now = now.Add(time.Second)
 	want("after five minutes", false, `{"token":"two"}`)
+}
+
+func TestStoreAndForget(t *testing.T) {
+	m := &secrets.Manager{Client: secretsmanager.NewFromConfig(emulator.Start(t, emulator.Moto)), Prefix: "auditrelay/dev/destinations/", Now: time.Now}
+	for _, credentials := range []string{`{"token":"one"}`, `{"token":"two"}`, ""} {
+		var err error
+		if credentials == "" {
+			err = m.Forget(t.Context(), "dest-1")
+		} else {
+			err = m.Store(t.Context(), "dest-1", json.RawMessage(credentials))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := m.Credentials(t.Context(), "dest-1", false); err != nil || string(got) != credentials {
+			t.Errorf("credentials %q, error %v; want %q", got, err, credentials)
+		}
+	}
+	if err := m.Forget(t.Context(), "dest-1"); err != nil {
+		t.Errorf("forget what is not there: %v", err)
+	}
 }
