@@ -30,7 +30,7 @@ type DestinationName struct {
 	DestinationName string `json:"destination_name"`
 	// WorkspaceID is the workspace that owns the destination.
 	WorkspaceID string `json:"workspace_id"`
-	// Kind is s3, http, azure_monitor or azure_blob; later versions may add kinds.
+	// Kind is s3, http, azure_monitor, azure_blob or gcs; later versions may add kinds.
 	Kind string `json:"kind"`
 }
 

@@ -49,10 +49,11 @@ const (
 	HTTP         Kind = "http"
 	AzureMonitor Kind = "azure_monitor"
 	AzureBlob    Kind = "azure_blob"
+	GCS          Kind = "gcs"
 )
 
 // Kinds lists every kind, in the order that messages name them.
-func Kinds() []Kind { return []Kind{S3, HTTP, AzureMonitor, AzureBlob} }
+func Kinds() []Kind { return []Kind{S3, HTTP, AzureMonitor, AzureBlob, GCS} }
 
 // State is where a connection stands in its life, see transition.go.
 type State string

@@ -70,6 +70,14 @@ const (
 	AzureBlobThrottled             Code = "azure_blob.throttled"
 	AzureBlobServerError           Code = "azure_blob.server_error"
 	AzureBlobRejected              Code = "azure_blob.rejected"
+
+	GCSBucketNotFound     Code = "gcs.bucket_not_found"
+	GCSPermissionDenied   Code = "gcs.permission_denied"
+	GCSCredentialsInvalid Code = "gcs.credentials_invalid"
+	GCSBucketNameInvalid  Code = "gcs.bucket_name_invalid"
+	GCSThrottled          Code = "gcs.throttled"
+	GCSServerError        Code = "gcs.server_error"
+	GCSRejected           Code = "gcs.rejected"
 )
 
 // Find gives the entry of a code. A code that is not in the catalogue, from a newer version say, gets the entry of Unknown under its own name.
@@ -215,6 +223,28 @@ var catalogue = [...]Entry{
 	{AzureBlobRejected, "Azure Blob", "4xx", Transient,
 		"Azure Storage refuses the request for a reason that is not in this list.",
 		"Look into the container's settings (immutability, encryption scope, network rules) for a rule that refuses new blobs."},
+
+	{GCSBucketNotFound, "Google Cloud Storage", "404 Not Found", Connection,
+		"The bucket does not exist; it may have been deleted.",
+		"Create the bucket again, or set the connection to a bucket that exists."},
+	{GCSPermissionDenied, "Google Cloud Storage", "403 Forbidden", Connection,
+		"The service account lacks the permission to create objects in the bucket.",
+		"Give the service account the role Storage Object Creator on the bucket, and look whether the project's billing is enabled and no organization policy or service perimeter denies it."},
+	{GCSCredentialsInvalid, "Google Cloud Storage", "401 Unauthorized", Connection,
+		"The service account's key is not valid: it is malformed, expired or deleted, or the account is disabled.",
+		"In the Google Cloud console check that the service account is enabled, create a new key in JSON form and save it in the connection."},
+	{GCSBucketNameInvalid, "Google Cloud Storage", "400 Bad Request", Connection,
+		"The bucket name is invalid.",
+		"Correct the bucket name in the connection: 3 to 63 lower-case letters, digits, hyphens, underscores and dots."},
+	{GCSThrottled, "Google Cloud Storage", "429 Too Many Requests", Transient,
+		"The bucket or the project receives more requests than it can take at the moment.",
+		"Nothing needs doing at first: delivery slows down and goes on by itself. If it lasts, look at the project's quotas."},
+	{GCSServerError, "Google Cloud Storage", "5xx", Transient,
+		"Cloud Storage has a fault of its own.",
+		"Nothing needs doing at first: delivery is retried. If it lasts, look at Google Cloud's status page."},
+	{GCSRejected, "Google Cloud Storage", "4xx", Transient,
+		"Cloud Storage refuses the request for a reason that is not in this list.",
+		"Look into the bucket's settings (encryption key, organization policies) for a rule that refuses new objects."},
 
 	{NetDNS, "Any", "Host not found", Transient,
 		"The host name of the destination does not resolve.",

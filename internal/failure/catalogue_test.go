@@ -89,7 +89,7 @@ func constants(t *testing.T, file string) (codes []Code) {
 func TestEntriesAreWellFormed(t *testing.T) {
 	code := regexp.MustCompile(`^[a-z0-9]+(_[a-z0-9]+)*\.[a-z0-9]+(_[a-z0-9]+)*$`)
 	sentence := regexp.MustCompile(`^[A-Z][^.\n]*( [a-z]\.[a-z]\.[^.\n]*)*\.$`)
-	prefixes := map[string][]string{"S3": {"s3"}, "HTTP": {"http"}, "Azure Monitor": {"azure_monitor"}, "Azure Blob": {"azure_blob"}, "Any": {"net", "config"}}
+	prefixes := map[string][]string{"S3": {"s3"}, "HTTP": {"http"}, "Azure Monitor": {"azure_monitor"}, "Azure Blob": {"azure_blob"}, "Google Cloud Storage": {"gcs"}, "Any": {"net", "config"}}
 	for _, e := range Catalogue() {
 		t.Run(string(e.Code), func(t *testing.T) {
 			prefix, _, _ := strings.Cut(string(e.Code), ".")

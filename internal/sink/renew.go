@@ -138,7 +138,8 @@ func authentication(code failure.Code) bool {
 	case failure.S3CredentialsWrong, failure.S3PermissionDenied,
 		failure.HTTPUnauthorized, failure.HTTPForbidden, failure.HTTPTokenRefused, failure.NetTLS,
 		failure.AzureMonitorInvalidAuthorization, failure.AzureMonitorCredentialsInvalid, failure.AzureMonitorSignatureError,
-		failure.AzureBlobPermissionMismatch, failure.AzureBlobInvalidAuthentication:
+		failure.AzureBlobPermissionMismatch, failure.AzureBlobInvalidAuthentication,
+		failure.GCSCredentialsInvalid, failure.GCSPermissionDenied:
 		return true
 	}
 	return false

@@ -70,6 +70,8 @@ func build(d directory.Destination, credentials json.RawMessage, env environment
 		return newAzureMonitor(d.Settings, credentials, env)
 	case directory.AzureBlob:
 		return newAzureBlob(d.Settings, credentials, env)
+	case directory.GCS:
+		return newGCS(d.Settings, credentials, env)
 	default:
 		return nil, invalid(kindField, "this version does not know the kind %q", d.Kind)
 	}
