@@ -6,9 +6,9 @@
 //     Death: the message appears again after its visibility time-out.
 //  2. It is decoded and prepared (package auditlog). A message that is no log goes to the rejected queue with the reason.
 //     Death: it is rejected once more; a person sees it twice.
-//  3. It is routed (directory.Route) and becomes one [Delivery] for each destination. No destination: it is counted as unrouted and done.
+//  3. It is routed (route.go, directory.Route) and becomes one [Delivery] for each destination. No destination: it is counted as unrouted and done.
 //     Death: nothing was written; step 1.
-//  4. The deliveries are grouped by destination and handed to their sinks (package sink), each group beside the others, with a time limit.
+//  4. The deliveries are grouped by destination and handed to their sinks (attempt.go, package sink), each group beside the others, with a time limit.
 //     Death: the destination may hold the log already. It is sent again; object names and webhook ids are made of the log's id.
 //  5. Delivered: the message is settled. Nothing was ever written to the cache.
 //  6. Failed: [Decide] (decide.go) reads the table in schedule.go and says when to try again. A hint is put on the retry queue if that is within
@@ -26,6 +26,9 @@
 //  10. [Expire] (expire.go) follows the cache's stream and announces each failed event that was recorded, once. A delivery that the store's TTL
 //     removed first gets its failed event here.
 //     Death: the stream hands the change out again.
+//
+// When a whole destination is down, health.go gives it ten attempts a minute and parks the rest in the cache; watch.go looks after it every
+// minute; and when it takes a log again, drain.go sends the backlog without waiting for the deliveries' own times.
 //
 // Time is a value: what decides takes now, what runs has a Now function. The package does no I/O of its own; the interfaces beside their
 // consumers say what the stores and queues must do.

@@ -1,0 +1,250 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/auditrelay/auditrelay/internal/auditlog"
+	"github.com/auditrelay/auditrelay/internal/failure"
+)
+
+// groupsAtOnce bounds the destinations that one invocation deals with at the same time.
+const groupsAtOnce = 64
+
+// run takes each destination's trials through their verdicts, the destinations beside each other, so that a slow one delays only itself.
+func (d *Deliver) run(ctx context.Context, trials []trial) {
+	groups := make(map[string][]trial)
+	var order []string
+	for _, t := range trials {
+		if groups[t.DestinationID] == nil {
+			order = append(order, t.DestinationID)
+		}
+		groups[t.DestinationID] = append(groups[t.DestinationID], t)
+	}
+	if len(order) == 1 {
+		d.group(ctx, trials)
+		return
+	}
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, groupsAtOnce)
+	for _, id := range order {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			d.group(ctx, groups[id])
+		})
+	}
+	wg.Wait()
+}
+
+// group deals with the trials of one destination. A bug that panics here costs this group one more delivery of its messages, not its neighbours.
+func (d *Deliver) group(ctx context.Context, trials []trial) {
+	defer func() {
+		if p := recover(); p != nil {
+			d.Journal.Record(Entry{Event: EventFault, At: d.Now(), Key: Key{DestinationID: trials[0].DestinationID}, Reason: fmt.Sprintf("panic: %v", p)})
+			for _, t := range trials {
+				t.reopen()
+			}
+		}
+	}()
+	var tries, holds []trial
+	for _, t := range trials {
+		switch t.verdict {
+		case try:
+			tries = append(tries, t)
+		case giveUp:
+			d.giveUp(ctx, t)
+		default:
+			holds = append(holds, t)
+		}
+	}
+	var over []trial
+	if len(tries) > 0 {
+		tries, over = d.ration(ctx, tries[0].dest, tries)
+	}
+	d.park(ctx, append(holds, over...))
+	if len(tries) > 0 {
+		d.attempt(ctx, tries)
+	}
+}
+
+// park leaves deliveries in the cache until their destination takes logs again, or their end. One that is parked already costs no write.
+func (d *Deliver) park(ctx context.Context, trials []trial) {
+	var moved []trial
+	for _, t := range trials {
+		if t.drain || t.Revision > 0 && t.Parked {
+			continue // it waits in the cache as it is
+		}
+		t.NextAt, t.Parked = t.ExpiresAt(), true
+		d.recordHeld(t)
+		moved = append(moved, t)
+	}
+	d.save(ctx, moved)
+}
+
+// attempt hands logs to their destination and settles each by its result.
+func (d *Deliver) attempt(ctx context.Context, trials []trial) {
+	started := d.Now()
+	results := d.send(ctx, trials)
+	now := d.Now()
+	var done, again []trial
+	for i := range trials {
+		t := &trials[i]
+		switch err := results[i].Err; {
+		case errors.Is(err, ErrNotTried):
+			t.NextAt, t.Parked = later(now.Add(heldFor), t.Key), false
+			d.recordHeld(*t)
+			again = append(again, *t)
+		case err == nil:
+			t.Attempts++
+			d.recordAttempt(*t, Delivered, nil, started, results[i].Took)
+			if t.Revision > 0 {
+				done = append(done, *t)
+			}
+		default:
+			f := failure.Of(err)
+			t.Attempts++
+			t.Code = f.Code
+			t.NextAt, t.Parked = Decide(t.Delivery, f, now), false
+			d.recordAttempt(*t, Failed, f, started, results[i].Took)
+			again = append(again, *t)
+		}
+	}
+	d.remove(ctx, done)
+	d.save(ctx, again)
+	e, f := weigh(trials, results)
+	d.observe(ctx, trials[0].dest, e, f)
+}
+
+func (d *Deliver) send(ctx context.Context, trials []trial) []Result {
+	ctx, cancel := context.WithTimeout(ctx, d.TimeLimit)
+	defer cancel()
+	dest := trials[0].dest
+	sink, err := d.Sinks.Sink(ctx, dest)
+	if err != nil {
+		results := make([]Result, len(trials))
+		for i := range results {
+			results[i].Err = err
+		}
+		return results
+	}
+	docs := make([]auditlog.Document, len(trials))
+	for i, t := range trials {
+		docs[i] = t.Document
+	}
+	return sink.Send(ctx, docs)
+}
+
+// save makes deliveries durable. The hint goes first: if the write fails, the hint finds an older state and does nothing, and the message
+// comes again; the other way about, a death between the two would leave the delivery to requeue's sweep.
+func (d *Deliver) save(ctx context.Context, trials []trial) {
+	if len(trials) == 0 {
+		return
+	}
+	now := d.Now()
+	var rides []Ride
+	deliveries := make([]Delivery, len(trials))
+	for i := range trials {
+		t := &trials[i]
+		t.NextAt = t.NextAt.Truncate(time.Millisecond)
+		r := ride(Hint{Key: t.Key, At: t.NextAt}, now)
+		if t.Riding = r.Delay <= rideLimit; t.Riding {
+			rides = append(rides, r)
+		}
+		deliveries[i] = t.Delivery
+	}
+	d.hint(ctx, rides)
+	for i, err := range d.Cache.Save(ctx, deliveries) {
+		if err != nil && !errors.Is(err, ErrChanged) {
+			d.fault(trials[i].messages, fmt.Errorf("save delivery of log %s to %s: %w", trials[i].LogID, trials[i].DestinationID, err))
+		}
+	}
+}
+
+// remove deletes what was delivered.
+func (d *Deliver) remove(ctx context.Context, trials []trial) {
+	if len(trials) == 0 {
+		return
+	}
+	keys := make([]Key, len(trials))
+	for i, t := range trials {
+		keys[i] = t.Key
+	}
+	for i, err := range d.Cache.Remove(ctx, keys) {
+		if err != nil {
+			d.fault(trials[i].messages, fmt.Errorf("remove delivered log %s from the cache: %w", trials[i].LogID, err))
+		}
+	}
+}
+
+// giveUp ends a delivery. The failed event is announced by expire, from the cache's stream.
+func (d *Deliver) giveUp(ctx context.Context, t trial) {
+	e := FailedEvent{Key: t.Key, Type: t.Document.Type, FailedAt: d.Now(), Attempts: t.Attempts, Code: t.Code}
+	if err := d.Failed.GiveUp(ctx, e, t.Revision); err != nil && !errors.Is(err, ErrChanged) {
+		d.fault(t.messages, fmt.Errorf("record the failed event of log %s: %w", t.LogID, err))
+	}
+}
+
+// hint sends hints. One that cannot be sent is not fatal: requeue's sweep finds the delivery.
+func (d *Deliver) hint(ctx context.Context, rides []Ride) {
+	if len(rides) == 0 {
+		return
+	}
+	for i, err := range d.Retries.Send(ctx, rides) {
+		if err != nil {
+			d.fault(nil, fmt.Errorf("send the hint of log %s, which the sweep must find now: %w", rides[i].LogID, err))
+		}
+	}
+}
+
+func (d *Deliver) reject(ctx context.Context, rejections []Rejection, messages []*settlement) {
+	for i, err := range d.Rejected.Reject(ctx, rejections) {
+		if err != nil {
+			d.fault(messages[i:i+1], fmt.Errorf("put message %s on the rejected queue: %w", rejections[i].ID, err))
+			continue
+		}
+		r := rejections[i]
+		d.Journal.Record(Entry{Event: EventRejected, At: r.At, MessageID: r.ID, Redelivered: r.Receives > 1, Reason: r.Reason})
+	}
+}
+
+// fault records that something of our own failed, and has the messages that it concerns handed out again.
+func (d *Deliver) fault(messages []*settlement, err error) {
+	for _, m := range messages {
+		m.reopen()
+	}
+	d.Journal.Record(Entry{Event: EventFault, At: d.Now(), Reason: err.Error()})
+}
+
+func (d *Deliver) recordAttempt(t trial, o Outcome, f *failure.Error, at time.Time, took time.Duration) {
+	e := Entry{Event: EventAttempted, At: at, Key: t.Key, Type: t.Document.Type, Kind: t.dest.Kind, Attempt: t.Attempts, Outcome: o, Took: took}
+	if f != nil {
+		e.Code, e.Detail, e.NextAt = f.Code, f.Detail, t.NextAt
+	}
+	d.Journal.Record(e)
+}
+
+func (d *Deliver) recordHeld(t trial) {
+	d.Journal.Record(Entry{Event: EventHeld, At: d.Now(), Key: t.Key, Type: t.Document.Type, Kind: t.dest.Kind, Attempt: t.Attempts + 1, Outcome: Held,
+		Code: t.Code, NextAt: t.NextAt})
+}
+
+// ride gives a hint the delay that brings it at its time or within the second after, never before.
+func ride(h Hint, now time.Time) Ride {
+	delay := max(0, h.At.Sub(now))
+	if part := delay % time.Second; part > 0 {
+		delay += time.Second - part
+	}
+	return Ride{Hint: h, Delay: delay}
+}
+
+// later bounds a time by the delivery's expiry.
+func later(t time.Time, k Key) time.Time {
+	if end := k.ExpiresAt(); t.After(end) {
+		return end
+	}
+	return t
+}

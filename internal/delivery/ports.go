@@ -1,0 +1,79 @@
+package delivery
+
+import (
+	"context"
+	"time"
+
+	"github.com/auditrelay/auditrelay/internal/auditlog"
+	"github.com/auditrelay/auditrelay/internal/directory"
+)
+
+// Directory answers where logs go. Its answers may be some seconds old. What it does not know gives directory.ErrNotFound.
+type Directory interface {
+	// Workspace gives a workspace with the destinations that it owns.
+	Workspace(ctx context.Context, id string) (directory.Workspace, []directory.Destination, error)
+	// Destination gives one destination.
+	Destination(ctx context.Context, id string) (directory.Destination, error)
+}
+
+// Sinks gives the sink of a destination, ready to send. An error (a *failure.Error) is every log's failure.
+type Sinks interface {
+	Sink(ctx context.Context, d directory.Destination) (Sink, error)
+}
+
+// Sink hands logs to one destination. It answers for each log, in the order of logs: a nil error when the destination has taken it for good,
+// a *failure.Error when not, ErrNotTried when ctx ended before the log's turn. A log may be sent again later; a sink names objects by the log
+// so that the destination holds it once.
+type Sink interface {
+	Send(ctx context.Context, logs []auditlog.Document) []Result
+}
+
+// Result is a sink's answer for one log.
+type Result struct {
+	Err error
+	// Took is how long the request took that the log was part of.
+	Took time.Duration
+}
+
+// Cache is the persistent store of deliveries. An error means that the write may or may not have happened; doing it again is safe.
+type Cache interface {
+	// Load gives those deliveries of keys that are in the cache, as of now, never older.
+	Load(ctx context.Context, keys []Key) (map[Key]Delivery, error)
+	// Save stores deliveries and answers for each: nil when it is durable. Revision 0 is stored whether or not the cache holds the key;
+	// any other only over the same revision, else ErrChanged. The stored revision is one higher.
+	Save(ctx context.Context, ds []Delivery) []error
+	// Remove deletes deliveries and answers for each. A key that is not there is no error.
+	Remove(ctx context.Context, keys []Key) []error
+}
+
+// FailedEvents is the record of deliveries given up, kept for 30 days.
+type FailedEvents interface {
+	// GiveUp replaces a delivery by its failed event, both or neither. When the delivery is gone or changed it answers ErrChanged; when the
+	// event was recorded before, nil.
+	GiveUp(ctx context.Context, e FailedEvent, revision int) error
+}
+
+// RetryQueue carries hints to the next attempt.
+type RetryQueue interface {
+	// Send puts hints on the queue and answers for each. A delay is whole seconds, 0 to 900; any other is an error.
+	Send(ctx context.Context, rides []Ride) []error
+}
+
+// Ride is a hint and how long the queue holds it back.
+type Ride struct {
+	Hint
+	Delay time.Duration
+}
+
+// RejectedQueue takes messages that are no valid logs, for a person to look at.
+type RejectedQueue interface {
+	// Reject puts messages on the queue and answers for each. The body is kept as it came.
+	Reject(ctx context.Context, rs []Rejection) []error
+}
+
+// Rejection is a message that is no valid log.
+type Rejection struct {
+	Message
+	Reason string
+	At     time.Time
+}

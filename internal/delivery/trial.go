@@ -1,0 +1,42 @@
+package delivery
+
+import (
+	"sync/atomic"
+
+	"github.com/auditrelay/auditrelay/internal/directory"
+)
+
+// trial is a delivery on its way through one invocation.
+type trial struct {
+	Delivery
+	dest        directory.Destination
+	verdict     verdict
+	messages    []*settlement
+	redelivered bool
+	drain       bool // led here by a drain or a probe, before its time
+}
+
+// reopen has the trial's messages handed out again.
+func (t trial) reopen() {
+	for _, m := range t.messages {
+		m.reopen()
+	}
+}
+
+// settlement is a queue message and whether any of its deliveries is still open.
+type settlement struct {
+	id            string
+	zeroRetention bool
+	open          atomic.Bool
+}
+
+func (s *settlement) reopen() { s.open.Store(true) }
+
+func open(messages []*settlement) (ids []string) {
+	for _, m := range messages {
+		if m.open.Load() {
+			ids = append(ids, m.id)
+		}
+	}
+	return ids
+}
