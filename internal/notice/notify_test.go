@@ -390,7 +390,7 @@ func TestCrash(t *testing.T) {
 							o.now = o.now.Add(3 * time.Minute)
 						}
 						got, uncertain := len(o.mailer.All()), slices.Contains(o.events(), notice.EventUncertain)
-						if got > 1 || (got == 0 && !(dies && uncertain)) {
+						if lost := got == 0 && (!dies || !uncertain); lost || got > 1 {
 							t.Errorf("%d mails, uncertain %v", got, uncertain)
 						}
 					})
