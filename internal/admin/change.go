@@ -51,8 +51,9 @@ type change struct {
 	verify      bool
 }
 
-// change reads, checks and writes. The credentials are written before the settings: the version that grows with the settings has sinks built
-// anew, and they must find the new credentials then.
+// change reads, checks and writes. The record is written before the credentials, because only its write has one winner: a change that is refused
+// must not leave its credentials behind. Sinks that send in between find the new credentials at the latest after an authentication failure. If
+// we die in between, the admin has no answer and repeats the change.
 func (a *API) change(ctx context.Context, c change) (*destinationAnswer, error) {
 	verified := false
 	for range writesAtMost {
@@ -70,11 +71,6 @@ func (a *API) change(ctx context.Context, c change) (*destinationAnswer, error) 
 		if err := a.check(ctx, c, after, exists, &verified); err != nil {
 			return nil, err
 		}
-		if c.credentials != nil {
-			if err := a.Secrets.Store(ctx, c.id, *c.credentials); err != nil {
-				return nil, a.internal(fmt.Errorf("store the credentials of destination %s: %w", c.id, err))
-			}
-		}
 		if !exists {
 			if after, err = directory.Transition(after, directory.Connect, a.Now()); err != nil {
 				return nil, a.transitionError(c.id, err)
@@ -88,9 +84,24 @@ func (a *API) change(ctx context.Context, c change) (*destinationAnswer, error) 
 		if err != nil {
 			return nil, a.internal(err)
 		}
+		if err := a.keep(ctx, c); err != nil {
+			return nil, err
+		}
 		return a.changed(ctx, c, before, stored, exists)
 	}
 	return nil, changedMeanwhile()
+}
+
+// keep stores the change's credentials, if it has any.
+func (a *API) keep(ctx context.Context, c change) error {
+	if c.credentials == nil {
+		return nil
+	}
+	if err := a.Secrets.Store(ctx, c.id, *c.credentials); err != nil {
+		a.Fault(fmt.Errorf("store the credentials of destination %s: %w", c.id, err))
+		return problem(http.StatusInternalServerError, "the settings were saved, but the credentials were not; repeat the change")
+	}
+	return nil
 }
 
 func (a *API) changed(ctx context.Context, c change, before, stored directory.Destination, existed bool) (*destinationAnswer, error) {

@@ -56,7 +56,7 @@ func TestManyAdminsAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range answers {
 		wg.Go(func() {
-			body := fmt.Sprintf(`{"name":"name %d","verify":false}`, i)
+			body := fmt.Sprintf(`{"name":"name %d","credentials":{"bearer":"name %d"},"verify":false}`, i, i)
 			answers[i] = w.call(t, http.MethodPatch, "/v1/destinations/siem", body, "If-Match", tag).status
 		})
 	}
@@ -73,6 +73,13 @@ func TestManyAdminsAtOnce(t *testing.T) {
 	}
 	if won != 1 {
 		t.Errorf("%d admins won, want 1", won)
+	}
+	d, err := w.directory.CurrentDestination(t.Context(), "siem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, _ := w.secrets.Credentials(t.Context(), "siem", true); string(c) != fmt.Sprintf(`{"bearer":%q}`, d.Name) {
+		t.Errorf("%q won, but the credentials are %s", d.Name, c)
 	}
 	w.want(t, http.StatusOK, http.MethodPost, "/v1/destinations/siem/disconnect", "")
 	for i := range answers {
