@@ -1,4 +1,4 @@
-//go:build integration
+//go:build integration || e2e
 
 // Package emulator starts protocol servers for integration tests. What one of them needs and does not find fails the test; nothing is skipped.
 package emulator
@@ -32,6 +32,8 @@ const (
 	Fauxqs Server = "fauxqs"
 	// Moto is many services. It takes about 35 SQS messages a second, and its items never expire.
 	Moto Server = "moto"
+	// SES is the mail service. It accepts senders that nobody verified, and shows what it was given at /store.
+	SES Server = "aws-ses-v2-local"
 )
 
 // startLimit is how long a server may take to start, a Java one on a busy machine.
@@ -82,6 +84,10 @@ func command(t *testing.T, s Server, port string) *exec.Cmd {
 	case Fauxqs:
 		cmd := exec.CommandContext(t.Context(), program(t, "node", "install Node 20 or later"), npmFile(t, "fauxqs/dist/cli.js"))
 		cmd.Env = append(os.Environ(), "FAUXQS_PORT="+port, "FAUXQS_LOGGER=false")
+		return cmd
+	case SES:
+		cmd := exec.CommandContext(t.Context(), program(t, "node", "install Node 20 or later"), npmFile(t, "aws-ses-v2-local/dist/cli.js"), "--port", port, "--host", "127.0.0.1")
+		cmd.Env = append(os.Environ(), "FORCE_COLOR=0")
 		return cmd
 	case Moto:
 		return exec.CommandContext(t.Context(), program(t, "moto_server", "pip install 'moto[server]==5.2.1'"), "-H", "127.0.0.1", "-p", port)

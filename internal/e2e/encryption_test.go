@@ -1,0 +1,75 @@
+//go:build e2e
+
+package e2e
+
+import "strings"
+
+// keyNeeds says what the calls need of the keys that their resources are encrypted with, asked for by the service in the caller's name.
+func (v *values) keyNeeds(needs []need) []need {
+	var more []need
+	for _, n := range needs {
+		key := v.keyOf(n.resource)
+		if key == "" {
+			continue
+		}
+		service, _, _ := strings.Cut(n.action, ":")
+		for _, action := range keyActions(n.action) {
+			via := map[string][]string{"kms:ViaService": {service + "." + region + "." + suffix}}
+			more = append(more, need{action: action, resource: key, context: via})
+		}
+	}
+	return more
+}
+
+func keyActions(action string) []string {
+	switch action {
+	case "sqs:SendMessage", "secretsmanager:PutSecretValue", "secretsmanager:CreateSecret":
+		return []string{"kms:GenerateDataKey", "kms:Decrypt"}
+	case "s3:PutObject":
+		return []string{"kms:GenerateDataKey"}
+	case "sqs:ReceiveMessage", "s3:GetObject", "secretsmanager:GetSecretValue":
+		return []string{"kms:Decrypt"}
+	}
+	if strings.HasPrefix(action, "dynamodb:") {
+		return []string{"kms:Decrypt"}
+	}
+	return nil
+}
+
+// keyOf is the key that the template encrypts a resource with, or none. Secrets are made by functions; they have the stack's one key.
+func (v *values) keyOf(resource string) string {
+	if keys := v.all("AWS::KMS::Key"); len(keys) == 1 && strings.Contains(resource, ":secretsmanager:") {
+		return v.arn(keys[0])
+	}
+	for _, kind := range []string{"AWS::SQS::Queue", "AWS::DynamoDB::Table", "AWS::S3::Bucket"} {
+		for _, id := range v.all(kind) {
+			if own := v.arn(id); resource == own || strings.HasPrefix(resource, own+"/") {
+				return v.keyIn(v.Resources[id].Properties)
+			}
+		}
+	}
+	return ""
+}
+
+// keyIn finds the key anywhere in a resource's properties, since each type has its own place for it.
+func (v *values) keyIn(properties any) string {
+	switch p := properties.(type) {
+	case map[string]any:
+		for name, value := range p {
+			switch name {
+			case "KmsMasterKeyId", "KMSMasterKeyId", "KMSMasterKeyID":
+				return v.text(v.eval(value))
+			}
+			if key := v.keyIn(value); key != "" {
+				return key
+			}
+		}
+	case []any:
+		for _, item := range p {
+			if key := v.keyIn(item); key != "" {
+				return key
+			}
+		}
+	}
+	return ""
+}
