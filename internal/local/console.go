@@ -24,7 +24,7 @@ func (s *Server) console(api http.Handler) http.Handler {
 		return c.Handler()
 	}
 	c.Demo = &console.Demo{Examples: w.examples()}
-	for _, id := range slices.Backward(slices.Sorted(maps.Keys(s.Demo))) {
+	for _, id := range slices.Sorted(maps.Keys(s.Demo)) {
 		r := s.Demo[id]
 		c.Demo.Receivers = append(c.Demo.Receivers, console.Receiver{
 			DestinationID: id, Log: r.Log,

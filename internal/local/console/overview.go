@@ -91,10 +91,10 @@ func (s *server) card(d directory.Destination, now time.Time) card {
 		c.Next = "after a reconnect"
 	case d.Draining:
 		c.Next = "the backlog is being sent"
+	case d.Health.State == directory.Failing && s.Cache.Parked(d.ID) > 0:
+		c.Next = "a few each minute"
 	case timed && first.at.After(now):
 		c.NextAt = first.at
-	case d.Health.State == directory.Failing:
-		c.Next = "a probe within 5 min"
 	default:
 		c.Next = "now"
 	}
@@ -146,8 +146,8 @@ func (s *server) destinationName(id string) string {
 	return d.Name
 }
 
-// probeEvery is how long a failing destination waits at most for its next attempt.
-const probeEvery = 5 * time.Minute
+// attentionEvery is how often requeue looks at destinations that fail or are being drained.
+const attentionEvery = time.Minute
 
 // nextEvent is when something next happens by itself at a destination; false when nothing is waited for.
 func (s *server) nextEvent(ctx context.Context, now time.Time) (next time.Time, ok bool) {
@@ -173,14 +173,11 @@ func (s *server) nextEvent(ctx context.Context, now time.Time) (next time.Time, 
 		if d.State != directory.Connected {
 			continue
 		}
-		if d.Draining {
-			offer(now.Add(time.Minute))
-		}
 		if first, timed := f.next.Min(); timed {
 			offer(first.at)
 		}
-		if d.Health.State == directory.Failing {
-			offer(now.Add(probeEvery))
+		if d.Draining || d.Health.State == directory.Failing && s.Cache.Parked(d.ID) > 0 {
+			offer(now.Truncate(attentionEvery).Add(attentionEvery))
 		}
 	}
 	return next, ok
