@@ -29,7 +29,7 @@ func TestDrainRamp(t *testing.T) {
 			arrived[int(e.At.Sub(recovered)/time.Minute)]++
 		}
 	}
-	for minute, most := range []int{100 + 10, 100 + 400, 400 + 1600, 1600 + 6400} {
+	for minute, most := range []int{100 + 2*10, 100 + 400, 400 + 1600, 1600 + 6400} {
 		if arrived[minute] > most {
 			t.Errorf("%d logs in minute %d of the drain, want at most %d", arrived[minute], minute, most)
 		}
