@@ -29,7 +29,7 @@ func describe(b *strings.Builder, parent *cobra.Command) {
 		if !cmd.IsAvailableCommand() || cmd.Name() == "completion" || cmd.Name() == "help" {
 			continue
 		}
-		if !cmd.HasAvailableSubCommands() {
+		if !cmd.HasAvailableSubCommands() || cmd.Example != "" { // the others only gather commands
 			section(b, cmd)
 		}
 		describe(b, cmd)
@@ -57,7 +57,8 @@ func section(b *strings.Builder, cmd *cobra.Command) {
 			if f.Shorthand != "" {
 				name = "`-" + f.Shorthand + "`, " + name
 			}
-			meaning := strings.ReplaceAll(f.Usage, "|", "\\|")
+			_, meaning := pflag.UnquoteUsage(f)
+			meaning = strings.ReplaceAll(meaning, "|", "\\|")
 			if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "[]" && f.DefValue != "0" && f.DefValue != "0s" {
 				meaning += " (default `" + f.DefValue + "`)"
 			}

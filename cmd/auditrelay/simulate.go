@@ -155,9 +155,10 @@ func sideBySide(out io.Writer, reports []simulate.Report) error {
 
 func callsCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "calls",
-		Short: "Count calls and units for 1,000 logs, healthy and failing, and what they cost",
-		Args:  cobra.NoArgs,
+		Use:     "calls",
+		Short:   "Count calls and units for 1,000 logs, healthy and failing, and what they cost",
+		Example: "  auditrelay simulate calls",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return simulate.PrintCalls(cmd.Context(), cmd.OutOrStdout())
 		},
@@ -167,9 +168,10 @@ func callsCommand() *cobra.Command {
 func retriesCommand() *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
-		Use:   "retries",
-		Short: "Show when a log is tried again if its destination is down for seven days",
-		Args:  cobra.NoArgs,
+		Use:     "retries",
+		Short:   "Show when a log is tried again if its destination is down for seven days",
+		Example: "  auditrelay simulate retries --plot retries.svg",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			for n, at := range simulate.Retries("log-0") {
 				fmt.Fprintf(cmd.OutOrStdout(), "attempt %d  %s\n", n+1, stamp(at))
