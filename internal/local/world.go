@@ -212,7 +212,13 @@ func (w *World) usefulTick() time.Time {
 		useful = look
 	}
 	for d, err := range w.Directory.Attention(context.Background()) {
-		if err != nil || d.Draining || d.State == directory.Disconnected || w.Cache.Parked(d.ID) > 0 {
+		if d.State == directory.Disconnected { // it is left alone until its eight hours are over
+			if at := d.DisablesAt(); at.Before(useful) {
+				useful = at
+			}
+			continue
+		}
+		if err != nil || d.Draining || w.Cache.Parked(d.ID) > 0 {
 			return w.nextTick
 		}
 		// All that is left to do for a failing destination is to tell of it, at each full hour of its failure.
