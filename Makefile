@@ -89,7 +89,7 @@ node_modules: package-lock.json
 clean: ## Remove what was built; keeps node_modules and the linter
 	rm -rf build cdk.out
 
-FUNCTIONS := deliver requeue expire disconnect notify
+FUNCTIONS := deliver requeue expire disconnect notify admin
 
 .PHONY: build
 build: ## Compile the Lambda functions into build/<name>/bootstrap

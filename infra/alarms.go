@@ -19,6 +19,9 @@ import (
 // runbook is the page that has a section for every alarm.
 const runbook = "https://github.com/auditrelay/auditrelay/blob/main/docs/runbook.md"
 
+// bouncesAtMost is a little less than the share at which SES puts an account under review.
+const bouncesAtMost = 0.04
+
 // alarm is one reason to call a person.
 type alarm struct {
 	// name is lower case with dashes; it ends with the heading of its section in the runbook, so that alarms of one sort share a section.
@@ -94,8 +97,8 @@ func newAlarmTopic(stack awscdk.Stack, s settings, key awskms.Key) awssns.Topic 
 }
 
 // alarmsOf lists every alarm.
-func alarmsOf(s settings, qs queues, st stores, fs functions) []alarm {
-	m := meter{namespace: s.metrics()}
+func alarmsOf(p parts, fs functions) []alarm {
+	m, qs, st := meter{namespace: p.s.metrics()}, p.qs, p.st
 	all := []alarm{
 		{
 			name: "ingest-old-messages", section: "old-messages", metric: age(qs.ingest, "ingest"), above: interval.Seconds(), periods: 5,
@@ -115,7 +118,7 @@ func alarmsOf(s settings, qs queues, st stores, fs functions) []alarm {
 		},
 		{
 			name: "loss-ahead", section: "loss-ahead", metric: m.of(oldestAge, maximum, sweep), above: (lifetime - day).Seconds(),
-			means: "The oldest log in the cache is given up in less than a day.",
+			means: "The oldest log that waits for a destination that fails or is disconnected is given up in less than a day.",
 		},
 		{
 			name: "requeue-stopped", section: "requeue-stopped", metric: fs.requeue.MetricInvocations(options(sum, interval, "requeue")), below: 1,
@@ -127,15 +130,16 @@ func alarmsOf(s settings, qs queues, st stores, fs functions) []alarm {
 			means: "Something of our own keeps failing, a write to the cache, say. The work is done again, and nothing is lost by it.",
 		},
 		{
-			name: "imbalance", section: "imbalance", metric: imbalance(m), periods: 3,
-			means: "Accepted is not delivered + pending + failed, by more than a hundred and 1 %: deliveries may be lost.",
+			name: "imbalance", section: "imbalance", metric: imbalance(m),
+			means: "More deliveries were accepted than were tried or held, by more than a hundred and 1 %: deliveries may be lost.",
 		},
 		{
 			name: "expire-behind", section: "expire-behind", metric: iteratorAge(fs.expire), above: float64(time.Hour.Milliseconds()), periods: 5,
 			means: "expire is over an hour behind the cache's stream, which forgets after a day: failed events are announced late.",
 		},
 	}
-	for _, q := range []queue{qs.ingest, qs.retry, qs.drain, qs.notices, qs.rejected, {Queue: qs.unannounced, dead: qs.unannounced}} {
+	all = append(all, mailAlarms(m, p.post)...)
+	for _, q := range append(qs.all(), queue{dead: qs.unannounced}, queue{dead: p.cs.missed}) {
 		id := strings.TrimSuffix(*q.dead.Node().Id(), "DeadLetters")
 		all = append(all, alarm{
 			name: strings.ToLower(id) + "-dead-letters", section: "dead-letters", metric: q.dead.MetricApproximateNumberOfMessagesVisible(options(maximum, minute, id)),
@@ -162,16 +166,38 @@ func alarmsOf(s settings, qs queues, st stores, fs functions) []alarm {
 		})
 }
 
-// imbalance is how many deliveries an hour are in no column of the ledger, or in two. What was under way when the cache was counted is no
-// imbalance, so it is nothing up to a hundred, or 1 % of what was accepted.
+func mailAlarms(m meter, p post) []alarm {
+	return []alarm{
+		{
+			name: "mails-refused", section: "mail-failures", metric: m.of(mailsRefused, sum, interval), periods: 3,
+			means: "SES keeps refusing mails about connections. They are tried again for four days.",
+		},
+		{
+			name: "mails-uncertain", section: "mail-failures", metric: m.of(mailsUncertain, sum, interval),
+			means: "SES took a mail and did not answer: whether it was sent is not known, and it is not sent again.",
+		},
+		{
+			name: "mails-without-recipient", section: "mail-failures", metric: m.of(withoutRecipients, sum, interval),
+			means: "A mail was due and the workspace that owns the destination has nobody to send it to.",
+		},
+		{
+			name: "mail-bounces", section: "mail-failures", metric: bounceRate(p), above: bouncesAtMost,
+			means: "Over 4 % of the mails come back. At 5 % SES puts the account under review.",
+		},
+	}
+}
+
+// imbalance is how many deliveries of an hour were accepted and then neither tried nor held: each is one or the other in the invocation that accepts it.
+// Retries make it less, so it is no measure of what is well. An invocation that dies may lose some counts, so it is nothing up to a hundred, or 1 %
+// of what was accepted. What waits in the cache is not counted: to count it would cost more than to deliver it.
 func imbalance(m meter) awscloudwatch.IMetric {
-	const off = "ABS(FILL(accepted, 0) - FILL(delivered, 0) - FILL(failed, 0) - DIFF(pending))"
+	const off = "FILL(accepted, 0) - FILL(delivered, 0) - FILL(vain, 0) - FILL(held, 0)"
 	text := fmt.Sprintf("IF(%[1]s > 100 AND %[1]s > 0.01 * FILL(accepted, 0), %[1]s, 0)", off)
 	return expression(text, "imbalance", time.Hour, map[string]awscloudwatch.IMetric{
 		"accepted":  m.of(accepted, sum, time.Hour),
 		"delivered": m.of(delivered, sum, time.Hour),
-		"failed":    m.of(failed, sum, time.Hour),
-		"pending":   m.of(pending, maximum, time.Hour),
+		"vain":      m.of(attemptsFailed, sum, time.Hour),
+		"held":      m.of(held, sum, time.Hour),
 	})
 }
 

@@ -14,8 +14,8 @@ import (
 const fullWidth = 24
 
 // newDashboard answers, from top to bottom: is anything wrong, where do the logs stand, which kind of destination is it, and what does it cost.
-func newDashboard(stack awscdk.Stack, s settings, qs queues, st stores, fs functions, alarms []alarm) awscloudwatch.Dashboard {
-	m := meter{namespace: s.metrics()}
+func newDashboard(p parts, fs functions, alarms []alarm) awscloudwatch.Dashboard {
+	stack, s, m := p.stack, p.s, meter{namespace: p.s.metrics()}
 	intro := fmt.Sprintf("**%s** · [runbook](%s) · One log's life and other questions: Logs Insights, saved queries `%s/…`", s.stackName(), runbook, s.stackName())
 	return awscloudwatch.NewDashboard(stack, jsii.String("Dashboard"), &awscloudwatch.DashboardProps{
 		// Dashboards have no region of their own, so the name tells those of several regions apart.
@@ -34,9 +34,10 @@ func newDashboard(stack awscdk.Stack, s settings, qs queues, st stores, fs funct
 				graph("Failed attempts, by kind", 8, m.byKind(attemptsFailed)),
 				graph("Given up, by kind", 8, m.byKind(failed)),
 			},
-			queueRow(qs),
+			mailRow(m, p.post),
+			queueRow(p),
 			functionRow(fs),
-			costRow(qs, st, fs),
+			costRow(p.qs, p.st, fs),
 		},
 	})
 }
@@ -46,21 +47,33 @@ func now(m meter) awscloudwatch.IWidget {
 	lossIn := expression(fmt.Sprintf("(%d - oldest) / 3600", int(lifetime.Seconds())), "Hours to first loss", sweep,
 		map[string]awscloudwatch.IMetric{"oldest": m.of(oldestAge, maximum, sweep)})
 	oldest := expression("oldest / 3600", "Age of the oldest, hours", sweep, map[string]awscloudwatch.IMetric{"oldest": m.of(oldestAge, maximum, sweep)})
+	more := expression("FILL(accepted, 0) - FILL(delivered, 0) - FILL(failed, 0)", "Pending, more than a day ago", day, map[string]awscloudwatch.IMetric{
+		"accepted": m.of(accepted, sum, day), "delivered": m.of(delivered, sum, day), "failed": m.of(failed, sum, day),
+	})
 	return awscloudwatch.NewSingleValueWidget(&awscloudwatch.SingleValueWidgetProps{
-		Title: jsii.String("The last day, and what is pending now"), Width: jsii.Number(fullWidth), Height: jsii.Number(4),
+		Title: jsii.String("The last day, and the oldest log that waits now"), Width: jsii.Number(fullWidth), Height: jsii.Number(4),
 		Metrics: &[]awscloudwatch.IMetric{
-			m.of(accepted, sum, day), m.of(delivered, sum, day), m.of(pending, maximum, sweep), m.of(failed, sum, day), oldest, lossIn,
+			m.of(accepted, sum, day), m.of(delivered, sum, day), m.of(failed, sum, day), more, oldest, lossIn,
 		},
 	})
 }
 
-func queueRow(qs queues) *[]awscloudwatch.IWidget {
+func mailRow(m meter, p post) *[]awscloudwatch.IWidget {
+	return &[]awscloudwatch.IWidget{
+		graph("Mails, every 5 minutes", 16, m.of(mailsSent, sum, interval), m.of(mailsRefused, sum, interval), m.of(mailsUncertain, sum, interval),
+			m.of(addressesRefused, sum, interval), m.of(withoutRecipients, sum, interval)),
+		graph("Mails that come back, share", 8, bounceRate(p)),
+	}
+}
+
+func queueRow(p parts) *[]awscloudwatch.IWidget {
+	qs := p.qs
 	depths := []awscloudwatch.IMetric{
 		depth(qs.ingest, "ingest"), depth(qs.retry, "retry"), depth(qs.drain, "drain"), depth(qs.notices, "notices"), depth(qs.rejected, "rejected"),
 	}
 	ages := []awscloudwatch.IMetric{age(qs.ingest, "ingest"), age(qs.retry, "retry"), age(qs.drain, "drain"), age(qs.notices, "notices")}
 	var dead []awscloudwatch.IMetric
-	for _, q := range []queue{qs.ingest, qs.retry, qs.drain, qs.notices, qs.rejected, {dead: qs.unannounced}} {
+	for _, q := range append(qs.all(), queue{dead: qs.unannounced}, queue{dead: p.cs.missed}) {
 		dead = append(dead, q.dead.MetricApproximateNumberOfMessagesVisible(options(maximum, minute, *q.dead.Node().Id())))
 	}
 	return &[]awscloudwatch.IWidget{

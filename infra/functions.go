@@ -8,7 +8,6 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/jsii-runtime-go"
@@ -23,7 +22,11 @@ const (
 	// requeueTimeout is a little more than config.Requeue's TimeLimit; a run that came near it has left the rest to the next.
 	requeueTimeout = time.Minute
 	expireTimeout  = time.Minute
-	notifyTimeout  = 30 * time.Second
+	// disconnectTimeout and notifyTimeout are for a few calls of AWS services.
+	disconnectTimeout = 30 * time.Second
+	notifyTimeout     = 30 * time.Second
+	// adminTimeout leaves room for one test of a destination, or one search of the attempts, 20 s each, and for what follows.
+	adminTimeout = 40 * time.Second
 )
 
 // function is one Lambda function, as far as functions differ.
@@ -44,15 +47,6 @@ type function struct {
 	may   []awsiam.PolicyStatement
 }
 
-// functionNames are the directories under the build directory.
-func functionNames() []string { return []string{"deliver", "requeue", "expire"} }
-
-type functions struct {
-	deliver, requeue, expire deployed
-}
-
-func (fs functions) all() []deployed { return []deployed{fs.deliver, fs.requeue, fs.expire} }
-
 // deployed is a function with its name and its log group.
 type deployed struct {
 	awslambda.Function
@@ -60,74 +54,15 @@ type deployed struct {
 	log  awslogs.LogGroup
 }
 
-func newFunctions(stack awscdk.Stack, s settings, key awskms.IKey, qs queues, st stores) functions {
-	g := grants{stack: stack, key: key}
-	telemetry := config.Telemetry{MetricsNamespace: s.metrics()}
-	names := config.Stores{
-		DirectoryTable:  *st.directory.TableName(),
-		DeliveriesTable: *st.deliveries.TableName(),
-		PayloadBucket:   *st.payloads.BucketName(),
-	}
-	fs := functions{
-		deliver: newFunction(stack, s, key, function{
-			name:        "deliver",
-			description: "Takes logs from the queues ingest and retry to their destinations",
-			timeout:     deliverTimeout,
-			memoryMB:    512,
-			config: config.Deliver{
-				Stores:           names,
-				Telemetry:        telemetry,
-				Network:          config.Network{AllowPrivateCIDRs: s.AllowPrivateCIDRs, AllowHTTP: s.AllowHTTP},
-				RetryQueueURL:    *qs.retry.QueueUrl(),
-				RetryQueueARN:    *qs.retry.QueueArn(),
-				RejectedQueueURL: *qs.rejected.QueueUrl(),
-				DrainQueueURL:    *qs.drain.QueueUrl(),
-				NoticesQueueURL:  *qs.notices.QueueUrl(),
-				SecretPrefix:     s.secretPrefix(),
-			},
-			reserved: s.ReservedConcurrency,
-			loops:    true,
-			may:      g.deliver(s, qs, st),
-		}),
-		requeue: newFunction(stack, s, key, function{
-			name:        "requeue",
-			description: "Sends what comes due, and backlogs that are drained, from the cache to the queue retry",
-			timeout:     requeueTimeout,
-			memoryMB:    256,
-			config: config.Requeue{
-				Telemetry:       telemetry,
-				DirectoryTable:  names.DirectoryTable,
-				DeliveriesTable: names.DeliveriesTable,
-				RetryQueueURL:   *qs.retry.QueueUrl(),
-				DrainQueueURL:   *qs.drain.QueueUrl(),
-				NoticesQueueURL: *qs.notices.QueueUrl(),
-			},
-			loops: true,
-			may:   g.requeue(qs, st),
-		}),
-		expire: newFunction(stack, s, key, function{
-			name:        "expire",
-			description: "Announces failed events from the cache's stream",
-			timeout:     expireTimeout,
-			memoryMB:    256,
-			config:      config.Expire{Stores: names, Telemetry: telemetry},
-			may:         g.expire(qs, st),
-		}),
-	}
-	triggerDeliver(fs.deliver.Function, s, qs)
-	triggerRequeue(stack, fs.requeue.Function, qs)
-	triggerExpire(fs.expire.Function, qs, st)
-	return fs
-}
-
 // newFunction makes a function with a role and a log group of its own. The role is complete from the start: CDK may add nothing to it, so that
 // grants.go says all that a function may do.
-func newFunction(stack awscdk.Stack, s settings, key awskms.IKey, f function) deployed {
+func newFunction(p parts, f function) deployed {
+	stack, s := p.stack, p.s
 	id := strings.ToUpper(f.name[:1]) + f.name[1:]
 	group := awslogs.NewLogGroup(stack, jsii.String(id+"Log"), &awslogs.LogGroupProps{
 		LogGroupName:  jsii.String(s.logGroup(f.name)),
 		Retention:     awslogs.RetentionDays_ONE_MONTH, // as long as failed events can be looked up
-		EncryptionKey: key,
+		EncryptionKey: p.key,
 		RemovalPolicy: awscdk.RemovalPolicy_DESTROY,
 	})
 	statements := slices.Concat(f.may, []awsiam.PolicyStatement{allow(jsii.Strings(*group.LogGroupArn()), "logs:CreateLogStream", "logs:PutLogEvents")})

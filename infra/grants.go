@@ -3,68 +3,141 @@ package main
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/jsii-runtime-go"
 )
 
 // grants says what each function may do, one method a function. Actions are spelt out, and resources are ARNs of this stack. The exceptions
-// end in a star, since their resources are made later or by others, and each is bounded by a prefix: destinations' secrets, objects in the
-// payload bucket, and roles in customers' accounts.
-type grants struct {
-	stack awscdk.Stack
-	key   awskms.IKey
-}
+// end in a star, since their resources are made later or by others, and each is bounded by a prefix: destinations' secrets, schedules of the stage's
+// group, objects in the payload bucket, and roles in customers' accounts.
+type grants struct{ parts }
 
-func (g grants) deliver(s settings, qs queues, st stores) []awsiam.PolicyStatement {
+func (g grants) deliver() []awsiam.PolicyStatement {
 	return []awsiam.PolicyStatement{
-		consume(qs.ingest, qs.retry),
-		allow(jsii.Strings(*qs.retry.QueueArn(), *qs.rejected.QueueArn(), *qs.drain.QueueArn(), *qs.notices.QueueArn()), "sqs:SendMessage"),
-		allow(jsii.Strings(index(*st.directory.TableArn(), ownerIndex)), "dynamodb:Query"),
+		consume(g.qs.ingest, g.qs.retry),
+		send(g.qs.retry, g.qs.rejected, g.qs.drain, g.qs.notices),
+		g.owned(),
 		// It writes a destination's health, and the count of its attempts while it fails.
-		allow(jsii.Strings(*st.directory.TableArn()), "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"),
-		allow(jsii.Strings(*st.deliveries.TableArn()),
+		allow(jsii.Strings(*g.st.directory.TableArn()), "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"),
+		allow(jsii.Strings(*g.st.deliveries.TableArn()),
 			"dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
 		// Rejected messages too: one that is sent back to ingest leads there.
-		allow(jsii.Strings(objects(st, producerPrefix), objects(st, cachePrefix), objects(st, rejectedPrefix)), "s3:GetObject"),
-		allow(jsii.Strings(objects(st, cachePrefix), objects(st, rejectedPrefix)), "s3:PutObject"),
+		allow(jsii.Strings(g.objects(producerPrefix), g.objects(cachePrefix), g.objects(rejectedPrefix)), "s3:GetObject"),
+		allow(jsii.Strings(g.objects(cachePrefix), g.objects(rejectedPrefix)), "s3:PutObject"),
 		// Without this a missing object answers 403, like a forbidden one, and its log could not be rejected for what it is.
-		allow(jsii.Strings(*st.payloads.BucketArn()), "s3:ListBucket"),
-		allow(jsii.Strings(g.secrets(s)), "secretsmanager:GetSecretValue"),
-		allow(jsii.Strings(g.roles(s)), "sts:AssumeRole"),
+		allow(jsii.Strings(*g.st.payloads.BucketArn()), "s3:ListBucket"),
+		allow(jsii.Strings(g.secrets()), "secretsmanager:GetSecretValue"),
+		allow(jsii.Strings(g.roles()), "sts:AssumeRole"),
+		g.noRoleOfOurs(),
 		g.crypto("sqs", "dynamodb", "s3", "secretsmanager"),
 	}
 }
 
-func (g grants) requeue(qs queues, st stores) []awsiam.PolicyStatement {
+func (g grants) requeue() []awsiam.PolicyStatement {
 	return []awsiam.PolicyStatement{
-		consume(qs.drain),
-		allow(jsii.Strings(*qs.retry.QueueArn(), *qs.drain.QueueArn(), *qs.notices.QueueArn()), "sqs:SendMessage"),
-		allow(jsii.Strings(*st.deliveries.TableArn(), index(*st.deliveries.TableArn(), dueIndex)), "dynamodb:Query"),
-		allow(jsii.Strings(*st.deliveries.TableArn()), "dynamodb:GetItem", "dynamodb:PutItem"), // how far it has come
-		allow(jsii.Strings(index(*st.directory.TableArn(), attentionIndex)), "dynamodb:Query"),
-		allow(jsii.Strings(*st.directory.TableArn()), "dynamodb:GetItem", "dynamodb:PutItem"), // the end of a drain
+		consume(g.qs.drain),
+		send(g.qs.retry, g.qs.drain),
+		allow(jsii.Strings(*g.st.deliveries.TableArn(), index(*g.st.deliveries.TableArn(), dueIndex)), "dynamodb:Query"),
+		allow(jsii.Strings(*g.st.deliveries.TableArn()), "dynamodb:GetItem", "dynamodb:PutItem"), // how far it has come
+		allow(jsii.Strings(index(*g.st.directory.TableArn(), attentionIndex)), "dynamodb:Query"),
+		// The end of a drain, and of the eight hours of a disconnect whose timer was lost.
+		g.disable(),
+		g.owned(),
+		g.announce(),
+		send(g.qs.notices, g.qs.ingest),
 		g.crypto("sqs", "dynamodb"),
 	}
 }
 
-func (g grants) expire(qs queues, st stores) []awsiam.PolicyStatement {
+func (g grants) expire() []awsiam.PolicyStatement {
 	return []awsiam.PolicyStatement{
-		allow(jsii.Strings(*st.deliveries.TableStreamArn()), "dynamodb:DescribeStream", "dynamodb:GetShardIterator", "dynamodb:GetRecords"),
-		allow(jsii.Strings(*st.deliveries.TableArn()), "dynamodb:PutItem"),
-		allow(jsii.Strings(*st.directory.TableArn()), "dynamodb:GetItem"),
-		allow(jsii.Strings(objects(st, cachePrefix)), "s3:DeleteObject"),
-		allow(jsii.Strings(*qs.unannounced.QueueArn()), "sqs:SendMessage"),
+		allow(jsii.Strings(*g.st.deliveries.TableStreamArn()), "dynamodb:DescribeStream", "dynamodb:GetShardIterator", "dynamodb:GetRecords"),
+		allow(jsii.Strings(*g.st.deliveries.TableArn()), "dynamodb:PutItem"),
+		allow(jsii.Strings(*g.st.directory.TableArn()), "dynamodb:GetItem"),
+		allow(jsii.Strings(g.objects(cachePrefix)), "s3:DeleteObject"),
+		allow(jsii.Strings(*g.qs.unannounced.QueueArn()), "sqs:SendMessage"),
 		g.crypto("sqs", "dynamodb", "s3"),
 	}
 }
 
+func (g grants) disconnect() []awsiam.PolicyStatement {
+	return []awsiam.PolicyStatement{
+		g.disable(),
+		g.owned(),
+		g.announce(),
+		send(g.qs.notices, g.qs.ingest),
+		// What it did not settle, Lambda puts there in its name.
+		allow(jsii.Strings(*g.cs.missed.QueueArn()), "sqs:SendMessage"),
+		g.crypto("sqs", "dynamodb"),
+	}
+}
+
+func (g grants) notify() []awsiam.PolicyStatement {
+	return []awsiam.PolicyStatement{
+		consume(g.qs.notices),
+		g.owned(),
+		allow(jsii.Strings(*g.st.directory.TableArn()), "dynamodb:GetItem", "dynamodb:PutItem"), // claims
+		awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Actions:    jsii.Strings("ses:SendEmail"),
+			Resources:  g.identities(),
+			Conditions: &map[string]any{"StringEquals": map[string]any{"ses:FromAddress": g.s.mailAddress()}},
+		}),
+		g.crypto("sqs", "dynamodb"),
+	}
+}
+
+// admin may also change what deliver and disconnect only use. It lists deliveries and cannot open the bucket.
+func (g grants) admin(schedules awsiam.IRole, attempts awslogs.ILogGroup) []awsiam.PolicyStatement {
+	return []awsiam.PolicyStatement{
+		allow(jsii.Strings(*g.st.directory.TableArn()), "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:Scan"),
+		g.owned(),
+		allow(jsii.Strings(*g.st.deliveries.TableArn()), "dynamodb:Query"),
+		send(g.qs.retry, g.qs.notices, g.qs.ingest),
+		g.announce(),
+		allow(jsii.Strings(g.secrets()),
+			"secretsmanager:GetSecretValue", "secretsmanager:CreateSecret", "secretsmanager:PutSecretValue", "secretsmanager:DeleteSecret"),
+		allow(jsii.Strings(g.schedules()), "scheduler:CreateSchedule", "scheduler:DeleteSchedule"),
+		awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Actions:    jsii.Strings("iam:PassRole"),
+			Resources:  jsii.Strings(*schedules.RoleArn()),
+			Conditions: &map[string]any{"StringEquals": map[string]any{"iam:PassedToService": "scheduler.amazonaws.com"}},
+		}),
+		allow(jsii.Strings(*attempts.LogGroupArn()), "logs:FilterLogEvents"),
+		// It tests destinations, as deliver would write to them.
+		allow(jsii.Strings(g.roles()), "sts:AssumeRole"),
+		g.noRoleOfOurs(),
+		g.crypto("sqs", "dynamodb", "secretsmanager", "logs"),
+	}
+}
+
+// owned lists a workspace and the destinations that it owns.
+func (g grants) owned() awsiam.PolicyStatement {
+	return allow(jsii.Strings(index(*g.st.directory.TableArn(), ownerIndex)), "dynamodb:Query")
+}
+
+// disable changes a destination's record.
+func (g grants) disable() awsiam.PolicyStatement {
+	return allow(jsii.Strings(*g.st.directory.TableArn()), "dynamodb:GetItem", "dynamodb:PutItem")
+}
+
+// announce tells of changes on the bus.
+func (g grants) announce() awsiam.PolicyStatement {
+	return allow(jsii.Strings(*g.cs.bus.EventBusArn()), "events:PutEvents")
+}
+
+func send(qs ...queue) awsiam.PolicyStatement { return allow(arnsOf(qs), "sqs:SendMessage") }
+
 // consume is what Lambda's poller does with a queue on behalf of the function.
 func consume(qs ...queue) awsiam.PolicyStatement {
+	return allow(arnsOf(qs), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes")
+}
+
+func arnsOf(qs []queue) *[]*string {
 	arns := make([]*string, len(qs))
 	for i, q := range qs {
 		arns[i] = q.QueueArn()
 	}
-	return allow(&arns, "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes")
+	return &arns
 }
 
 // crypto allows the use of the key, but only by way of the named services: who can read nothing from those can decrypt nothing.
@@ -81,25 +154,47 @@ func (g grants) crypto(services ...string) awsiam.PolicyStatement {
 }
 
 // secrets are those of this stage's destinations.
-func (g grants) secrets(s settings) string {
+func (g grants) secrets() string {
 	return *g.stack.FormatArn(&awscdk.ArnComponents{
 		Service:      jsii.String("secretsmanager"),
 		Resource:     jsii.String("secret"),
-		ResourceName: jsii.String(s.secretPrefix() + "*"),
+		ResourceName: jsii.String(g.s.secretPrefix() + "*"),
 		ArnFormat:    awscdk.ArnFormat_COLON_RESOURCE_NAME,
 	})
 }
 
 // roles are those that customers made for their S3 destinations, in their own accounts.
-func (g grants) roles(s settings) string {
+func (g grants) roles() string {
 	return *g.stack.FormatArn(&awscdk.ArnComponents{
 		Service:      jsii.String("iam"),
 		Region:       jsii.String(""),
 		Account:      jsii.String("*"),
 		Resource:     jsii.String("role"),
-		ResourceName: jsii.String(s.DestinationRoles),
+		ResourceName: jsii.String(g.s.DestinationRoles),
 	})
 }
+
+// noRoleOfOurs keeps a customer, who names the role of an S3 destination, from naming one of the deployment's own account.
+func (g grants) noRoleOfOurs() awsiam.PolicyStatement {
+	return awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Effect:  awsiam.Effect_DENY,
+		Actions: jsii.Strings("sts:AssumeRole"),
+		Resources: &[]*string{g.stack.FormatArn(&awscdk.ArnComponents{
+			Service: jsii.String("iam"), Region: jsii.String(""), Resource: jsii.String("role"), ResourceName: jsii.String("*"),
+		})},
+	})
+}
+
+// schedules are those of the stage's group.
+func (g grants) schedules() string {
+	return *g.stack.FormatArn(&awscdk.ArnComponents{
+		Service:      jsii.String("scheduler"),
+		Resource:     jsii.String("schedule"),
+		ResourceName: jsii.String(*g.cs.group.ScheduleGroupName() + "/*"),
+	})
+}
+
+func (g grants) objects(prefix string) string { return objects(g.st, prefix) }
 
 func objects(st stores, prefix string) string {
 	return *st.payloads.ArnForObjects(jsii.String(prefix + "*"))

@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// grantsOf gives what a function's role may do: action to resources.
+// grantsOf gives what a function's role may do: action to resources. What is denied has the word before it.
 func grantsOf(t *testing.T, tmpl template, function string) map[string][]string {
 	t.Helper()
 	got := make(map[string][]string)
@@ -16,12 +16,13 @@ func grantsOf(t *testing.T, tmpl template, function string) map[string][]string 
 		doc := resource{Properties: p.(map[string]any)}
 		for _, v := range list(doc.at("PolicyDocument", "Statement")) {
 			s := resource{Properties: v.(map[string]any)}
-			if s.at("Effect") != "Allow" {
-				t.Errorf("%s has a statement that does not allow: %v", function, v)
-			}
 			for _, action := range list(s.at("Action")) {
+				name := action.(string)
+				if s.at("Effect") != "Allow" {
+					name = s.at("Effect").(string) + " " + name
+				}
 				for _, r := range list(s.at("Resource")) {
-					got[action.(string)] = append(got[action.(string)], compact(r))
+					got[name] = append(got[name], compact(r))
 				}
 			}
 		}
@@ -37,6 +38,11 @@ func testGrants(t *testing.T, tmpl template) {
 	crypto := []string{"kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"}
 	queue := []string{"{Ingest.Arn}", "{Retry.Arn}"}
 	cached, produced, rejected := "{Payloads.Arn}/deliveries/*", "{Payloads.Arn}/payloads/*", "{Payloads.Arn}/rejected/*"
+	const (
+		secrets = "arn:{AWS::Partition}:secretsmanager:{AWS::Region}:{AWS::AccountId}:secret:auditrelay/dev/destinations/*"
+		ours    = "arn:{AWS::Partition}:iam::{AWS::AccountId}:role/*"
+		ses     = "arn:{AWS::Partition}:ses:{AWS::Region}:{AWS::AccountId}:"
+	)
 	want := map[string]map[string][]string{
 		"Deliver": {
 			"sqs:ReceiveMessage":            queue,
@@ -54,16 +60,18 @@ func testGrants(t *testing.T, tmpl template) {
 			"s3:GetObject":                  {cached, produced, rejected},
 			"s3:PutObject":                  {cached, rejected},
 			"s3:ListBucket":                 {"{Payloads.Arn}"},
-			"secretsmanager:GetSecretValue": {"arn:{AWS::Partition}:secretsmanager:{AWS::Region}:{AWS::AccountId}:secret:auditrelay/dev/destinations/*"},
+			"secretsmanager:GetSecretValue": {secrets},
 			"sts:AssumeRole":                {"arn:{AWS::Partition}:iam::*:role/auditrelay-*"},
+			"Deny sts:AssumeRole":           {ours},
 		},
 		"Requeue": {
 			"sqs:ReceiveMessage":          {"{Drain.Arn}"},
 			"sqs:DeleteMessage":           {"{Drain.Arn}"},
 			"sqs:ChangeMessageVisibility": {"{Drain.Arn}"},
 			"sqs:GetQueueAttributes":      {"{Drain.Arn}"},
-			"sqs:SendMessage":             {"{Drain.Arn}", "{Notices.Arn}", "{Retry.Arn}"},
-			"dynamodb:Query":              {"{Deliveries.Arn}", "{Deliveries.Arn}/index/due", "{Directory.Arn}/index/attention"},
+			"sqs:SendMessage":             {"{Drain.Arn}", "{Ingest.Arn}", "{Notices.Arn}", "{Retry.Arn}"},
+			"dynamodb:Query":              {"{Deliveries.Arn}", "{Deliveries.Arn}/index/due", "{Directory.Arn}/index/attention", "{Directory.Arn}/index/owner"},
+			"events:PutEvents":            {"{Bus.Arn}"},
 			"dynamodb:GetItem":            {"{Deliveries.Arn}", "{Directory.Arn}"},
 			"dynamodb:PutItem":            {"{Deliveries.Arn}", "{Directory.Arn}"},
 		},
@@ -76,10 +84,52 @@ func testGrants(t *testing.T, tmpl template) {
 			"s3:DeleteObject":           {cached},
 			"sqs:SendMessage":           {"{Unannounced.Arn}"},
 		},
+		"Disconnect": {
+			"sqs:SendMessage":  {"{Ingest.Arn}", "{Notices.Arn}", "{ScheduleDeadLetters.Arn}"},
+			"dynamodb:Query":   {"{Directory.Arn}/index/owner"},
+			"dynamodb:GetItem": {"{Directory.Arn}"},
+			"dynamodb:PutItem": {"{Directory.Arn}"},
+			"events:PutEvents": {"{Bus.Arn}"},
+		},
+		"Notify": {
+			"sqs:ReceiveMessage":          {"{Notices.Arn}"},
+			"sqs:DeleteMessage":           {"{Notices.Arn}"},
+			"sqs:ChangeMessageVisibility": {"{Notices.Arn}"},
+			"sqs:GetQueueAttributes":      {"{Notices.Arn}"},
+			"dynamodb:Query":              {"{Directory.Arn}/index/owner"},
+			"dynamodb:GetItem":            {"{Directory.Arn}"},
+			"dynamodb:PutItem":            {"{Directory.Arn}"},
+			"ses:SendEmail":               {ses + "configuration-set/{Mails}", ses + "identity/auditrelay.invalid", ses + "identity/notices@auditrelay.invalid"},
+		},
+		"Admin": {
+			"sqs:SendMessage":               {"{Ingest.Arn}", "{Notices.Arn}", "{Retry.Arn}"},
+			"dynamodb:Query":                {"{Deliveries.Arn}", "{Directory.Arn}/index/owner"},
+			"dynamodb:GetItem":              {"{Directory.Arn}"},
+			"dynamodb:PutItem":              {"{Directory.Arn}"},
+			"dynamodb:DeleteItem":           {"{Directory.Arn}"},
+			"dynamodb:Scan":                 {"{Directory.Arn}"},
+			"events:PutEvents":              {"{Bus.Arn}"},
+			"secretsmanager:GetSecretValue": {secrets},
+			"secretsmanager:CreateSecret":   {secrets},
+			"secretsmanager:PutSecretValue": {secrets},
+			"secretsmanager:DeleteSecret":   {secrets},
+			"scheduler:CreateSchedule":      {"arn:{AWS::Partition}:scheduler:{AWS::Region}:{AWS::AccountId}:schedule/auditrelay-dev/*"},
+			"scheduler:DeleteSchedule":      {"arn:{AWS::Partition}:scheduler:{AWS::Region}:{AWS::AccountId}:schedule/auditrelay-dev/*"},
+			"iam:PassRole":                  {"{ScheduleRole.Arn}"},
+			"logs:FilterLogEvents":          {"{DeliverLog.Arn}"},
+			"sts:AssumeRole":                {"arn:{AWS::Partition}:iam::*:role/auditrelay-*"},
+			"Deny sts:AssumeRole":           {ours},
+		},
+		"Schedule": {
+			"lambda:InvokeFunction": {"{Disconnect.Arn}"},
+			"sqs:SendMessage":       {"{ScheduleDeadLetters.Arn}"},
+		},
 	}
 	for function, may := range want {
-		may["logs:CreateLogStream"] = []string{"{" + function + "Log.Arn}"}
-		may["logs:PutLogEvents"] = may["logs:CreateLogStream"]
+		if function != "Schedule" { // the scheduler's, which has no log
+			may["logs:CreateLogStream"] = []string{"{" + function + "Log.Arn}"}
+			may["logs:PutLogEvents"] = may["logs:CreateLogStream"]
+		}
 		for _, action := range crypto {
 			may[action] = []string{"{Key.Arn}"}
 		}
@@ -87,11 +137,40 @@ func testGrants(t *testing.T, tmpl template) {
 			t.Errorf("%s may (-want +got):\n%s", function, diff)
 		}
 	}
+	testBounds(t, tmpl)
 	if got := tmpl.ids("AWS::IAM::Policy"); got != nil {
 		t.Errorf("policies beside the roles' own: %v", got)
 	}
 	for _, id := range tmpl.ids("AWS::IAM::Role") {
 		testRole(t, id, tmpl.Resources[id])
+	}
+}
+
+// testBounds holds the conditions that stand for a narrower resource.
+func testBounds(t *testing.T, tmpl template) {
+	want := map[string]any{
+		"Notify ses:SendEmail": jsonOf(t, `{"StringEquals":{"ses:FromAddress":"notices@auditrelay.invalid"}}`),
+		"Admin iam:PassRole":   jsonOf(t, `{"StringEquals":{"iam:PassedToService":"scheduler.amazonaws.com"}}`),
+	}
+	got := make(map[string]any)
+	for _, function := range []string{"Notify", "Admin"} {
+		for _, p := range list(tmpl.one(t, "AWS::IAM::Role", function+"Role").at("Policies")) {
+			doc := resource{Properties: p.(map[string]any)}
+			for _, v := range list(doc.at("PolicyDocument", "Statement")) {
+				s := resource{Properties: v.(map[string]any)}
+				action, _ := s.at("Action").(string)
+				if _, ok := want[function+" "+action]; ok {
+					got[function+" "+action] = s.at("Condition")
+				}
+			}
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("conditions (-want +got):\n%s", diff)
+	}
+	trusted := jsonOf(t, `[{"Action":"sts:AssumeRole","Effect":"Allow","Principal":{"Service":"scheduler.amazonaws.com"},"Condition":{"StringEquals":{"aws:SourceAccount":{"Ref":"AWS::AccountId"}}}}]`)
+	if diff := cmp.Diff(trusted, tmpl.one(t, "AWS::IAM::Role", "ScheduleRole").at("AssumeRolePolicyDocument", "Statement")); diff != "" {
+		t.Errorf("who takes the schedules' role (-want +got):\n%s", diff)
 	}
 }
 
@@ -105,7 +184,7 @@ func testRole(t *testing.T, id string, role resource) {
 		for _, v := range list(doc.at("PolicyDocument", "Statement")) {
 			s := resource{Properties: v.(map[string]any)}
 			for _, r := range list(s.at("Resource")) {
-				if compact(r) == "*" {
+				if s.at("Effect") == "Allow" && compact(r) == "*" {
 					t.Errorf("%s may act on everything: %v", id, v)
 				}
 			}

@@ -19,7 +19,8 @@ func main() {
 func synth() error {
 	defer jsii.Close()
 	app := awscdk.NewApp(nil)
-	s, err := readSettings(contextOf(app))
+	// The CDK command line sets this variable when it has credentials: without any it can show a template, but deploy nothing.
+	s, err := readSettings(contextOf(app), os.Getenv("CDK_DEFAULT_ACCOUNT") != "")
 	if err != nil {
 		return err
 	}

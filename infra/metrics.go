@@ -22,16 +22,24 @@ const (
 	attemptsFailed = "AttemptsFailed"
 	held           = "Held"
 	faults         = "Faults"
-	// pending and oldestAge, in seconds, are what requeue finds in the cache at each sweep, every 15 minutes.
-	pending   = "Pending"
+	// oldestAge, in seconds, is what requeue finds every 15 minutes among the logs of destinations that fail, are disconnected or drain.
 	oldestAge = "OldestAge"
+)
+
+// The metrics that notify writes, see internal/notice/lines.go.
+const (
+	mailsSent         = "MailsSent"
+	mailsRefused      = "MailsRefused"
+	mailsUncertain    = "MailsUncertain"
+	addressesRefused  = "MailAddressesRefused"
+	withoutRecipients = "MailsWithoutRecipient"
 )
 
 const (
 	minute = time.Minute
 	// interval is what graphs and most alarms look at.
 	interval = 5 * time.Minute
-	// sweep is a little more than the pause between two of requeue's sweeps.
+	// sweep is a little more than the pause between two measurements of oldestAge.
 	sweep = 20 * time.Minute
 	// lifetime is how long a log is kept, delivery.Lifetime.
 	lifetime = 7 * day
@@ -86,6 +94,15 @@ func tableMetric(t awsdynamodb.Table, index, name, label string) awscloudwatch.I
 	return awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
 		Namespace: jsii.String("AWS/DynamoDB"), MetricName: jsii.String(name), DimensionsMap: &dimensions,
 		Statistic: jsii.String(sum), Period: seconds(interval), Label: jsii.String(label),
+	})
+}
+
+// bounceRate is the share of a configuration set's mails that came back, as SES reckons it.
+func bounceRate(p post) awscloudwatch.IMetric {
+	return awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
+		Namespace: jsii.String("AWS/SES"), MetricName: jsii.String("Reputation.BounceRate"),
+		DimensionsMap: &map[string]*string{"ses:configuration-set": p.set.ConfigurationSetName()},
+		Statistic:     jsii.String(maximum), Period: seconds(time.Hour), Label: jsii.String("bounce rate"),
 	})
 }
 

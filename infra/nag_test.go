@@ -21,17 +21,26 @@ type suppression struct {
 // suppressions is also the list of everything that a role may do on more than one named resource.
 func suppressions() []suppression {
 	const prefix = "objects are made later; the grant is bounded by a prefix of this bucket"
+	const (
+		secrets   = "AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:secretsmanager:<AWS::Region>:<AWS::AccountId>:secret:auditrelay/dev/destinations/*]"
+		roles     = "AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:iam::*:role/auditrelay-*]"
+		schedules = "AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:scheduler:<AWS::Region>:<AWS::AccountId>:schedule/auditrelay-dev/*]"
+		secret    = "a destination's secret is made when it is connected; the grant is bounded by the stage's prefix"
+		theirs    = "customers make these roles in their own accounts, and each trusts this role by name and external id; the grant is bounded by the role's name"
+	)
 	return []suppression{
-		{"Payloads", "AwsSolutions-S1", "objects live eight days at most and are named in the functions' logs; whoever must record each access turns on CloudTrail data events"},
+		{"Payloads", "AwsSolutions-S1", "objects live fifteen days at most and are named in the functions' logs; whoever must record each access turns on CloudTrail data events"},
 		{"DeliverRole", "AwsSolutions-IAM5[Resource::<PayloadsCDFAA0A2.Arn>/payloads/*]", prefix},
 		{"DeliverRole", "AwsSolutions-IAM5[Resource::<PayloadsCDFAA0A2.Arn>/deliveries/*]", prefix},
 		{"DeliverRole", "AwsSolutions-IAM5[Resource::<PayloadsCDFAA0A2.Arn>/rejected/*]", prefix},
-		{"DeliverRole", "AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:secretsmanager:<AWS::Region>:<AWS::AccountId>:secret:auditrelay/dev/destinations/*]",
-			"a destination's secret is made when it is connected; the grant is bounded by the stage's prefix"},
-		{"DeliverRole", "AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:iam::*:role/auditrelay-*]",
-			"customers make these roles in their own accounts, and each trusts this role by name and external id; the grant is bounded by the role's name"},
+		{"DeliverRole", secrets, secret},
+		{"DeliverRole", roles, theirs},
+		{"AdminRole", secrets, secret},
+		{"AdminRole", roles, theirs},
+		{"AdminRole", schedules, "a schedule is made when its destination is disconnected; the grant is bounded by the stage's group"},
 		{"ExpireRole", "AwsSolutions-IAM5[Resource::<PayloadsCDFAA0A2.Arn>/deliveries/*]", prefix},
 		{"Unannounced", "AwsSolutions-SQS3", "it is the dead-letter queue of a stream, which CloudFormation does not show on the queue"},
+		{"ScheduleDeadLetters", "AwsSolutions-SQS3", "it is the dead-letter queue of schedules, which are made at run time, and of a function's asynchronous events"},
 		{"Producer", "AwsSolutions-IAM5[Resource::<PayloadsCDFAA0A2.Arn>/payloads/*]", prefix},
 	}
 }

@@ -83,7 +83,8 @@ func testWatched(t *testing.T, tmpl template) {
 		"ApproximateAgeOfOldestMessage {Ingest.QueueName}", "ApproximateAgeOfOldestMessage {Retry.QueueName}",
 		"ApproximateNumberOfMessagesVisible {Rejected.QueueName}",
 		"Invocations {Requeue}", "IteratorAge {Expire}",
-		"Failed", "Faults", "Accepted", "Delivered", "Pending", "OldestAge",
+		"Failed", "Faults", "Accepted", "Delivered", "AttemptsFailed", "Held", "OldestAge",
+		"MailsRefused", "MailsUncertain", "MailsWithoutRecipient", "Reputation.BounceRate {Mails}",
 		"ReadThrottleEvents {Directory}", "WriteThrottleEvents {Directory}", "ReadThrottleEvents {Deliveries}", "WriteThrottleEvents {Deliveries}",
 		"WriteThrottleEvents due", "WriteThrottleEvents owner",
 	}
@@ -110,7 +111,8 @@ func testDashboard(t *testing.T, tmpl template) {
 	}
 	body := compact(tmpl.Resources[ids[0]].at("DashboardBody"))
 	want := []string{
-		`"Accepted"`, `"Delivered"`, `"Failed"`, `"Unrouted"`, `"Rejected"`, `"Attempts"`, `"AttemptsFailed"`, `"Held"`, `"Faults"`, `"Pending"`, `"OldestAge"`,
+		`"Accepted"`, `"Delivered"`, `"Failed"`, `"Unrouted"`, `"Rejected"`, `"Attempts"`, `"AttemptsFailed"`, `"Held"`, `"Faults"`, `"OldestAge"`,
+		`"MailsSent"`, `"MailsRefused"`, `"MailsUncertain"`, `"MailAddressesRefused"`, `"MailsWithoutRecipient"`, `"Reputation.BounceRate"`,
 		"604800 - oldest", runbook,
 	}
 	for _, kind := range []string{"AWS::SQS::Queue", "AWS::Lambda::Function", "AWS::DynamoDB::Table"} {
@@ -139,7 +141,7 @@ func testQueries(t *testing.T, tmpl template) {
 	}
 	slices.Sort(names)
 	want := []string{
-		"auditrelay-dev/failed events", "auditrelay-dev/faults", "auditrelay-dev/one log's life", "auditrelay-dev/rejected and unrouted",
+		"auditrelay-dev/failed events", "auditrelay-dev/faults", "auditrelay-dev/mails", "auditrelay-dev/one log's life", "auditrelay-dev/rejected and unrouted",
 		"auditrelay-dev/retries of a destination", "auditrelay-dev/top failure codes",
 	}
 	if diff := cmp.Diff(want, names); diff != "" {
@@ -153,11 +155,17 @@ func testOutputs(t *testing.T, tmpl template) {
 		got[name] = compact(o["Value"])
 	}
 	want := map[string]string{
-		"IngestQueueUrl":    "{Ingest}",
-		"PayloadBucketName": "{Payloads}",
-		"ProducerPolicyArn": "{Producer}",
-		"AlarmTopicArn":     "{Alarms}",
-		"DashboardUrl":      "https://{AWS::Region}.console.aws.amazon.com/cloudwatch/home?region={AWS::Region}#dashboards/dashboard/{Dashboard}",
+		"IngestQueueUrl":            "{Ingest}",
+		"PayloadBucketName":         "{Payloads}",
+		"ProducerPolicyArn":         "{Producer}",
+		"AlarmTopicArn":             "{Alarms}",
+		"ApiUrl":                    "{AdminFunctionUrl.FunctionUrl}",
+		"OperatorPolicyArn":         "{Operator}",
+		"EventBusName":              "{Bus}",
+		"DestinationRolePrincipals": "{DeliverRole.Arn},{AdminRole.Arn}",
+		"MailDnsRecords": "{Sender.DkimDNSTokenName1} CNAME {Sender.DkimDNSTokenValue1}, {Sender.DkimDNSTokenName2} CNAME {Sender.DkimDNSTokenValue2}, " +
+			"{Sender.DkimDNSTokenName3} CNAME {Sender.DkimDNSTokenValue3}",
+		"DashboardUrl": "https://{AWS::Region}.console.aws.amazon.com/cloudwatch/home?region={AWS::Region}#dashboards/dashboard/{Dashboard}",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("outputs (-want +got):\n%s", diff)

@@ -15,14 +15,15 @@ const (
 	cachePrefix = "deliveries/"
 	// rejectedPrefix is where deliver puts rejected messages whose body no queue takes.
 	rejectedPrefix = "rejected/"
-	// payloadDays is a day more than a log can live.
-	payloadDays = 8
+	// payloadDays is a day more than a log can live, and rejectedDays one more than a message on the queue rejected, which may name an object.
+	payloadDays  = 8
+	rejectedDays = 15
 )
 
 // newKey is the one key that everything at rest is encrypted with. It outlives the stack, since without it backups could not be read.
 func newKey(stack awscdk.Stack, s settings) awskms.Key {
 	key := awskms.NewKey(stack, jsii.String("Key"), &awskms.KeyProps{
-		Description:       jsii.String("auditrelay (" + s.Stage + "): queues, tables, payloads, log groups and destinations' secrets"),
+		Description:       jsii.String("auditrelay (" + s.Stage + "): queues, tables, payloads, log groups, events and destinations' secrets"),
 		Alias:             jsii.String("alias/" + s.stackName()),
 		EnableKeyRotation: jsii.Bool(true),
 		RemovalPolicy:     awscdk.RemovalPolicy_RETAIN,
@@ -44,7 +45,7 @@ func newKey(stack awscdk.Stack, s settings) awskms.Key {
 	return key
 }
 
-// newPayloads is the bucket of what is too large for a queue or a table. Nothing in it lives longer than a log.
+// newPayloads is the bucket of what is too large for a queue or a table. Nothing in it lives longer than what refers to it, by a day.
 func newPayloads(stack awscdk.Stack, key awskms.IKey) awss3.Bucket {
 	return awss3.NewBucket(stack, jsii.String("Payloads"), &awss3.BucketProps{
 		Encryption:        awss3.BucketEncryption_KMS,
@@ -55,10 +56,16 @@ func newPayloads(stack awscdk.Stack, key awskms.IKey) awss3.Bucket {
 		EnforceSSL:        jsii.Bool(true),
 		MinimumTLSVersion: jsii.Number(1.2),
 		RemovalPolicy:     awscdk.RemovalPolicy_RETAIN,
-		LifecycleRules: &[]*awss3.LifecycleRule{{
-			Id:                                  jsii.String("outlived"),
-			Expiration:                          awscdk.Duration_Days(jsii.Number(payloadDays)),
-			AbortIncompleteMultipartUploadAfter: awscdk.Duration_Days(jsii.Number(1)),
-		}},
+		LifecycleRules: &[]*awss3.LifecycleRule{
+			outlived("payloads", producerPrefix, payloadDays),
+			outlived("deliveries", cachePrefix, payloadDays),
+			outlived("rejected", rejectedPrefix, rejectedDays),
+			{Id: jsii.String("abandoned"), AbortIncompleteMultipartUploadAfter: awscdk.Duration_Days(jsii.Number(1))},
+		},
 	})
+}
+
+// outlived removes objects some days after they were written. Of two rules for one object the shorter would count, so each prefix has its own.
+func outlived(id, prefix string, days float64) *awss3.LifecycleRule {
+	return &awss3.LifecycleRule{Id: jsii.String(id), Prefix: jsii.String(prefix), Expiration: awscdk.Duration_Days(jsii.Number(days))}
 }

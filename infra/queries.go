@@ -41,6 +41,11 @@ func savedQueries() []savedQuery {
 			FilterStatements: jsii.Strings("msg in ['log.rejected', 'log.unrouted']"),
 			Sort:             jsii.String("@timestamp desc"),
 		}},
+		{"mails", awslogs.QueryStringProps{
+			Fields:           jsii.Strings("@timestamp", "msg", "kind", "workspace_id", "destination_id", "recipients", "code", "reason"),
+			FilterStatements: jsii.Strings("msg like /^(mail|notice)\\./"),
+			Sort:             jsii.String("@timestamp desc"),
+		}},
 		{"faults", awslogs.QueryStringProps{
 			FilterStatements: jsii.Strings("msg = 'relay.fault' or @message like /Task timed out|panic/"),
 			Fields:           jsii.Strings("@timestamp", "@log", "reason", "destination_id", "log_id", "@message"),

@@ -26,6 +26,11 @@ type queues struct {
 	unannounced awssqs.Queue
 }
 
+// all are the queues that have a dead-letter queue.
+func (qs queues) all() []queue {
+	return []queue{qs.ingest, qs.retry, qs.drain, qs.notices, qs.rejected}
+}
+
 // queue is a queue and where its messages go that were handed out too often.
 type queue struct {
 	awssqs.Queue

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/auditrelay/auditrelay/internal/config"
 )
 
 // settings are what one deployment of the stack can choose. They come from the CDK context: cdk.json, or `--context name=value`.
@@ -20,6 +22,14 @@ type settings struct {
 	Stage string
 	// DestinationRoles is a pattern of the names that roles of S3 destinations may have, in whatever account. No other role is assumed.
 	DestinationRoles string
+	// MailFrom is the sender of mails about connections, an address with or without a name before it, and MailIdentity how SES knows it.
+	MailFrom     string
+	MailIdentity string
+	// MailReplyTo is where answers go; empty for the sender. MailProduct stands in each subject; empty for auditrelay.
+	MailReplyTo string
+	MailProduct string
+	// MailOff are the kinds of mails that are not sent.
+	MailOff []string
 	// AlarmMail gets alarms by mail; empty for nobody.
 	AlarmMail string
 	// ProducerAccounts are other AWS accounts whose roles may send logs.
@@ -35,6 +45,8 @@ type settings struct {
 
 const (
 	defaultDestinationRoles = "auditrelay-*"
+	// senderToBe stands for the sender where nothing can be deployed. No mail leaves an address of this domain, RFC 2606.
+	senderToBe = "notices@auditrelay.invalid"
 	// leastReserved leaves each of deliver's two queues the two pollers that Lambda demands at least.
 	leastReserved = 8
 )
@@ -42,17 +54,24 @@ const (
 var (
 	stagePattern   = regexp.MustCompile(`^[a-z][a-z0-9-]{0,19}$`)
 	accountPattern = regexp.MustCompile(`^[0-9]{12}$`)
+	productPattern = regexp.MustCompile(`^[^\pC]{0,60}$`)
 	rolesPattern   = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]{3,}\*?$`)
 )
 
 // readSettings reads the deployment's settings. The error names every one that is missing, malformed or unknown, and what to write instead.
-func readSettings(context map[string]any) (settings, error) {
+// Deployable says that the result may be deployed, for which more is required than to look at the template.
+func readSettings(context map[string]any, deployable bool) (settings, error) {
 	r := reader{context: context}
 	s := settings{
 		Stage: r.text("stage", "", stagePattern,
 			"a lower-case word of at most 20 letters, digits and dashes that begins with a letter, such as `--context stage=dev`"),
 		DestinationRoles: r.text("destinationRoles", defaultDestinationRoles, rolesPattern,
 			"a role name, or at least three characters of one and a closing *, such as auditrelay-*"),
+		MailFrom:            r.sender("mailFrom", deployable),
+		MailIdentity:        r.choice("mailIdentity", identityDomain, identityAddress, identityExisting),
+		MailReplyTo:         r.address("mailReplyTo"),
+		MailProduct:         r.text("mailProduct", "", productPattern, "a name of at most 60 characters"),
+		MailOff:             r.kinds("mailOff"),
 		AlarmMail:           r.address("alarmMail"),
 		ProducerAccounts:    r.accounts("producerAccounts"),
 		ReservedConcurrency: r.count("reservedConcurrency", leastReserved),
@@ -138,6 +157,42 @@ func (r *reader) address(key string) string {
 		r.refuse(key, v, "a mail address such as oncall@example.com, with no name before it")
 	}
 	return v
+}
+
+// sender is a mail address that may have a name before it.
+func (r *reader) sender(key string, required bool) string {
+	v := r.value(key)
+	if v == "" && !required {
+		return senderToBe
+	}
+	if _, err := mail.ParseAddress(v); err != nil {
+		r.refuse(key, v, "the sender of mails about connections, an address that SES can verify for you, such as `--context mailFrom=notices@acme.example`")
+	}
+	return v
+}
+
+// choice is one of a few words, the first if it is left out.
+func (r *reader) choice(key string, words ...string) string {
+	v := r.value(key)
+	if v == "" {
+		return words[0]
+	}
+	if !slices.Contains(words, v) {
+		r.refuse(key, v, "one of "+strings.Join(words, ", "))
+	}
+	return v
+}
+
+// kinds are those of mails that can be switched off.
+func (r *reader) kinds(key string) []string {
+	off := r.words(key)
+	if len(off) == 0 {
+		return nil
+	}
+	if err := (config.Notify{MailOff: off}).CheckMailOff(); err != nil {
+		r.refuse(key, strings.Join(off, ","), "recovered, expiry_warning, or both with a comma between them")
+	}
+	return off
 }
 
 func (r *reader) accounts(key string) []string {

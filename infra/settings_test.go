@@ -13,29 +13,38 @@ func TestReadSettings(t *testing.T) {
 	tests := []struct {
 		name    string
 		context map[string]any
-		want    settings
-		refused []string
+		// deployable says that there are credentials.
+		deployable bool
+		want       settings
+		refused    []string
 	}{
 		{
 			name:    "only what is needed",
 			context: map[string]any{"stage": "dev"},
-			want:    settings{Stage: "dev", DestinationRoles: "auditrelay-*"},
+			want:    settings{Stage: "dev", DestinationRoles: "auditrelay-*", MailFrom: "notices@auditrelay.invalid", MailIdentity: "domain"},
 		},
 		{
-			name: "all, as the command line gives it",
+			name:       "all, as the command line gives it",
+			deployable: true,
 			context: map[string]any{
 				"stage": "prod-eu", "destinationRoles": "acme-*", "reservedConcurrency": "100", "allowPrivateCidrs": "10.1.0.0/16, fd00::/8", "allowHttp": "true",
 				"alarmMail": "oncall@example.com", "producerAccounts": "111122223333,444455556666",
+				"mailFrom": "Acme Audit <notices@acme.example>", "mailIdentity": "existing", "mailReplyTo": "help@acme.example", "mailProduct": "Acme Audit", "mailOff": "recovered,expiry_warning",
 			},
 			want: settings{
 				Stage: "prod-eu", DestinationRoles: "acme-*", ReservedConcurrency: 100, AllowPrivateCIDRs: []string{"10.1.0.0/16", "fd00::/8"}, AllowHTTP: true,
 				AlarmMail: "oncall@example.com", ProducerAccounts: []string{"111122223333", "444455556666"},
+				MailFrom: "Acme Audit <notices@acme.example>", MailIdentity: "existing", MailReplyTo: "help@acme.example", MailProduct: "Acme Audit",
+				MailOff: []string{"recovered", "expiry_warning"},
 			},
 		},
 		{
 			name:    "all, as cdk.json gives it, and CDK's own",
 			context: map[string]any{"stage": "dev", "reservedConcurrency": 8.0, "allowPrivateCidrs": []any{"10.1.0.0/16"}, "allowHttp": false, "@aws-cdk/x:y": true, "aws:cdk:z": 1},
-			want:    settings{Stage: "dev", DestinationRoles: "auditrelay-*", ReservedConcurrency: 8, AllowPrivateCIDRs: []string{"10.1.0.0/16"}},
+			want: settings{
+				Stage: "dev", DestinationRoles: "auditrelay-*", ReservedConcurrency: 8, AllowPrivateCIDRs: []string{"10.1.0.0/16"},
+				MailFrom: "notices@auditrelay.invalid", MailIdentity: "domain",
+			},
 		},
 		{name: "no stage", context: nil, refused: []string{"stage is missing"}},
 		{name: "stage", context: map[string]any{"stage": "Dev Team"}, refused: []string{`stage is "Dev Team"`}},
@@ -47,12 +56,17 @@ func TestReadSettings(t *testing.T) {
 		{name: "truth", context: map[string]any{"stage": "dev", "allowHttp": "yes"}, refused: []string{"must be true or false"}},
 		{name: "mail", context: map[string]any{"stage": "dev", "alarmMail": "On Call <oncall@example.com>"}, refused: []string{"alarmMail", "no name before it"}},
 		{name: "account", context: map[string]any{"stage": "dev", "producerAccounts": []any{111122223333.0}}, refused: []string{"producerAccounts", "written as text"}},
+		{name: "no sender", deployable: true, context: map[string]any{"stage": "dev"}, refused: []string{"mailFrom is missing", "--context mailFrom=notices@acme.example"}},
+		{name: "sender", context: map[string]any{"stage": "dev", "mailFrom": "acme.example"}, refused: []string{`mailFrom is "acme.example"`}},
+		{name: "identity", context: map[string]any{"stage": "dev", "mailIdentity": "mine"}, refused: []string{`mailIdentity is "mine"`, "domain, address, existing"}},
+		{name: "mails that must be sent", context: map[string]any{"stage": "dev", "mailOff": "voluntary"}, refused: []string{`mailOff is "voluntary"`}},
+		{name: "product", context: map[string]any{"stage": "dev", "mailProduct": "a\r\nBcc: b"}, refused: []string{"mailProduct"}},
 		{name: "misspelt", context: map[string]any{"stage": "dev", "allowHTTP": "true"}, refused: []string{"allowHTTP is unknown: these are known: stage"}},
 		{name: "everything at once", context: map[string]any{"allowHttp": "1", "x": "y"}, refused: []string{"stage", "allowHttp", "x is unknown"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := readSettings(tt.context)
+			got, err := readSettings(tt.context, tt.deployable)
 			if len(tt.refused) == 0 {
 				if diff := cmp.Diff(tt.want, got); diff != "" || err != nil {
 					t.Fatalf("error %v, settings (-want +got):\n%s", err, diff)

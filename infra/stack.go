@@ -16,16 +16,25 @@ func newStack(scope constructs.Construct, s settings) awscdk.Stack {
 	key := newKey(stack, s)
 	qs := newQueues(stack, key)
 	st := newStores(stack, key)
-	fs := newFunctions(stack, s, key, qs, st)
-	policy := newProducers(stack, s, key, qs, st)
-	alarms := alarmsOf(s, qs, st, fs)
+	p := parts{stack: stack, s: s, key: key, qs: qs, st: st, cs: newConnections(stack, s, key), post: newPost(stack, s)}
+	fs := newFunctions(p)
+	producers := newProducers(stack, s, key, qs, st)
+	url, operators := newAPI(stack, s, fs.admin.Function)
+	alarms := alarmsOf(p, fs)
 	topic := newAlarms(stack, s, key, alarms)
-	board := newDashboard(stack, s, qs, st, fs, alarms)
+	board := newDashboard(p, fs, alarms)
 	newQueries(stack, s, fs)
 
 	output(stack, "IngestQueueUrl", "Where producers send logs", qs.ingest.QueueUrl())
 	output(stack, "PayloadBucketName", "Where producers put logs too large for a message, under "+producerPrefix, st.payloads.BucketName())
-	output(stack, "ProducerPolicyArn", "The managed policy for producers' roles", policy.ManagedPolicyArn())
+	output(stack, "ProducerPolicyArn", "The managed policy for producers' roles", producers.ManagedPolicyArn())
+	output(stack, "ApiUrl", "The management API, for `auditrelay` and other signed requests", url.Url())
+	output(stack, "OperatorPolicyArn", "The managed policy for the roles of whoever operates it", operators.ManagedPolicyArn())
+	output(stack, "EventBusName", "Where what becomes of destinations is told", p.cs.bus.EventBusName())
+	output(stack, "DestinationRolePrincipals", "Whom the role of an S3 destination trusts", jsii.String(*fs.deliver.Role().RoleArn()+","+*fs.admin.Role().RoleArn()))
+	if records := p.post.dkim(s); records != "" {
+		output(stack, "MailDnsRecords", "The DNS records by which SES knows the sender", jsii.String(records))
+	}
 	output(stack, "AlarmTopicArn", "Where alarms go; subscribe whoever is on call", topic.TopicArn())
 	output(stack, "DashboardUrl", "How deliveries fare", jsii.Sprintf("https://%s.console.aws.amazon.com/cloudwatch/home?region=%s#dashboards/dashboard/%s",
 		*awscdk.Aws_REGION(), *awscdk.Aws_REGION(), *board.DashboardName()))

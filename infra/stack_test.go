@@ -42,6 +42,7 @@ func TestStackOfOtherSettings(t *testing.T) {
 	s.DestinationRoles = "acme-audit-*"
 	s.AlarmMail = "oncall@example.com"
 	s.ProducerAccounts = []string{"111122223333", "444455556666"}
+	s.MailFrom, s.MailIdentity, s.MailReplyTo, s.MailProduct, s.MailOff = "Acme <notices@acme.example>", identityExisting, "help@acme.example", "Acme Audit", []string{"recovered"}
 	tmpl := synthesize(t, s)
 
 	t.Run("a stage shares no name with another", func(t *testing.T) {
@@ -65,15 +66,32 @@ func TestStackOfOtherSettings(t *testing.T) {
 		}
 	})
 	t.Run("network", func(t *testing.T) {
-		deliver := tmpl.one(t, "AWS::Lambda::Function", "Deliver")
-		got := []any{deliver.at("Environment", "Variables", "ALLOW_HTTP"), deliver.at("Environment", "Variables", "ALLOW_PRIVATE_CIDRS")}
-		if diff := cmp.Diff([]any{"true", "10.1.0.0/16,10.2.0.0/16"}, got); diff != "" {
+		for _, name := range []string{"Deliver", "Admin"} {
+			f := tmpl.one(t, "AWS::Lambda::Function", name)
+			got := []any{f.at("Environment", "Variables", "ALLOW_HTTP"), f.at("Environment", "Variables", "ALLOW_PRIVATE_CIDRS")}
+			if diff := cmp.Diff([]any{"true", "10.1.0.0/16,10.2.0.0/16"}, got); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", name, diff)
+			}
+		}
+	})
+	t.Run("mails", func(t *testing.T) {
+		vars := resource{Properties: tmpl.one(t, "AWS::Lambda::Function", "Notify").at("Environment", "Variables").(map[string]any)}
+		got := []any{vars.at("MAIL_FROM"), vars.at("MAIL_REPLY_TO"), vars.at("MAIL_PRODUCT"), vars.at("MAIL_OFF"), len(tmpl.ids("AWS::SES::EmailIdentity")), tmpl.Outputs["MailDnsRecords"]}
+		want := []any{"Acme <notices@acme.example>", "help@acme.example", "Acme Audit", "recovered", 0, map[string]any(nil)}
+		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("-want +got:\n%s", diff)
+		}
+		const ses = "arn:{AWS::Partition}:ses:{AWS::Region}:{AWS::AccountId}:"
+		sender := []string{ses + "configuration-set/{Mails}", ses + "identity/acme.example", ses + "identity/notices@acme.example"}
+		if diff := cmp.Diff(sender, grantsOf(t, tmpl, "Notify")["ses:SendEmail"]); diff != "" {
+			t.Errorf("notify may send by (-want +got):\n%s", diff)
 		}
 	})
 	t.Run("roles", func(t *testing.T) {
-		if got := grantsOf(t, tmpl, "Deliver")["sts:AssumeRole"]; !slices.Equal(got, []string{"arn:{AWS::Partition}:iam::*:role/acme-audit-*"}) {
-			t.Errorf("deliver may assume %v", got)
+		for _, function := range []string{"Deliver", "Admin"} {
+			if got := grantsOf(t, tmpl, function)["sts:AssumeRole"]; !slices.Equal(got, []string{"arn:{AWS::Partition}:iam::*:role/acme-audit-*"}) {
+				t.Errorf("%s may assume %v", function, got)
+			}
 		}
 	})
 	t.Run("alarms by mail", func(t *testing.T) {
@@ -116,7 +134,8 @@ func testRetained(t *testing.T, tmpl template) {
 	}
 	queues := []string{
 		"DrainB7582D65", "DrainDeadLetters7A3FC517", "Ingest4069586C", "IngestDeadLetters30EF41F6", "NoticesCD1BD20F", "NoticesDeadLetters3B651FE7",
-		"RejectedDeadLettersC0F6A4CD", "RejectedFE7646AC", "Retry5F1AFE10", "RetryDeadLettersF5314E22", "Unannounced2AF94E71",
+		"RejectedDeadLettersC0F6A4CD", "RejectedFE7646AC", "Retry5F1AFE10", "RetryDeadLettersF5314E22",
+		"ScheduleDeadLetters0406ECBC", "Unannounced2AF94E71",
 	}
 	if diff := cmp.Diff(queues, tmpl.ids("AWS::SQS::Queue")); diff != "" {
 		t.Errorf("queues (-want +got):\n%s", diff)
@@ -153,8 +172,8 @@ func testQueues(t *testing.T, tmpl template) {
 			t.Errorf("%s has the dead-letter queue %v", id, dead)
 		}
 	}
-	if got := len(timeouts); got != 4 {
-		t.Errorf("%d event sources were looked at, want the queues ingest, retry and drain, and the stream", got)
+	if got := len(timeouts); got != 5 {
+		t.Errorf("%d event sources were looked at, want the queues ingest, retry, drain and notices, and the stream", got)
 	}
 	for _, id := range tmpl.ids("AWS::SQS::QueuePolicy") {
 		if !deniesPlainText(tmpl.Resources[id]) {
@@ -218,7 +237,11 @@ func testPayloads(t *testing.T, tmpl template) {
 	if diff := cmp.Diff(want, bucket.at("PublicAccessBlockConfiguration")); diff != "" {
 		t.Errorf("public access (-want +got):\n%s", diff)
 	}
-	want = jsonOf(t, `[{"Id":"outlived","Status":"Enabled","ExpirationInDays":8,"AbortIncompleteMultipartUpload":{"DaysAfterInitiation":1}}]`)
+	want = jsonOf(t, `[
+		{"Id":"payloads","Status":"Enabled","Prefix":"payloads/","ExpirationInDays":8},
+		{"Id":"deliveries","Status":"Enabled","Prefix":"deliveries/","ExpirationInDays":8},
+		{"Id":"rejected","Status":"Enabled","Prefix":"rejected/","ExpirationInDays":15},
+		{"Id":"abandoned","Status":"Enabled","AbortIncompleteMultipartUpload":{"DaysAfterInitiation":1}}]`)
 	if diff := cmp.Diff(want, bucket.at("LifecycleConfiguration", "Rules")); diff != "" {
 		t.Errorf("lifecycle (-want +got):\n%s", diff)
 	}
@@ -232,9 +255,12 @@ func testPayloads(t *testing.T, tmpl template) {
 
 func testFunctions(t *testing.T, tmpl template) {
 	want := map[string]string{
-		"Deliver": "provided.al2023 arm64 bootstrap 60 s, recursion Allow",
-		"Requeue": "provided.al2023 arm64 bootstrap 60 s, recursion Allow",
-		"Expire":  "provided.al2023 arm64 bootstrap 60 s, recursion <nil>",
+		"Deliver":    "provided.al2023 arm64 bootstrap 60 s, recursion Allow",
+		"Requeue":    "provided.al2023 arm64 bootstrap 60 s, recursion Allow",
+		"Expire":     "provided.al2023 arm64 bootstrap 60 s, recursion <nil>",
+		"Disconnect": "provided.al2023 arm64 bootstrap 30 s, recursion <nil>",
+		"Notify":     "provided.al2023 arm64 bootstrap 30 s, recursion <nil>",
+		"Admin":      "provided.al2023 arm64 bootstrap 40 s, recursion <nil>",
 	}
 	got := make(map[string]string)
 	for _, id := range tmpl.ids("AWS::Lambda::Function") {
@@ -280,16 +306,31 @@ func testEnvironment(t *testing.T, tmpl template) {
 	}
 	stores := config.Stores{DirectoryTable: "{Directory}", DeliveriesTable: "{Deliveries}", PayloadBucket: "{Payloads}"}
 	telemetry := config.Telemetry{MetricsNamespace: "auditrelay/dev"}
+	activity := config.Activity{IngestQueueURL: "{Ingest}", EventBus: "{Bus.Arn}"}
+	changes := config.Disconnect{Activity: activity, DirectoryTable: "{Directory}", NoticesQueueURL: "{Notices}"}
 	load(t, "Deliver", func() (any, error) { return config.Load[config.Deliver]() }, config.Deliver{
 		Stores: stores, Telemetry: telemetry,
 		RetryQueueURL: "{Retry}", RetryQueueARN: "{Retry.Arn}", RejectedQueueURL: "{Rejected}", DrainQueueURL: "{Drain}", NoticesQueueURL: "{Notices}",
 		SecretPrefix: "auditrelay/dev/destinations/", AttemptLimit: 20 * time.Second, DirectoryTTL: 10 * time.Second,
 	})
 	load(t, "Requeue", func() (any, error) { return config.Load[config.Requeue]() }, config.Requeue{
-		Telemetry: telemetry, DirectoryTable: "{Directory}", DeliveriesTable: "{Deliveries}",
+		Telemetry: telemetry, Activity: activity, DirectoryTable: "{Directory}", DeliveriesTable: "{Deliveries}",
 		RetryQueueURL: "{Retry}", DrainQueueURL: "{Drain}", NoticesQueueURL: "{Notices}", TimeLimit: 45 * time.Second,
 	})
 	load(t, "Expire", func() (any, error) { return config.Load[config.Expire]() }, config.Expire{Stores: stores, Telemetry: telemetry})
+	load(t, "Disconnect", func() (any, error) { return config.Load[config.Disconnect]() }, changes)
+	load(t, "Notify", func() (any, error) { return config.Load[config.Notify]() }, config.Notify{
+		Telemetry: telemetry, DirectoryTable: "{Directory}", MailFrom: "notices@auditrelay.invalid", MailProduct: "auditrelay", MailLocale: "en",
+		MailConfigurationSet: "{Mails}",
+	})
+	load(t, "Admin", func() (any, error) { return config.Load[config.Admin]() }, config.Admin{
+		Disconnect: changes, Telemetry: telemetry,
+		Timers: config.Timers{
+			ScheduleGroup: "auditrelay-dev", ScheduleRoleARN: "{ScheduleRole.Arn}", ScheduleDeadLettersARN: "{ScheduleDeadLetters.Arn}", DisconnectFunctionARN: "{Disconnect.Arn}",
+		},
+		DeliveriesTable: "{Deliveries}", RetryQueueURL: "{Retry}", SecretPrefix: "auditrelay/dev/destinations/", SecretKeyARN: "{Key.Arn}",
+		AttemptsLogGroup: "{DeliverLog}", SearchLimit: 20 * time.Second,
+	})
 }
 
 func testEventSources(t *testing.T, tmpl template) {
@@ -300,6 +341,8 @@ func testEventSources(t *testing.T, tmpl template) {
 			"ScalingConfig":{"MaximumConcurrency":50},"EventSourceArn":"{Retry.Arn}","FunctionName":"{Deliver}"}`),
 		"RequeueDrain": jsonOf(t, `{"BatchSize":1,"FunctionResponseTypes":["ReportBatchItemFailures"],
 			"ScalingConfig":{"MaximumConcurrency":10},"EventSourceArn":"{Drain.Arn}","FunctionName":"{Requeue}"}`),
+		"NotifyNotices": jsonOf(t, `{"BatchSize":5,"MaximumBatchingWindowInSeconds":1,"FunctionResponseTypes":["ReportBatchItemFailures"],
+			"ScalingConfig":{"MaximumConcurrency":2},"EventSourceArn":"{Notices.Arn}","FunctionName":"{Notify}"}`),
 		"ExpireDeliveries": jsonOf(t, `{"BatchSize":100,"MaximumBatchingWindowInSeconds":1,"FunctionResponseTypes":["ReportBatchItemFailures"],
 			"BisectBatchOnFunctionError":true,"DestinationConfig":"{Unannounced.Arn}","MaximumRecordAgeInSeconds":43200,"StartingPosition":"TRIM_HORIZON",
 			"FilterCriteria":{"Filters":[
@@ -321,9 +364,28 @@ func testEventSources(t *testing.T, tmpl template) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("event sources (-want +got):\n%s", diff)
 	}
+	testUnsettled(t, tmpl)
+	url := tmpl.one(t, "AWS::Lambda::Url", "AdminFunctionUrl")
+	if url.at("AuthType") != "AWS_IAM" || compact(url.at("TargetFunctionArn")) != "{Admin.Arn}" || len(tmpl.ids("AWS::Lambda::Url")) != 1 {
+		t.Errorf("the function URL: %v of %v", url.Properties, tmpl.ids("AWS::Lambda::Url"))
+	}
 	rule := tmpl.one(t, "AWS::Events::Rule", "EveryMinute")
 	if rule.at("ScheduleExpression") != "rate(1 minute)" || !slices.Equal(refs(rule.at("Targets")), []string{tmpl.id(t, "AWS::Lambda::Function", "Requeue")}) {
 		t.Errorf("the one-minute rule: %v", rule.Properties)
+	}
+}
+
+// testUnsettled holds where the asynchronous events of functions end that were tried in vain.
+func testUnsettled(t *testing.T, tmpl template) {
+	got := make(map[string]string)
+	for _, id := range tmpl.ids("AWS::Lambda::EventInvokeConfig") {
+		r := tmpl.Resources[id]
+		got[compact(r.at("FunctionName"))] = fmt.Sprintf("%v s, %v times again, then %v", r.at("MaximumEventAgeInSeconds"), r.at("MaximumRetryAttempts"),
+			compact(r.at("DestinationConfig", "OnFailure", "Destination")))
+	}
+	want := map[string]string{"{Requeue}": "60 s, 0 times again, then null", "{Disconnect}": "3600 s, 2 times again, then {ScheduleDeadLetters.Arn}"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("asynchronous events (-want +got):\n%s", diff)
 	}
 }
 

@@ -75,7 +75,7 @@ func cdkContext(t *testing.T) *map[string]any {
 
 func defaults(t *testing.T) settings {
 	t.Helper()
-	s, err := readSettings(*cdkContext(t))
+	s, err := readSettings(*cdkContext(t), false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awseventstargets"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambdadestinations"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambdaeventsources"
 	"github.com/aws/jsii-runtime-go"
 )
@@ -22,6 +23,9 @@ const (
 	retryShare         = 4
 	// drainConcurrency is how many destinations' pages are sent at the same time.
 	drainConcurrency = 10
+	// notifyBatch and notifyConcurrency keep mails few at a time: SES takes 14 a second of a young account, and one of one in its sandbox.
+	notifyBatch       = 5
+	notifyConcurrency = 2
 	// streamAge is how long expire tries a record of the stream. The stream itself forgets after 24 hours; the rest is time for a person.
 	streamAge = 12 * time.Hour
 )
@@ -91,6 +95,18 @@ func triggerExpire(expire awslambda.Function, qs queues, st stores) {
 		MaxRecordAge:            seconds(streamAge),
 		OnFailure:               awslambdaeventsources.NewSqsDlq(qs.unannounced),
 	})
+}
+
+// triggerDisconnect bounds what happens to events of schedules, which Lambda takes from the scheduler and hands out by itself. What stays unsettled goes
+// where the scheduler puts what it could not hand over.
+func triggerDisconnect(disconnect awslambda.Function, cs connections) {
+	disconnect.ConfigureAsyncInvoke(&awslambda.EventInvokeConfigOptions{
+		RetryAttempts: jsii.Number(2), MaxEventAge: seconds(time.Hour), OnFailure: awslambdadestinations.NewSqsDestination(cs.missed),
+	})
+}
+
+func triggerNotify(notify awslambda.Function, qs queues) {
+	fromQueue(notify, "Notices", qs.notices, notifyConcurrency, notifyBatch)
 }
 
 func keyPrefix(prefix string) map[string]any {

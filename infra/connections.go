@@ -1,0 +1,51 @@
+package main
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsscheduler"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// connections is what changes of connections need: the timers of disconnects, and the bus on which changes are told.
+type connections struct {
+	// group holds one schedule for each destination that was disconnected in the last eight hours, and nothing else.
+	group awsscheduler.ScheduleGroup
+	// missed takes the events of schedules that the function disconnect did not settle.
+	missed awssqs.Queue
+	bus    awsevents.EventBus
+}
+
+func newConnections(stack awscdk.Stack, s settings, key awskms.IKey) connections {
+	return connections{
+		group:  awsscheduler.NewScheduleGroup(stack, jsii.String("Schedules"), &awsscheduler.ScheduleGroupProps{ScheduleGroupName: jsii.String(s.stackName())}),
+		missed: newDeadLetters(stack, key, "ScheduleDeadLetters"),
+		bus: awsevents.NewEventBus(stack, jsii.String("Bus"), &awsevents.EventBusProps{
+			EventBusName: jsii.String(s.stackName()),
+			Description:  jsii.String("What becomes of the destinations of " + s.stackName()),
+			KmsKey:       key,
+		}),
+	}
+}
+
+// newScheduleRole is the role in which the scheduler invokes the function disconnect, and hands over what it could not invoke. Only the scheduler of
+// this account may take it.
+func newScheduleRole(p parts, disconnect awslambda.IFunction) awsiam.Role {
+	return awsiam.NewRole(p.stack, jsii.String("ScheduleRole"), &awsiam.RoleProps{
+		AssumedBy: awsiam.NewServicePrincipal(jsii.String("scheduler.amazonaws.com"), &awsiam.ServicePrincipalOpts{
+			Conditions: &map[string]any{"StringEquals": map[string]any{"aws:SourceAccount": awscdk.Aws_ACCOUNT_ID()}},
+		}),
+		Description: jsii.String("What the schedules of " + p.s.stackName() + " may do"),
+		InlinePolicies: &map[string]awsiam.PolicyDocument{"may": awsiam.NewPolicyDocument(&awsiam.PolicyDocumentProps{
+			Statements: &[]awsiam.PolicyStatement{
+				allow(jsii.Strings(*disconnect.FunctionArn()), "lambda:InvokeFunction"),
+				allow(jsii.Strings(*p.cs.missed.QueueArn()), "sqs:SendMessage"),
+				grants{p}.crypto("sqs"),
+			},
+		})},
+	})
+}
