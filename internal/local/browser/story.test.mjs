@@ -80,6 +80,7 @@ async function seen(name) {
   for (const [look, { colorScheme, viewport }] of Object.entries(looks)) {
     await page.emulateMedia({ colorScheme });
     await page.setViewportSize(viewport);
+    await page.evaluate(() => scrollTo(0, 0));
     const wider = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
     assert.equal(wider, 0, `${name}, ${look}: the page is ${wider} pixels wider than the window`);
     await page.screenshot({ path: join(pictures, `${name}-${look}.png`), fullPage: true });

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/auditrelay/auditrelay/internal/delivery"
 )
 
 // told is the answer to a form: what came of it, in a sentence.
@@ -60,7 +62,25 @@ func (s *server) advance(w http.ResponseWriter, r *http.Request) {
 	if err := s.Advance(r.Context(), by); err != nil {
 		return // the client has gone
 	}
-	tell(w, r, told{true, fmt.Sprintf("The clock moved on by %s: %s in the journal.", span(by), plural(s.Journal.Len()-before, "new entry", "new entries"))})
+	tell(w, r, told{true, fmt.Sprintf("The clock moved on by %s: %s.", span(by), attemptsIn(s.Journal.Since(before)))})
+}
+
+// attemptsIn says how many attempts were made and how many of them delivered a log.
+func attemptsIn(entries []delivery.Entry) string {
+	tried, delivered := 0, 0
+	for _, e := range entries {
+		if e.Event != delivery.EventAttempted {
+			continue
+		}
+		tried++
+		if e.Outcome == delivery.Delivered {
+			delivered++
+		}
+	}
+	if tried == 0 {
+		return "no attempt was made"
+	}
+	return fmt.Sprintf("%s, %s delivered", plural(tried, "attempt", "attempts"), number(delivered))
 }
 
 // mostRounds bounds the examples of one click.
