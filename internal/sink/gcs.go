@@ -200,7 +200,8 @@ func gcsReason(body []byte) string {
 }
 
 // gcsExists says whether an object was refused because one of its name is there. An account that may only create objects is told that it lacks the
-// permission to delete, which nothing but an object to write over demands; retention policies and holds protect what is there.
+// permission to delete, which nothing but an object to write over demands; retention policies and holds protect what is there. A 412 without a
+// reason is about the one condition that the request makes.
 func gcsExists(status int, reason string, body []byte) bool {
 	switch status {
 	case http.StatusPreconditionFailed:
