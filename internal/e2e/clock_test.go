@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 )
@@ -79,20 +78,4 @@ func ruleEvent(rule string) []byte {
 		panic(fmt.Sprintf("an event of texts is no JSON: %v", err))
 	}
 	return event
-}
-
-// schedule is one of EventBridge Scheduler, in the form that its API answers.
-type schedule struct {
-	Name, GroupName, ScheduleExpression, ActionAfterCompletion string
-	Target                                                     struct{ Arn, RoleArn, Input string }
-}
-
-// at reads the time of a one-time schedule.
-func (s schedule) at() (time.Time, error) {
-	text, _ := strings.CutPrefix(s.ScheduleExpression, "at(")
-	text, ok := strings.CutSuffix(text, ")")
-	if !ok {
-		return time.Time{}, fmt.Errorf("the schedule %s is no one-time one: %s", s.Name, s.ScheduleExpression)
-	}
-	return time.Parse("2006-01-02T15:04:05", text)
 }

@@ -12,7 +12,7 @@ func (v *values) name(id string) string {
 	r := v.Resources[id]
 	for _, property := range []string{"QueueName", "TableName", "BucketName", "FunctionName", "RoleName", "Name", "LogGroupName", "TopicName"} {
 		if given, ok := r.Properties[property]; ok && r.Type != "AWS::Lambda::EventSourceMapping" {
-			return v.text(v.eval(given))
+			return v.prefix + v.text(v.eval(given))
 		}
 	}
 	if r.Type == "AWS::S3::Bucket" {
@@ -43,7 +43,9 @@ func (v *values) ref(id string) any {
 	}
 	switch r.Type {
 	case "AWS::SQS::Queue":
-		return v.queues + "/" + account + "/" + v.name(id)
+		if url, ok := v.queues[id]; ok {
+			return url
+		}
 	case "AWS::SNS::Topic", "AWS::IAM::ManagedPolicy":
 		return v.arn(id)
 	case "AWS::SES::EmailIdentity":

@@ -136,8 +136,12 @@ func (s servers) createQueue(t *testing.T, v *values, id string) error {
 		attributes["RedrivePolicy"] = string(policy)
 	}
 	name := v.name(id)
-	_, err := sqs.NewFromConfig(s.fauxqs).CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: &name, Attributes: attributes})
-	return err
+	out, err := sqs.NewFromConfig(s.fauxqs).CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: &name, Attributes: attributes})
+	if err != nil {
+		return err
+	}
+	v.queues[id] = *out.QueueUrl
+	return nil
 }
 
 func (s servers) createTable(t *testing.T, v *values, id string) error {

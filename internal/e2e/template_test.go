@@ -75,14 +75,14 @@ const (
 	suffix  = "amazonaws.com"
 )
 
-// values resolves what a template leaves open, as CloudFormation does. Names and ARNs are made of logical ids, so all are known before anything
-// is made. It panics with a *unresolved on what it does not know, which the callers of resolve get as an error.
+// values resolves what a template leaves open, as CloudFormation does. Names and ARNs are made of logical ids, so all but the queues'
+// URLs are known before anything is made. It panics with a *unresolved on what it does not know, which the callers of resolve get as an error.
 type values struct {
 	*template
 	// prefix stands before every name, so that several deployments share the emulators.
 	prefix string
-	// queues is where the queues' URLs begin.
-	queues string
+	// queues are the URLs of the queues that are made, by logical id.
+	queues map[string]string
 }
 
 type unresolved struct{ what string }

@@ -49,7 +49,7 @@ func TestDeployment(t *testing.T) {
 }
 
 func stories(t *testing.T, s servers, bootstraps map[string]string) {
-	d := deploy(t, s, readTemplate(t, assembly(t)), bootstraps, "a-")
+	d := deploy(t, s, readTemplate(t, assembly(t)), bootstraps, "")
 	expired := expiredLog(t, d)
 	d.start(t)
 	t.Cleanup(func() { d.healthy(t) })
@@ -59,6 +59,8 @@ func stories(t *testing.T, s servers, bootstraps map[string]string) {
 		"large log":         largeLog,
 		"poison":            poison,
 		"unknown workspace": unknownWorkspace,
+		"disconnect":        disconnected,
+		"refused":           refusedCredentials,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -1,0 +1,200 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/scheduler"
+
+	"github.com/auditrelay/auditrelay/internal/aws/dynamo"
+	"github.com/auditrelay/auditrelay/internal/directory"
+)
+
+// Over the management API a workspace gets a destination. A disconnect makes logs wait; when its schedule goes off after eight hours, the destination
+// is disabled and one mail goes out. A reconnect delivers what waited.
+func disconnected(t *testing.T, d *deployment) {
+	r := openReceiver(t, http.StatusOK)
+	d.api(t, http.MethodPut, "/v1/workspaces/w-leaves", `{"name":"Leaves","kind":"standalone","admins":["admin@leaves.example"],"error_recipients":["ops@leaves.example"]}`)
+	body := fmt.Sprintf(`{"name":"Logs","workspace_id":"w-leaves","kind":"http","settings":{"url":%q},"credentials":{"bearer":"a-token-of-leaves"}}`, r.url)
+	d.api(t, http.MethodPut, "/v1/destinations/d-leaves", body)
+	tested := r.count()
+	d.api(t, http.MethodPost, "/v1/destinations/d-leaves/disconnect", "")
+	d.send(t, aLog("w-leaves", "while-away", `{}`))
+	eventually(t, "the log waits", patience, func() bool { return d.cached(t, "d-leaves") >= 1 })
+	d.eightHoursPass(t, "d-leaves")
+	d.fire(t, "d-leaves")
+	if got := d.destination(t, "d-leaves").State; got != directory.Disabled {
+		t.Fatalf("the destination is %s, want disabled", got)
+	}
+	eventually(t, "mailed", patience, func() bool { return len(d.mails(t, "admin@leaves.example")) > 0 })
+	mails := d.mails(t, "admin@leaves.example")
+	if len(mails) != 1 || !strings.Contains(mails[0], "ops@leaves.example") || !strings.Contains(mails[0], "d-leaves") {
+		t.Errorf("mails %v, want one to both people that names the destination", mails)
+	}
+	if got := r.count(); got != tested {
+		t.Errorf("the receiver took %d requests while it was disconnected", got-tested)
+	}
+	d.api(t, http.MethodPost, "/v1/destinations/d-leaves/reconnect", "")
+	eventually(t, "what waited is delivered", 100*time.Second, func() bool { return len(r.bodies("while-away")) > 0 })
+}
+
+// A destination that refuses the credentials is a matter for its admin at once: one mail, with the error's name.
+func refusedCredentials(t *testing.T, d *deployment) {
+	r := openReceiver(t, http.StatusUnauthorized)
+	d.workspace(t, "w-refused", r.url)
+	for i := range 3 {
+		d.send(t, aLog("w-refused", fmt.Sprintf("refused-%d", i), `{}`))
+	}
+	eventually(t, "mailed", patience, func() bool { return len(d.mails(t, "admin@w-refused.example")) > 0 })
+	if mails := d.mails(t, "admin@w-refused.example"); len(mails) != 1 || !strings.Contains(mails[0], "http.unauthorized") {
+		t.Errorf("mails %v, want one that names http.unauthorized", mails)
+	}
+}
+
+// api sends a request to the management API, as the function URL does for a caller who signed it.
+func (d *deployment) api(t *testing.T, method, path, body string) string {
+	t.Helper()
+	d.requireURL(t)
+	request := events.LambdaFunctionURLRequest{
+		Version: "2.0", RawPath: path, Headers: map[string]string{"content-type": "application/json"},
+		Body: base64.StdEncoding.EncodeToString([]byte(body)), IsBase64Encoded: true,
+		RequestContext: events.LambdaFunctionURLRequestContext{
+			DomainName: "api.lambda-url.example", HTTP: events.LambdaFunctionURLRequestContextHTTPDescription{Method: method, Path: path, SourceIP: "192.0.2.1", UserAgent: "e2e"},
+			Authorizer: &events.LambdaFunctionURLRequestContextAuthorizerDescription{
+				IAM: &events.LambdaFunctionURLRequestContextAuthorizerIAMDescription{UserARN: "arn:aws:iam::" + account + ":role/operator"},
+			},
+		},
+	}
+	payload, err := json.Marshal(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := d.functions["admin"].invoke(t.Context(), payload)
+	if err != nil {
+		t.Fatalf("%s %s: %v", method, path, err)
+	}
+	var answer events.LambdaFunctionURLResponse
+	if err := json.Unmarshal(response, &answer); err != nil || answer.StatusCode >= 300 {
+		t.Fatalf("%s %s answers %d %s (%v)", method, path, answer.StatusCode, answer.Body, err)
+	}
+	return answer.Body
+}
+
+// requireURL holds that admin is reached by a URL that takes signed requests alone.
+func (d *deployment) requireURL(t *testing.T) {
+	t.Helper()
+	urls := d.all("AWS::Lambda::Url")
+	if len(urls) != 1 {
+		t.Fatalf("the template has %d function URLs, want one", len(urls))
+	}
+	var url struct{ AuthType, TargetFunctionArn string }
+	if err := properties(d.values, urls[0], &url); err != nil {
+		t.Fatal(err)
+	}
+	if url.AuthType != "AWS_IAM" || d.byARN(url.TargetFunctionArn) != d.functions["admin"] {
+		t.Fatalf("the function URL is %+v", url)
+	}
+}
+
+// eightHoursPass dates a disconnect back, since a function's clock cannot be set.
+func (d *deployment) eightHoursPass(t *testing.T, id string) {
+	t.Helper()
+	store := &dynamo.Directory{Client: dynamodb.NewFromConfig(d.servers.dynamodb), Table: d.table(t, "Directory")}
+	dest := d.destination(t, id)
+	dest.StateSince = dest.StateSince.Add(-directory.Grace)
+	if _, err := store.PutDestination(t.Context(), dest); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// fire lets the schedule of a destination go off, as EventBridge Scheduler does at its time: in the schedule's role, and with its input.
+func (d *deployment) fire(t *testing.T, destinationID string) {
+	t.Helper()
+	client := scheduler.NewFromConfig(d.servers.moto)
+	for _, id := range d.all("AWS::Scheduler::ScheduleGroup") {
+		group := d.name(id)
+		list, err := client.ListSchedules(t.Context(), &scheduler.ListSchedulesInput{GroupName: &group})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range list.Schedules {
+			out, err := client.GetSchedule(t.Context(), &scheduler.GetScheduleInput{GroupName: &group, Name: s.Name})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(aws.ToString(out.Target.Input), `"`+destinationID+`"`) {
+				d.goOff(t, out)
+				return
+			}
+		}
+	}
+	t.Fatalf("there is no schedule for %s", destinationID)
+}
+
+func (d *deployment) goOff(t *testing.T, s *scheduler.GetScheduleOutput) {
+	t.Helper()
+	text, _ := strings.CutPrefix(*s.ScheduleExpression, "at(")
+	at, err := time.Parse("2006-01-02T15:04:05)", text)
+	if wait := time.Until(at); err != nil || wait < directory.Grace-5*time.Minute || wait > directory.Grace+time.Minute {
+		t.Errorf("the schedule goes off %s, want eight hours after the disconnect", *s.ScheduleExpression)
+	}
+	may := roleOf(t, d.values, *s.Target.RoleArn)
+	needs := []need{{action: "lambda:InvokeFunction", resource: *s.Target.Arn}}
+	if s.Target.DeadLetterConfig != nil {
+		needs = append(needs, need{action: "sqs:SendMessage", resource: *s.Target.DeadLetterConfig.Arn})
+	}
+	for _, n := range slices.Concat(needs, d.keyNeeds(needs)) {
+		if allowed, err := allows(may, n); err != nil || !allowed {
+			t.Errorf("the schedule's role may not %s (%v)", n, err)
+		}
+	}
+	f := d.byARN(*s.Target.Arn)
+	if f == nil {
+		t.Fatalf("the schedule is for %s, which is no function of the template", *s.Target.Arn)
+	}
+	if _, err := f.invoke(t.Context(), []byte(*s.Target.Input)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// mails are those that were sent to an address, whole, as JSON.
+func (d *deployment) mails(t *testing.T, address string) []string {
+	t.Helper()
+	r, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodGet, *d.servers.ses.BaseEndpoint+"/store", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var store struct{ Emails []json.RawMessage }
+	if err := json.Unmarshal(text, &store); err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, m := range store.Emails {
+		if strings.Contains(string(m), address) {
+			found = append(found, string(m))
+		}
+	}
+	return found
+}
