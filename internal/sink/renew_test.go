@@ -112,7 +112,7 @@ func TestCredentialsAreReadAgainAfterAnAuthenticationFailure(t *testing.T) {
 		},
 		{
 			name:  "could not work when they were kept, and were corrected since",
-			vault: &vault{kept: `{}`, stored: keyPair("NEW")}, opens: "NEW",
+			vault: &vault{kept: `{"access_key_id":"OLD"}`, stored: keyPair("NEW")}, opens: "NEW",
 			tries: map[string]int{"NEW": 3}, fresh: 1,
 		},
 	}
