@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"sync"
 	"text/tabwriter"
 	"time"
@@ -99,6 +100,9 @@ func (s *simulation) run(ctx context.Context, out, status io.Writer) error {
 // progressOn draws one bar over all policies.
 func progressOn(status io.Writer, policies int) simulate.Progress {
 	const steps = 1000
+	if !terminal(status) {
+		return func(simulate.Policy, float64) {}
+	}
 	bar := progressbar.NewOptions(steps*policies, progressbar.OptionSetWriter(status), progressbar.OptionSetDescription("simulating"),
 		progressbar.OptionClearOnFinish(), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionSetPredictTime(true))
 	var mu sync.Mutex
@@ -113,6 +117,16 @@ func progressOn(status io.Writer, policies int) simulate.Progress {
 		}
 		_ = bar.Set(int(sum * steps)) // a terminal that cannot show it changes nothing
 	}
+}
+
+// terminal says whether a person sees what is written.
+func terminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // sideBySide prints a column for each policy.
