@@ -8,7 +8,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 
-	"github.com/auditrelay/auditrelay/internal/aws/handler"
+	"github.com/auditrelay/auditrelay/internal/aws/handler/notify"
 	"github.com/auditrelay/auditrelay/internal/aws/session"
 	"github.com/auditrelay/auditrelay/internal/config"
 	"github.com/auditrelay/auditrelay/internal/notice"
@@ -23,9 +23,9 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	notify, err := handler.Notify(c, aws, notice.NewLines(os.Stdout, c.MetricsNamespace))
+	handler, err := notify.New(c, aws, notice.NewLines(os.Stdout, c.MetricsNamespace))
 	if err != nil {
 		log.Fatal(err)
 	}
-	lambda.Start(notify.Handle)
+	lambda.Start(handler.Handle)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/auditrelay/auditrelay/internal/aws/handler"
+	"github.com/auditrelay/auditrelay/internal/aws/handler/notify"
 	"github.com/auditrelay/auditrelay/internal/aws/scheduler"
 	"github.com/auditrelay/auditrelay/internal/config"
 	"github.com/auditrelay/auditrelay/internal/delivery"
@@ -121,7 +122,7 @@ func TestEachStoreIsItsOwn(t *testing.T) {
 		}, "GetItem directory"},
 		"notify": {func(ctx context.Context, account aws.Config) error {
 			c := config.Notify{DirectoryTable: "directory", MailFrom: "notices@acme.example", MailLocale: "en", MailProduct: "acme"}
-			n, err := handler.Notify(c, account, notice.NewLines(io.Discard, "test"))
+			n, err := notify.New(c, account, notice.NewLines(io.Discard, "test"))
 			if err != nil {
 				return err
 			}
