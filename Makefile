@@ -47,8 +47,8 @@ fuzz: ## Fuzz every target for FUZZTIME, one after the other, in FUZZPKG
 	done
 
 .PHONY: bench
-bench: ## CPU seconds per 1,000 logs against baselines of the same run, into docs/performance.md; syslog-ng too where it is installed
-	go test -tags bench -count 1 -timeout 60m -v -run TestBench ./internal/bench -update
+bench: ## CPU seconds per 1,000 logs against baselines of the same run, into docs/performance.md
+	go run ./internal/bench -write docs/performance.md
 
 .PHONY: calls
 calls: ## Calls and units per 1,000 logs, healthy and failing, and what they cost
@@ -119,8 +119,8 @@ build/auditrelay:
 	go build -o $@ ./cmd/auditrelay
 
 # The stack of the tests: receivers on this machine, which speak plain HTTP, are closed to a deployment by default.
-E2E_CONTEXT := --context stage=e2e --context allowHttp=true --context allowPrivateCidrs=127.0.0.0/8
-E2E := ASSEMBLY=$(abspath build/e2e) go test -tags e2e -count 1
+E2E_CONTEXT := --context stage=e2e --context allowHttp=true --context allowPrivateCidrs=127.0.0.0/8 --context mailFrom=notices@auditrelay.example
+E2E := ASSEMBLY=$(abspath build/e2e) go test -tags e2e -count 1 -parallel 16
 
 .PHONY: e2e-synth
 e2e-synth: node_modules
@@ -130,3 +130,11 @@ e2e-synth: node_modules
 .PHONY: e2e
 e2e: e2e-synth ## The compiled functions, wired as the template says, against emulators; needs Java 17 and moto (pip install 'moto[server]')
 	$(E2E) -run TestDeployment ./internal/e2e
+
+.PHONY: size
+size: e2e-synth ## Size, start and memory of each function, as a table; fails over a limit; needs what e2e needs
+	$(E2E) -run TestSize ./internal/e2e
+
+.PHONY: rehearse
+rehearse: e2e-synth ## Bootstrap, deploy, deploy again and diff, against moto instead of AWS
+	.ci/rehearse build/e2e
