@@ -131,7 +131,7 @@ func alarmsOf(p parts, fs functions) []alarm {
 		},
 		{
 			name: "imbalance", section: "imbalance", metric: imbalance(m),
-			means: "More deliveries were accepted than were tried or held, by more than a hundred and 1 %: deliveries may be lost.",
+			means: "More deliveries were accepted than were tried, held or given up, by more than a hundred and 1 %: deliveries may be lost.",
 		},
 		{
 			name: "expire-behind", section: "expire-behind", metric: iteratorAge(fs.expire), above: float64(time.Hour.Milliseconds()), periods: 5,
@@ -187,17 +187,19 @@ func mailAlarms(m meter, p post) []alarm {
 	}
 }
 
-// imbalance is how many deliveries of an hour were accepted and then neither tried nor held: each is one or the other in the invocation that accepts it.
+// imbalance is how many deliveries of an hour were accepted and then neither tried, nor held, nor, over seven days old by then, given up. Each is one of
+// these in the invocation that accepts it.
 // Retries make it less, so it is no measure of what is well. An invocation that dies may lose some counts, so it is nothing up to a hundred, or 1 %
 // of what was accepted. What waits in the cache is not counted: to count it would cost more than to deliver it.
 func imbalance(m meter) awscloudwatch.IMetric {
-	const off = "FILL(accepted, 0) - FILL(delivered, 0) - FILL(vain, 0) - FILL(held, 0)"
+	const off = "FILL(accepted, 0) - FILL(delivered, 0) - FILL(vain, 0) - FILL(held, 0) - FILL(failed, 0)"
 	text := fmt.Sprintf("IF(%[1]s > 100 AND %[1]s > 0.01 * FILL(accepted, 0), %[1]s, 0)", off)
 	return expression(text, "imbalance", time.Hour, map[string]awscloudwatch.IMetric{
 		"accepted":  m.of(accepted, sum, time.Hour),
 		"delivered": m.of(delivered, sum, time.Hour),
 		"vain":      m.of(attemptsFailed, sum, time.Hour),
 		"held":      m.of(held, sum, time.Hour),
+		"failed":    m.of(failed, sum, time.Hour),
 	})
 }
 
