@@ -138,11 +138,3 @@ size: e2e-synth ## Size, start and memory of each function, as a table; fails ov
 .PHONY: rehearse
 rehearse: e2e-synth ## Bootstrap, deploy, deploy again and diff, against moto instead of AWS
 	.ci/rehearse build/e2e
-
-.PHONY: size
-size: e2e-synth ## Size, start and memory of each function, as a table; fails over a limit; needs what e2e needs
-	$(E2E) -run TestSize ./internal/e2e
-
-.PHONY: rehearse
-rehearse: e2e-synth ## Bootstrap, deploy, deploy again and diff, against moto instead of AWS
-	.ci/rehearse build/e2e

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -61,7 +62,7 @@ func startEnvironment(file, arn string, variables []string, output io.Writer) (*
 	e.server = &http.Server{Handler: api}
 	go func() { _ = e.server.Serve(l) }()
 	e.process = exec.Command(file)
-	e.process.Env = append(variables, "AWS_LAMBDA_RUNTIME_API="+l.Addr().String())
+	e.process.Env = slices.Concat(variables, []string{"AWS_LAMBDA_RUNTIME_API=" + l.Addr().String()})
 	e.process.Stdout, e.process.Stderr = output, output
 	e.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	e.started = time.Now()

@@ -118,7 +118,7 @@ func (g *gateway) note(used string) {
 	g.calls[used] = true
 }
 
-// refuse answers as all services do between them: by the code in a header, in JSON and in XML's place.
+// refuse answers in the form of the JSON services. To S3's client it is an answer that it cannot read, so a refusal there too.
 func (g *gateway) refuse(w http.ResponseWriter, reason string) {
 	g.mu.Lock()
 	g.refusals = append(g.refusals, strings.TrimSpace(reason))
