@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/auditrelay/auditrelay/events"
 	"github.com/auditrelay/auditrelay/internal/local/console"
@@ -46,21 +47,25 @@ func StartSample() (map[string]*Receiver, Directory, error) {
 		_ = siem.Close()
 		return nil, Directory{}, err
 	}
-	d, err := sampleOfTwo(siem.URL(), archive.URL())
-	return map[string]*Receiver{"siem": siem, "archive": archive}, d, err
+	return map[string]*Receiver{"siem": siem, "archive": archive}, sampleOfTwo(siem.URL(), archive.URL()), nil
 }
 
-// sampleOfTwo is a run without a configuration file: the workspace acme streams to two receivers of this process. The siem takes every log, one a
-// request; the archive takes user activity, many a request. Their time-outs are short, because the virtual clock stands still meanwhile.
-func sampleOfTwo(siemURL, archiveURL string) (Directory, error) {
-	file := fmt.Sprintf(`
-workspaces:
-  - {id: acme, name: Acme Corp, kind: standalone, admins: [ada@acme.example], error_recipients: [oncall@acme.example]}
-destinations:
-  - {id: siem, name: Acme SIEM, workspace_id: acme, kind: http, settings: {url: %q, timeout: 4s}}
-  - {id: archive, name: Acme archive, workspace_id: acme, kind: http, log_types: [user_activity], settings: {url: %q, format: ndjson, timeout: 4s}}
-`, siemURL, archiveURL)
-	return ParseFile("sample", []byte(file), Network())
+// sampleTimeout is short, because the virtual clock stands still while a receiver is waited for; a slow one still answers within it.
+const sampleTimeout = slowAnswer + time.Second
+
+// sampleOfTwo is the sample with a second destination: the siem takes every log, the archive user activity only, many in one request.
+func sampleOfTwo(siemURL, archiveURL string) Directory {
+	d := Sample(siemURL)
+	settings := func(url, format string) json.RawMessage {
+		text, _ := json.Marshal(map[string]string{"url": url, "format": format, "timeout": sampleTimeout.String()}) // strings can always be written
+		return text
+	}
+	d.Destinations[0].Settings = settings(siemURL, "single")
+	archive := d.Destinations[0]
+	archive.ID, archive.Name, archive.LogTypes = "archive", "Acme archive", []string{events.UserActivity}
+	archive.Settings = settings(archiveURL, "ndjson")
+	d.Destinations = append(d.Destinations, archive)
+	return d
 }
 
 // examples gives a function that sends the example logs, each time under new ids, all of the sample's workspace.

@@ -12,7 +12,9 @@ try {
   await page.setViewportSize({ width: 1280, height: 1060 });
   await page.goto(address);
   const send = async (name = "Send the example logs") => {
+    const answered = page.waitForResponse("**/console/examples");
     await button(name).click();
+    await answered;
     await told("sent to the ingest queue");
   };
   for (let i = 0; i < 4; i++) {

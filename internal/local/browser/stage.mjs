@@ -52,8 +52,9 @@ export function play(page) {
     reads: (locator, text) => locator.filter({ hasText: text }).first().waitFor(),
     fault: (receiver, answer) => page.getByRole("group", { name: `The receiver of ${receiver} answers` }).getByRole("button", { name: answer }),
     async advance(by) {
+      const answered = page.waitForResponse("**/console/advance", { timeout: 120_000 });
       await button(by).click();
-      await page.locator("body[aria-busy]").waitFor({ state: "attached", timeout: 1000 }).catch(() => {}); // it may be over already
+      await answered;
       await page.locator("body:not([aria-busy])").waitFor();
       await told("The clock moved on by");
     },

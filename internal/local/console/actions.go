@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/auditrelay/auditrelay/internal/delivery"
@@ -20,7 +20,7 @@ type told struct {
 	Message string `json:"message"`
 }
 
-// tell answers the script with JSON, and a browser without script by leading it back to the page, or with the sentence if something went wrong.
+// tell answers the script with JSON, and a browser without script by leading it to the overview, or with the sentence if something went wrong.
 func tell(w http.ResponseWriter, r *http.Request, t told) {
 	if r.Header.Get("Accept") == "application/json" {
 		w.Header().Set("Content-Type", "application/json")
@@ -31,11 +31,7 @@ func tell(w http.ResponseWriter, r *http.Request, t told) {
 		http.Error(w, t.Message, http.StatusConflict)
 		return
 	}
-	back := "/"
-	if from, err := url.Parse(r.Referer()); err == nil && from.Host == r.Host && strings.HasPrefix(from.Path, "/") {
-		back = from.EscapedPath()
-	}
-	http.Redirect(w, r, back, http.StatusSeeOther)
+	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 
 // afterTheEvent is added on the way to the next event: hints ride in whole seconds, rounded up.
@@ -118,7 +114,7 @@ func (s *server) answer(w http.ResponseWriter, r *http.Request) {
 // act calls the management API for a destination's button.
 func (s *server) act(w http.ResponseWriter, r *http.Request) {
 	id, action := r.PathValue("id"), r.PathValue("action")
-	path, body := "/v1/destinations/"+url.PathEscape(id)+"/"+action, []byte(nil)
+	path, body := "/v1/destinations/"+id+"/"+action, []byte(nil)
 	switch action {
 	case "disconnect", "reconnect", "test":
 	case "redrive":
@@ -128,13 +124,11 @@ func (s *server) act(w http.ResponseWriter, r *http.Request) {
 		tell(w, r, told{false, "There is no such action."})
 		return
 	}
-	ask, err := http.NewRequestWithContext(r.Context(), http.MethodPost, path, bytes.NewReader(body))
-	if err != nil {
-		tell(w, r, told{false, "The id of the destination makes no path."})
-		return
-	}
-	ask.RequestURI, ask.RemoteAddr = path, r.RemoteAddr
-	ask.Header.Set("User-Agent", r.UserAgent())
+	ask := r.Clone(r.Context())
+	ask.URL = &url.URL{Path: path}
+	ask.RequestURI = ask.URL.RequestURI()
+	ask.Body, ask.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	ask.Header = http.Header{"User-Agent": {r.UserAgent()}}
 	if len(body) > 0 {
 		ask.Header.Set("Content-Type", "application/json")
 	}

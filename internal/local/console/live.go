@@ -25,7 +25,7 @@ type look struct {
 func (s *server) look(ctx context.Context) look {
 	ledger := s.Journal.Ledger()
 	l := look{entries: s.Journal.Len(), mails: len(s.Mail.All()), accepted: ledger.Accepted, rejected: ledger.Rejected}
-	for d := range s.Directory.Destinations(ctx) {
+	for _, d := range s.destinations(ctx) {
 		l.revisions += d.Revision + 1
 	}
 	if s.Demo != nil {

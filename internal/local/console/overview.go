@@ -58,7 +58,7 @@ func (s *server) overview(w http.ResponseWriter, r *http.Request) {
 	main := overviewMain{Now: now, Ledger: s.Journal.Ledger(), Demo: s.Demo != nil, Rejected: newest(s.Rejected.All())}
 	s.tally.mu.Lock()
 	s.tally.catchUp()
-	for d := range s.Directory.Destinations(r.Context()) {
+	for _, d := range s.destinations(r.Context()) {
 		main.Destinations = append(main.Destinations, s.card(d, now))
 	}
 	main.Logs = s.tally.rows(newest(s.tally.accepted))
@@ -138,6 +138,18 @@ func stageName(s stage) string {
 	return "pending"
 }
 
+// destinations are all there are. The directory is in memory; an error would only end the list.
+func (s *server) destinations(ctx context.Context) []directory.Destination {
+	var list []directory.Destination
+	for d, err := range s.Directory.Destinations(ctx) {
+		if err != nil {
+			break
+		}
+		list = append(list, d)
+	}
+	return list
+}
+
 func (s *server) destinationName(id string) string {
 	d, err := s.Directory.CurrentDestination(context.Background(), id)
 	if err != nil || d.Name == "" {
@@ -162,7 +174,7 @@ func (s *server) nextEvent(ctx context.Context, now time.Time) (next time.Time, 
 	s.tally.mu.Lock()
 	defer s.tally.mu.Unlock()
 	s.tally.catchUp()
-	for d := range s.Directory.Destinations(ctx) {
+	for _, d := range s.destinations(ctx) {
 		f := s.tally.flow(d.ID)
 		if f.waiting == 0 {
 			continue
