@@ -48,7 +48,7 @@ fuzz: ## Fuzz every target for FUZZTIME, one after the other, in FUZZPKG
 
 .PHONY: bench
 bench: ## CPU seconds per 1,000 logs against baselines of the same run, into docs/performance.md
-	go run ./internal/bench -write docs/performance.md
+	go run ./cmd/bench -write docs/performance.md
 
 .PHONY: calls
 calls: ## Calls and units per 1,000 logs, healthy and failing, and what they cost
@@ -129,7 +129,7 @@ e2e-synth: node_modules
 
 .PHONY: e2e
 e2e: e2e-synth ## The compiled functions, wired as the template says, against emulators; needs Java 17 and moto (pip install 'moto[server]')
-	$(E2E) -run TestDeployment ./internal/e2e
+	$(E2E) -skip TestSize ./internal/e2e
 
 .PHONY: size
 size: e2e-synth ## Size, start and memory of each function, as a table; fails over a limit; needs what e2e needs

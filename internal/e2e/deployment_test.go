@@ -59,6 +59,7 @@ func (d *deployment) start(t *testing.T) {
 // healthy fails the test for whatever a deployment may not show, however the stories went.
 func (d *deployment) healthy(t *testing.T) {
 	t.Helper()
+	t.Logf("the stories used these grants:\n%s", strings.Join(d.gateway.used(), "\n"))
 	for _, refusal := range d.gateway.refused() {
 		t.Errorf("refused: %s", refusal)
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -64,6 +65,13 @@ func (g *gateway) refused() []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return slices.Clone(g.refusals)
+}
+
+// used lists the grants that calls have rested on.
+func (g *gateway) used() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Sorted(maps.Keys(g.calls))
 }
 
 func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
