@@ -40,7 +40,7 @@ func compare(ctx context.Context, rounds, logs int, page string) error {
 		return fmt.Errorf("make a directory: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	for name, source := range map[string]string{"deliver": "./functions/deliver", "requeue": "./functions/requeue", "bench": "./internal/bench"} {
+	for name, source := range map[string]string{"deliver": "./functions/deliver", "requeue": "./functions/requeue", "bench": "./cmd/bench"} {
 		//nolint:gosec // programs of this repository
 		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", "lambda.norpc", "-o", filepath.Join(dir, name), source)
 		if out, err := build.CombinedOutput(); err != nil {
@@ -117,6 +117,7 @@ func replace(page, text string) error {
 	if !ok || !ok2 {
 		return fmt.Errorf("%s has no place for the table: it must hold %q and %q", page, strings.TrimSpace(openMark), strings.TrimSpace(closeMark))
 	}
+	//nolint:gosec // the page that the person names
 	if err := os.WriteFile(page, []byte(before+openMark+text+closeMark+after), 0o600); err != nil {
 		return fmt.Errorf("write the page: %w", err)
 	}

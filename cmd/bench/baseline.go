@@ -110,12 +110,12 @@ func postAll(ctx context.Context, client *http.Client, url string, bodies []stri
 }
 
 func post(ctx context.Context, client *http.Client, url string, body []byte) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body)) //nolint:gosec // the bench's own receiver
 	if err != nil {
 		return fmt.Errorf("make a request: %w", err)
 	}
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := client.Do(req)
+	resp, err := client.Do(req) //nolint:gosec // the bench's own receiver
 	if err != nil {
 		return fmt.Errorf("post: %w", err)
 	}
