@@ -105,3 +105,10 @@ type DestinationChangedDetail struct {
 	ChangedAt time.Time `json:"changed_at"`
 	By        string    `json:"by"`
 }
+
+// Announcement is one event on the bus: a detail-type and the detail that belongs to it.
+type Announcement struct {
+	DetailType string
+	Detail     any
+	At         time.Time
+}

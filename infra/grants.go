@@ -16,6 +16,7 @@ func (g grants) deliver() []awsiam.PolicyStatement {
 	return []awsiam.PolicyStatement{
 		consume(g.qs.ingest, g.qs.retry),
 		send(g.qs.retry, g.qs.rejected, g.qs.drain, g.qs.notices),
+		g.announce(),
 		g.owned(),
 		// It writes a destination's health, and the count of its attempts while it fails.
 		allow(jsii.Strings(*g.st.directory.TableArn()), "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"),
@@ -56,6 +57,7 @@ func (g grants) expire() []awsiam.PolicyStatement {
 		allow(jsii.Strings(*g.st.directory.TableArn()), "dynamodb:GetItem"),
 		allow(jsii.Strings(g.objects(cachePrefix)), "s3:DeleteObject"),
 		allow(jsii.Strings(*g.qs.unannounced.QueueArn()), "sqs:SendMessage"),
+		g.announce(),
 		g.crypto("sqs", "dynamodb", "s3"),
 	}
 }

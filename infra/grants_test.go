@@ -50,6 +50,7 @@ func testGrants(t *testing.T, tmpl template) {
 			"sqs:ChangeMessageVisibility":   queue,
 			"sqs:GetQueueAttributes":        queue,
 			"sqs:SendMessage":               {"{Drain.Arn}", "{Notices.Arn}", "{Rejected.Arn}", "{Retry.Arn}"},
+			"events:PutEvents":              {"{Bus.Arn}"},
 			"dynamodb:BatchGetItem":         {"{Deliveries.Arn}"},
 			"dynamodb:GetItem":              {"{Directory.Arn}"},
 			"dynamodb:Query":                {"{Directory.Arn}/index/owner"},
@@ -83,6 +84,7 @@ func testGrants(t *testing.T, tmpl template) {
 			"dynamodb:GetItem":          {"{Directory.Arn}"},
 			"s3:DeleteObject":           {cached},
 			"sqs:SendMessage":           {"{Unannounced.Arn}"},
+			"events:PutEvents":          {"{Bus.Arn}"},
 		},
 		"Disconnect": {
 			"sqs:SendMessage":  {"{Ingest.Arn}", "{Notices.Arn}", "{ScheduleDeadLetters.Arn}"},

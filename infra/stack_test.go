@@ -311,13 +311,16 @@ func testEnvironment(t *testing.T, tmpl template) {
 	load(t, "Deliver", func() (any, error) { return config.Load[config.Deliver]() }, config.Deliver{
 		Stores: stores, Telemetry: telemetry,
 		RetryQueueURL: "{Retry}", RetryQueueARN: "{Retry.Arn}", RejectedQueueURL: "{Rejected}", DrainQueueURL: "{Drain}", NoticesQueueURL: "{Notices}",
+		EventBus:     activity.EventBus,
 		SecretPrefix: "auditrelay/dev/destinations/", AttemptLimit: 20 * time.Second, DirectoryTTL: 10 * time.Second,
 	})
 	load(t, "Requeue", func() (any, error) { return config.Load[config.Requeue]() }, config.Requeue{
 		Telemetry: telemetry, Activity: activity, DirectoryTable: "{Directory}", DeliveriesTable: "{Deliveries}",
 		RetryQueueURL: "{Retry}", DrainQueueURL: "{Drain}", NoticesQueueURL: "{Notices}", TimeLimit: 45 * time.Second,
 	})
-	load(t, "Expire", func() (any, error) { return config.Load[config.Expire]() }, config.Expire{Stores: stores, Telemetry: telemetry})
+	load(t, "Expire", func() (any, error) { return config.Load[config.Expire]() }, config.Expire{
+		Stores: stores, Telemetry: telemetry, EventBus: activity.EventBus,
+	})
 	load(t, "Disconnect", func() (any, error) { return config.Load[config.Disconnect]() }, changes)
 	load(t, "Notify", func() (any, error) { return config.Load[config.Notify]() }, config.Notify{
 		Telemetry: telemetry, DirectoryTable: "{Directory}", MailFrom: "notices@auditrelay.invalid", MailProduct: "auditrelay", MailLocale: "en",

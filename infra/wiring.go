@@ -83,6 +83,7 @@ func (p parts) deliver() function {
 			RejectedQueueURL: *p.qs.rejected.QueueUrl(),
 			DrainQueueURL:    *p.qs.drain.QueueUrl(),
 			NoticesQueueURL:  *p.qs.notices.QueueUrl(),
+			EventBus:         *p.cs.bus.EventBusArn(),
 			SecretPrefix:     p.s.secretPrefix(),
 		},
 		reserved: p.s.ReservedConcurrency,
@@ -117,7 +118,7 @@ func (p parts) expire() function {
 		description: "Announces failed events from the cache's stream",
 		timeout:     expireTimeout,
 		memoryMB:    256,
-		config:      config.Expire{Stores: p.stores(), Telemetry: p.telemetry()},
+		config:      config.Expire{Stores: p.stores(), Telemetry: p.telemetry(), EventBus: *p.cs.bus.EventBusArn()},
 		may:         grants{p}.expire(),
 	}
 }

@@ -56,6 +56,8 @@ type Deliver struct {
 	RejectedQueueURL string `env:"REJECTED_QUEUE_URL,required,notEmpty"`
 	DrainQueueURL    string `env:"DRAIN_QUEUE_URL,required,notEmpty"`
 	NoticesQueueURL  string `env:"NOTICES_QUEUE_URL,required,notEmpty"`
+	// EventBus is the name or ARN of the EventBridge bus.
+	EventBus string `env:"EVENT_BUS,required,notEmpty"`
 	// SecretPrefix stands before a destination's id in the name of its secret.
 	SecretPrefix string `env:"SECRET_PREFIX,required,notEmpty"`
 	// AttemptLimit is how long the attempts of one destination may take in one invocation.
@@ -81,6 +83,8 @@ type Requeue struct {
 type Expire struct {
 	Stores
 	Telemetry
+	// EventBus is the name or ARN of the EventBridge bus.
+	EventBus string `env:"EVENT_BUS,required,notEmpty"`
 }
 
 // Load reads a function's configuration from the environment. The error names every variable that is missing or malformed.

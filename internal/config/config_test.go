@@ -31,6 +31,7 @@ func TestVariablesAreWhatLoadReads(t *testing.T) {
 			RejectedQueueURL: "https://sqs/rejected",
 			DrainQueueURL:    "https://sqs/drain",
 			NoticesQueueURL:  "https://sqs/notices",
+			EventBus:         "arn:bus",
 			SecretPrefix:     "auditrelay/prod/destinations/",
 			AttemptLimit:     7 * time.Second,
 			DirectoryTTL:     90 * time.Second,
@@ -63,7 +64,7 @@ func TestVariablesAreWhatLoadReads(t *testing.T) {
 		})
 	})
 	t.Run("expire", func(t *testing.T) {
-		comesBack(t, config.Expire{Stores: stores, Telemetry: config.Telemetry{MetricsNamespace: "ns"}})
+		comesBack(t, config.Expire{Stores: stores, Telemetry: config.Telemetry{MetricsNamespace: "ns"}, EventBus: "arn:bus"})
 	})
 }
 

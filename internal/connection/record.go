@@ -22,14 +22,7 @@ type Logs interface {
 // Bus is the event bus.
 type Bus interface {
 	// Publish puts an event on the bus. When it returns nil the bus has it; after an error it may have.
-	Publish(ctx context.Context, a Announcement) error
-}
-
-// Announcement is one event on the bus: a detail-type of package events and the detail that belongs to it.
-type Announcement struct {
-	DetailType string
-	Detail     any
-	At         time.Time
+	Publish(ctx context.Context, a events.Announcement) error
 }
 
 // Recorder writes the activity audit: a user_activity log of the owner workspace, and an event on the bus.
@@ -141,10 +134,10 @@ func (c Caller) person() person {
 }
 
 // Announcement is the activity as an event on the bus; ok is false for an activity that is none.
-func (a Activity) Announcement() (_ Announcement, ok bool) {
+func (a Activity) Announcement() (_ events.Announcement, ok bool) {
 	d := a.Destination
 	name := events.DestinationName{DestinationID: d.ID, DestinationName: d.Name, WorkspaceID: d.WorkspaceID, Kind: string(d.Kind)}
-	e := Announcement{At: a.At.UTC()}
+	e := events.Announcement{At: a.At.UTC()}
 	changed := func(change string) {
 		e.DetailType = events.DestinationChanged
 		e.Detail = events.DestinationChangedDetail{DestinationName: name, Change: change, Fields: a.Fields, Version: d.Version, ChangedAt: e.At, By: a.By.Identity}
@@ -166,7 +159,7 @@ func (a Activity) Announcement() (_ Announcement, ok bool) {
 		e.DetailType = events.DestinationReconnected
 		e.Detail = events.DestinationReconnectedDetail{DestinationName: name, Generation: d.Generation, ReconnectedAt: e.At, By: a.By.Identity}
 	default:
-		return Announcement{}, false
+		return events.Announcement{}, false
 	}
 	return e, true
 }

@@ -22,7 +22,7 @@ import (
 type kept struct {
 	fails bool
 	logs  []events.Log
-	bus   []connection.Announcement
+	bus   []events.Announcement
 }
 
 func (k *kept) Send(_ context.Context, l events.Log) error {
@@ -30,7 +30,7 @@ func (k *kept) Send(_ context.Context, l events.Log) error {
 	return nil
 }
 
-func (k *kept) Publish(_ context.Context, a connection.Announcement) error {
+func (k *kept) Publish(_ context.Context, a events.Announcement) error {
 	if k.fails {
 		return errors.New("the bus is down")
 	}

@@ -63,7 +63,7 @@ func TestDrainOutlivesFailures(t *testing.T) {
 	if len(r.held) != logs || w.Cache.Len() != 0 {
 		t.Errorf("%d of %d logs arrived, %d are cached", len(r.held), logs, w.Cache.Len())
 	}
-	if n := events(w, delivery.EventRecovered); n != 2 {
+	if n := count(w, delivery.EventRecovered); n != 2 {
 		t.Errorf("%d recoveries, want 2", n)
 	}
 }

@@ -27,6 +27,7 @@ type Change struct {
 type Expire struct {
 	Directory Directory
 	Failed    FailedRecorder
+	Bus       Bus
 	Journal   Journal
 	Now       func() time.Time
 }
@@ -39,21 +40,33 @@ func (x *Expire) Handle(ctx context.Context, changes []Change) (unsettled string
 			d := c.Expired
 			e := FailedEvent{Key: d.Key, Type: d.Document.Type, FailedAt: x.Now(), Attempts: d.Attempts, Code: d.Code}
 			if err := x.Failed.Record(ctx, e); err != nil {
-				x.Journal.Record(Entry{Event: EventFault, At: x.Now(), Reason: fmt.Sprintf("record the failed event of log %s: %v", d.LogID, err)})
+				x.fault(fmt.Errorf("record the failed event of log %s: %w", d.LogID, err))
 				return c.ID
 			}
 		}
 		if c.Failed != nil {
-			x.announce(ctx, *c.Failed)
+			if err := x.announce(ctx, *c.Failed); err != nil {
+				x.fault(fmt.Errorf("announce the failed event of log %s: %w", c.Failed.LogID, err))
+				return c.ID
+			}
 		}
 	}
 	return ""
 }
 
-func (x *Expire) announce(ctx context.Context, e FailedEvent) {
+// announce tells the bus, then the journal, so that a change that the stream hands out again because the bus failed has no line yet.
+func (x *Expire) announce(ctx context.Context, e FailedEvent) error {
 	entry := Entry{Event: EventFailed, At: x.Now(), Key: e.Key, Type: e.Type, Attempt: e.Attempts, Code: e.Code, FailedAt: e.FailedAt}
 	if dest, err := x.Directory.Destination(ctx, e.DestinationID); err == nil {
 		entry.Kind = dest.Kind
 	}
+	if err := x.Bus.Publish(ctx, failedAnnouncement(e, entry.Kind, entry.At)); err != nil {
+		return err
+	}
 	x.Journal.Record(entry)
+	return nil
+}
+
+func (x *Expire) fault(err error) {
+	x.Journal.Record(Entry{Event: EventFault, At: x.Now(), Reason: err.Error()})
 }

@@ -161,6 +161,11 @@ func (d *Deliver) transition(ctx context.Context, from, to directory.Destination
 		return err
 	}
 	d.Journal.Record(healthEntry(to, now))
+	if a, ok := healthAnnouncement(from, to, now); ok {
+		if err := d.Bus.Publish(ctx, a); err != nil { // the record and the log line tell it all the same
+			d.fault(nil, fmt.Errorf("announce the health of %s: %w", to.ID, err))
+		}
+	}
 	if recovered {
 		return d.Drains.Start(ctx, to.ID)
 	}

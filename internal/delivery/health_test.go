@@ -23,7 +23,7 @@ func attemptsByMinute(w *local.World) map[int]int {
 	return counts
 }
 
-func events(w *local.World, kind delivery.Event) (n int) {
+func count(w *local.World, kind delivery.Event) (n int) {
 	for _, e := range w.Journal.Entries() {
 		if e.Event == kind {
 			n++
@@ -49,7 +49,7 @@ func TestHeldBack(t *testing.T) {
 			t.Errorf("%s was given up after %d retries, want 7 or 8", e.LogID, retries)
 		}
 	}
-	if got := events(w, delivery.EventFailing); got != 1 || len(r.held) != 0 {
+	if got := count(w, delivery.EventFailing); got != 1 || len(r.held) != 0 {
 		t.Errorf("%d transitions to failing, %d logs delivered; want 1 and 0", got, len(r.held))
 	}
 	if diff := cmp.Diff(memory.Ledger{Accepted: logs, Failed: logs}, w.Journal.Ledger()); diff != "" {
@@ -68,10 +68,10 @@ func TestNewLogsWhileFailing(t *testing.T) {
 		}
 		advance(t, w, 10*time.Minute)
 	}
-	if held := events(w, delivery.EventHeld); held < sent/2 {
+	if held := count(w, delivery.EventHeld); held < sent/2 {
 		t.Errorf("%d of %d logs were held, want most", held, sent)
 	}
-	if attempts := events(w, delivery.EventAttempted); attempts > 10*24*60+20 {
+	if attempts := count(w, delivery.EventAttempted); attempts > 10*24*60+20 {
 		t.Errorf("%d attempts in a day; a failing destination gets %d", attempts, 10*24*60)
 	}
 	// The destination is up again from here on. The next probe finds it, and the drain does not wait for anybody's time.
@@ -85,7 +85,7 @@ func TestNewLogsWhileFailing(t *testing.T) {
 		}
 	}
 	advance(t, w, time.Hour)
-	if n := events(w, delivery.EventDrained); n != 1 {
+	if n := count(w, delivery.EventDrained); n != 1 {
 		t.Errorf("the drain ended %d times, want once", n)
 	}
 }

@@ -23,9 +23,9 @@ func TestRetryAfterHoldsTheDestination(t *testing.T) {
 	advance(t, w, time.Second)
 	w.Send(message("second"))
 	advance(t, w, 2*time.Minute-2*time.Second)
-	if len(r.held) != 0 || events(w, delivery.EventAttempted) != 1 || events(w, delivery.EventHeld) != 1 {
+	if len(r.held) != 0 || count(w, delivery.EventAttempted) != 1 || count(w, delivery.EventHeld) != 1 {
 		t.Errorf("within the two minutes: %d arrived, %d attempts, %d held; want 0, 1, 1",
-			len(r.held), events(w, delivery.EventAttempted), events(w, delivery.EventHeld))
+			len(r.held), count(w, delivery.EventAttempted), count(w, delivery.EventHeld))
 	}
 	advance(t, w, time.Minute)
 	if r.held["first"] != 1 || r.held["second"] != 1 {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/auditrelay/auditrelay/events"
 	"github.com/auditrelay/auditrelay/internal/auditlog"
 	"github.com/auditrelay/auditrelay/internal/delivery"
 	"github.com/auditrelay/auditrelay/internal/directory"
@@ -137,6 +138,13 @@ func TestDownEightDays(t *testing.T) {
 		}
 	}
 	failed := w.Cache.FailedEvents()
+	told := make(map[string]int) // on the bus, by detail-type
+	for _, a := range w.Bus.All() {
+		told[a.DetailType]++
+	}
+	if diff := cmp.Diff(map[string]int{events.LogDeliveryFailed: logs, events.DestinationFailing: 1}, told); diff != "" {
+		t.Errorf("events on the bus (-want +got):\n%s", diff)
+	}
 	if announced != logs || len(failed) != logs {
 		t.Fatalf("%d failed events recorded, %d announced; want %d of each", len(failed), announced, logs)
 	}

@@ -16,6 +16,7 @@ import (
 func (w *World) openConnections(hook memory.Hook) {
 	w.Timers = &memory.Timers{Hook: hook}
 	w.Bus = &memory.Bus{Hook: hook}
+	w.deliver.Bus, w.expire.Bus = w.Bus, w.Bus
 	w.Mail = &memory.Mailer{Hook: hook, Now: w.Clock.Now}
 	w.MailJournal = &memory.MailJournal{}
 	w.Audit = &connection.Recorder{Logs: ingested{w, hook}, Bus: w.Bus}

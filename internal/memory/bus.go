@@ -2,10 +2,9 @@ package memory
 
 import (
 	"context"
+	"github.com/auditrelay/auditrelay/events"
 	"slices"
 	"sync"
-
-	"github.com/auditrelay/auditrelay/internal/connection"
 )
 
 // Bus keeps every event that was published.
@@ -13,11 +12,11 @@ type Bus struct {
 	Hook Hook
 
 	mu   sync.Mutex
-	sent []connection.Announcement
+	sent []events.Announcement
 }
 
 // Publish implements connection.Bus.
-func (b *Bus) Publish(_ context.Context, a connection.Announcement) error {
+func (b *Bus) Publish(_ context.Context, a events.Announcement) error {
 	return b.Hook.do(CallPublish, func() error {
 		b.mu.Lock()
 		defer b.mu.Unlock()
@@ -27,7 +26,7 @@ func (b *Bus) Publish(_ context.Context, a connection.Announcement) error {
 }
 
 // All gives every event in the order of publishing.
-func (b *Bus) All() []connection.Announcement {
+func (b *Bus) All() []events.Announcement {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Clone(b.sent)

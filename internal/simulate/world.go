@@ -132,6 +132,7 @@ func (w *world) instance() *instance {
 		current = w.registry // so that nothing of what it answers is remembered
 	}
 	return &instance{deliver: delivery.Deliver{
+		Bus:       &memory.Bus{},
 		Directory: remembered, Destinations: current, Sinks: sinks{w}, Cache: w.store, Failed: w.store, Retries: w, Budget: w.budget,
 		Notices: notices{w.meter}, Drains: w, Journal: &w.tally, Now: w.clock, TimeLimit: time.Hour,
 	}}

@@ -11,7 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 
 	"github.com/auditrelay/auditrelay/events"
-	"github.com/auditrelay/auditrelay/internal/connection"
 )
 
 // Bus implements connection.Bus.
@@ -22,7 +21,7 @@ type Bus struct {
 }
 
 // Publish implements connection.Bus.
-func (b *Bus) Publish(ctx context.Context, a connection.Announcement) error {
+func (b *Bus) Publish(ctx context.Context, a events.Announcement) error {
 	detail, err := json.Marshal(a.Detail)
 	if err != nil {
 		return fmt.Errorf("write the detail of %s: %w", a.DetailType, err)

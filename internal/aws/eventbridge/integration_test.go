@@ -16,7 +16,6 @@ import (
 
 	"github.com/auditrelay/auditrelay/events"
 	"github.com/auditrelay/auditrelay/internal/aws/emulator"
-	"github.com/auditrelay/auditrelay/internal/connection"
 )
 
 // TestEventReachesARule publishes an event and reads it from the queue that a rule of the bus leads it to.
@@ -49,7 +48,7 @@ func TestEventReachesARule(t *testing.T) {
 	at := time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)
 	detail := events.DestinationReconnectedDetail{DestinationName: events.DestinationName{DestinationID: "siem"}, Generation: 3, ReconnectedAt: at, By: "maria"}
 	b := &Bus{Client: client, Name: *bus}
-	if err := b.Publish(t.Context(), connection.Announcement{DetailType: events.DestinationReconnected, Detail: detail, At: at}); err != nil {
+	if err := b.Publish(t.Context(), events.Announcement{DetailType: events.DestinationReconnected, Detail: detail, At: at}); err != nil {
 		t.Fatal(err)
 	}
 

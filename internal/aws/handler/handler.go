@@ -6,10 +6,12 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	awseventbridge "github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/auditrelay/auditrelay/internal/aws/dynamo"
+	"github.com/auditrelay/auditrelay/internal/aws/eventbridge"
 	"github.com/auditrelay/auditrelay/internal/aws/objects"
 	"github.com/auditrelay/auditrelay/internal/aws/secrets"
 	"github.com/auditrelay/auditrelay/internal/aws/sqs"
@@ -51,6 +53,7 @@ func Deliver(c config.Deliver, account aws.Config, journal delivery.Journal) (*s
 		Budget:    &dynamo.Budget{Client: database, Table: c.DirectoryTable},
 		Notices:   &sqs.NoticeQueue{Client: queues, URL: c.NoticesQueueURL},
 		Drains:    &sqs.DrainQueue{Client: queues, URL: c.DrainQueueURL},
+		Bus:       &eventbridge.Bus{Client: awseventbridge.NewFromConfig(account), Name: c.EventBus},
 		Journal:   journal,
 		Now:       time.Now,
 		TimeLimit: c.AttemptLimit,
@@ -92,6 +95,9 @@ func Expire(c config.Expire, account aws.Config, journal delivery.Journal) (*dyn
 	if err != nil {
 		return nil, err
 	}
-	expire := &delivery.Expire{Directory: &dynamo.Directory{Client: database, Table: c.DirectoryTable}, Failed: cache, Journal: journal, Now: time.Now}
+	expire := &delivery.Expire{
+		Directory: &dynamo.Directory{Client: database, Table: c.DirectoryTable}, Failed: cache, Journal: journal, Now: time.Now,
+		Bus: &eventbridge.Bus{Client: awseventbridge.NewFromConfig(account), Name: c.EventBus},
+	}
 	return &dynamo.Stream{Expire: expire, Objects: bucket, Journal: journal, Now: time.Now}, nil
 }

@@ -157,7 +157,7 @@ func TestEachStoreIsItsOwn(t *testing.T) {
 			}
 			_, err = s.Handle(ctx, failedEvent(t))
 			return err
-		}, "GetItem directory"},
+		}, "GetItem directory, PutEvents "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var called targets
