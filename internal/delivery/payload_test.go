@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -113,4 +114,29 @@ func TestPayloadStaysUntilSettled(t *testing.T) {
 	if r.held["zero"] != 1 || w.Payloads.Len() != 0 {
 		t.Errorf("delivered %d times, %d objects left; want 1 and 0", r.held["zero"], w.Payloads.Len())
 	}
+}
+
+// TestLargeLogMemory takes a log of 40 MB all the way to its destination and measures what is alive while it is sent: the bucket's copy, the log
+// and the document together stay under 256 MB.
+func TestLargeLogMemory(t *testing.T) {
+	const limit = 256 << 20
+	var before, during runtime.MemStats
+	w, r := newWorld(nil, func(time.Time, string) error {
+		runtime.GC()
+		runtime.ReadMemStats(&during)
+		return nil
+	})
+	w.Payloads.Put("payloads/large", bigLog("large", 39<<20, true))
+	w.Send(pointer("payloads", "payloads/large"))
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	advance(t, w, time.Second)
+	if r.held["large"] != 1 {
+		t.Fatal("the log did not arrive")
+	}
+	alive := during.HeapAlloc
+	if allocated := during.TotalAlloc - before.TotalAlloc; alive > limit || allocated > limit {
+		t.Errorf("%d MB are alive while it is sent, %d MB were allocated until then; want at most %d", alive>>20, allocated>>20, limit>>20)
+	}
+	t.Logf("%d MB alive, %d MB allocated", during.HeapAlloc>>20, (during.TotalAlloc-before.TotalAlloc)>>20)
 }
