@@ -126,7 +126,7 @@ func TestLargeLogMemory(t *testing.T) {
 		runtime.ReadMemStats(&during)
 		return nil
 	})
-	w.Payloads.Put("payloads/large", bigLog("large", 39<<20, true))
+	w.Payloads.Put("payloads/large", bigLog("large", 39<<20, false))
 	w.Send(pointer("payloads", "payloads/large"))
 	runtime.GC()
 	runtime.ReadMemStats(&before)
