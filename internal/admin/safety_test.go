@@ -26,7 +26,7 @@ func (b bug) Pending(context.Context, string, delivery.Key, int) ([]delivery.Del
 func TestClientsSeeNothingOfOurOwnFailures(t *testing.T) {
 	for name, port := range map[string]admin.Pending{"a panic": bug{}, "an error": bug{errors.New("arn:aws:dynamodb:secret-place")}} {
 		w := newWorld(t)
-		w.API.Pending = port
+		w.Pending = port
 		w.handler = w.Handler()
 		got := w.want(t, http.StatusInternalServerError, http.MethodGet, "/v1/deliveries?destination_id=siem", "")
 		if strings.Contains(got.text, "secret-place") || strings.Contains(got.text, "goroutine") || got.header.Get("Content-Type") != "application/problem+json" {

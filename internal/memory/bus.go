@@ -2,9 +2,10 @@ package memory
 
 import (
 	"context"
-	"github.com/auditrelay/auditrelay/events"
 	"slices"
 	"sync"
+
+	"github.com/auditrelay/auditrelay/events"
 )
 
 // Bus keeps every event that was published.
