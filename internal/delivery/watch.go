@@ -17,9 +17,7 @@ type Attention interface {
 }
 
 const (
-	// grace is how long an admin's disconnect can be taken back before the destination is disabled, and backstop how much later the watch
-	// does what the timer should have done.
-	grace    = 8 * time.Hour
+	// backstop is how long after the end of a disconnect's grace the watch does what the timer should have done.
 	backstop = 2 * time.Minute
 	// parkedRead is how much of a failing destination's backlog is looked through in a minute for logs to try.
 	parkedRead = 500
@@ -64,7 +62,7 @@ func (w *Watch) Run(ctx context.Context) error {
 
 func (w *Watch) look(ctx context.Context, d directory.Destination, now time.Time) error {
 	switch {
-	case d.State == directory.Disconnected && !now.Before(d.StateSince.Add(grace+backstop)):
+	case d.State == directory.Disconnected && !now.Before(d.StateSince.Add(directory.Grace+backstop)):
 		return w.Disable(ctx, d.ID, d.Generation)
 	case d.State != directory.Connected:
 		return nil
@@ -89,7 +87,8 @@ func (w *Watch) measure(ctx context.Context, d directory.Destination, now time.T
 	return nil
 }
 
-// tell sends the notices that are due, as long as logs wait: without any, nothing fails any more. They are sent once an hour, not every minute; notify's own limit decides whether one is mailed.
+// tell sends the notices that are due, as long as logs wait: without any, nothing fails any more. They are sent once an hour, not every minute;
+// notify's own limit decides whether one is mailed.
 func (w *Watch) tell(ctx context.Context, d directory.Destination, now time.Time) error {
 	if now.Sub(d.Health.Since)%time.Hour >= time.Minute {
 		return nil
