@@ -4,6 +4,7 @@
 package emulator
 
 import (
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -36,11 +38,30 @@ const (
 	SES Server = "aws-ses-v2-local"
 )
 
-// startLimit is how long a server may take to start, a Java one on a busy machine.
-const startLimit = time.Minute
+const (
+	// startLimit is how long a server may take to start, a Java one on a busy machine.
+	startLimit = time.Minute
+	// startsAtMost is how many ports are tried: another process may take one between the look and the server's start.
+	startsAtMost = 3
+)
 
 // Start runs a server and gives the account that leads to it.
 func Start(t *testing.T, s Server) aws.Config {
+	t.Helper()
+	for range startsAtMost {
+		if endpoint, ok := start(t, s); ok {
+			if s == Fauxqs {
+				endpoint = slowed(t, endpoint)
+			}
+			return account(endpoint)
+		}
+	}
+	t.Fatalf("%s did not start in %d tries", s, startsAtMost)
+	return aws.Config{}
+}
+
+// start runs a server on a port that was free a moment ago; ok is false if the server ended instead of answering.
+func start(t *testing.T, s Server) (endpoint string, ok bool) {
 	t.Helper()
 	port := freePort(t)
 	cmd := command(t, s, port)
@@ -63,13 +84,8 @@ func Start(t *testing.T, s Server) aws.Config {
 		<-ended
 		_ = log.Close()
 	})
-	address := net.JoinHostPort("127.0.0.1", port)
-	awaitListening(t, s, address, ended, log.Name())
-	endpoint := "http://" + address
-	if s == Fauxqs {
-		endpoint = slowed(t, endpoint)
-	}
-	return account(endpoint)
+	endpoint = "http://" + net.JoinHostPort("127.0.0.1", port)
+	return endpoint, awaitAnswer(t, s, endpoint, ended, log.Name())
 }
 
 // command is how a server starts on a port.
@@ -128,15 +144,25 @@ func npmFile(t *testing.T, pattern string) string {
 	return found[0]
 }
 
+// The ports of servers. They are below those that the system gives to outgoing connections (from 32768 on Linux): a connection to a port of that
+// range on which nobody listens yet can get this very port at its own end, and then is connected to itself.
+const (
+	lowestPort  = 10_000
+	highestPort = 30_000
+)
+
+// freePort gives a port on which nobody listens.
 func freePort(t *testing.T) string {
 	t.Helper()
-	l := listen(t)
-	defer func() { _ = l.Close() }()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatalf("find a free port: %v", err)
+	for {
+		port := strconv.Itoa(lowestPort + rand.IntN(highestPort-lowestPort)) //nolint:gosec // a port is no secret
+		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", net.JoinHostPort("127.0.0.1", port))
+		if err != nil {
+			continue
+		}
+		_ = l.Close()
+		return port
 	}
-	return port
 }
 
 func listen(t *testing.T) net.Listener {
@@ -148,25 +174,40 @@ func listen(t *testing.T) net.Listener {
 	return l
 }
 
-func awaitListening(t *testing.T, s Server, address string, ended <-chan struct{}, log string) {
+// awaitAnswer waits until the server answers a request, with whatever status; false means that it ended first.
+func awaitAnswer(t *testing.T, s Server, endpoint string, ended <-chan struct{}, log string) bool {
 	t.Helper()
 	limit := time.After(startLimit)
 	again := time.NewTicker(50 * time.Millisecond)
 	defer again.Stop()
 	for {
-		if c, err := new(net.Dialer).DialContext(t.Context(), "tcp", address); err == nil {
-			_ = c.Close()
-			return
+		if answers(t, endpoint) {
+			return true
 		}
 		select {
 		case <-again.C:
 		case <-ended:
 			text, _ := os.ReadFile(log)
-			t.Fatalf("%s ended at once:\n%s", s, text)
+			t.Logf("%s ended at once:\n%s", s, text)
+			return false
 		case <-limit:
-			t.Fatalf("%s does not listen on %s after %v", s, address, startLimit)
+			t.Fatalf("%s does not answer at %s after %v", s, endpoint, startLimit)
 		}
 	}
+}
+
+func answers(t *testing.T, endpoint string) bool {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, endpoint, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false
+	}
+	_ = response.Body.Close()
+	return true
 }
 
 // answerDelay is added to answers of a server that is faster than the SDK can take: below a millisecond the SDK drops received messages.
