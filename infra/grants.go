@@ -18,6 +18,7 @@ func (g grants) deliver() []awsiam.PolicyStatement {
 		send(g.qs.retry, g.qs.rejected, g.qs.drain, g.qs.notices),
 		g.announce(),
 		g.owned(),
+		allow(jsii.Strings(index(*g.st.directory.TableArn(), writesIndex)), "dynamodb:Query"),
 		// It writes a destination's health, and the count of its attempts while it fails.
 		allow(jsii.Strings(*g.st.directory.TableArn()), "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"),
 		allow(jsii.Strings(*g.st.deliveries.TableArn()),

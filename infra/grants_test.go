@@ -53,7 +53,7 @@ func testGrants(t *testing.T, tmpl template) {
 			"events:PutEvents":              {"{Bus.Arn}"},
 			"dynamodb:BatchGetItem":         {"{Deliveries.Arn}"},
 			"dynamodb:GetItem":              {"{Directory.Arn}"},
-			"dynamodb:Query":                {"{Directory.Arn}/index/owner"},
+			"dynamodb:Query":                {"{Directory.Arn}/index/owner", "{Directory.Arn}/index/writes"},
 			"dynamodb:BatchWriteItem":       {"{Deliveries.Arn}"},
 			"dynamodb:PutItem":              {"{Deliveries.Arn}", "{Directory.Arn}"},
 			"dynamodb:UpdateItem":           {"{Deliveries.Arn}", "{Directory.Arn}"},

@@ -121,7 +121,7 @@ func (d *deployment) requireURL(t *testing.T) {
 // eightHoursPass dates a disconnect back, since a function's clock cannot be set.
 func (d *deployment) eightHoursPass(t *testing.T, id string) {
 	t.Helper()
-	store := &dynamo.Directory{Client: dynamodb.NewFromConfig(d.servers.dynamodb), Table: d.table(t, "Directory")}
+	store := &dynamo.Directory{Client: dynamodb.NewFromConfig(d.servers.dynamodb), Table: d.table(t, "Directory"), Now: time.Now}
 	dest := d.destination(t, id)
 	dest.StateSince = dest.StateSince.Add(-directory.Grace)
 	if _, err := store.PutDestination(t.Context(), dest); err != nil {

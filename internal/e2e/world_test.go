@@ -94,7 +94,7 @@ func eventually(t *testing.T, what string, limit time.Duration, holds func() boo
 // workspace enters a workspace with one HTTP destination of the same id.
 func (d *deployment) workspace(t *testing.T, id, url string) {
 	t.Helper()
-	store := &dynamo.Directory{Client: dynamodb.NewFromConfig(d.servers.dynamodb), Table: d.table(t, "Directory")}
+	store := &dynamo.Directory{Client: dynamodb.NewFromConfig(d.servers.dynamodb), Table: d.table(t, "Directory"), Now: time.Now}
 	w := directory.Workspace{ID: id, Name: id, Kind: directory.Standalone, Admins: []string{"admin@" + id + ".example"}}
 	if err := store.PutWorkspace(t.Context(), w); err != nil {
 		t.Fatal(err)
@@ -114,7 +114,7 @@ func (d *deployment) workspace(t *testing.T, id, url string) {
 
 func (d *deployment) destination(t *testing.T, id string) directory.Destination {
 	t.Helper()
-	store := &dynamo.Directory{Client: dynamodb.NewFromConfig(d.servers.dynamodb), Table: d.table(t, "Directory")}
+	store := &dynamo.Directory{Client: dynamodb.NewFromConfig(d.servers.dynamodb), Table: d.table(t, "Directory"), Now: time.Now}
 	dest, err := store.CurrentDestination(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)

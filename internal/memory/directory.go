@@ -8,17 +8,58 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/auditrelay/auditrelay/internal/directory"
 )
 
 // Directory is the directory table.
 type Directory struct {
+	// Now is the time of writes. Only WrittenSince tells it; without one it tells nothing.
+	Now  func() time.Time
 	Hook Hook
 
 	mu           sync.Mutex
 	workspaces   map[string]directory.Workspace
 	destinations map[string]directory.Destination
+	written      map[recordName]directory.Written
+}
+
+// recordName names a workspace or one of its destinations. What was removed has a name of its own, so that it is told beside a record that took its place.
+type recordName struct {
+	workspace, destination string
+	removed                bool
+}
+
+// note keeps a write for WrittenSince, in place of an earlier one of the same record.
+func (d *Directory) note(w directory.Written) {
+	if d.Now == nil {
+		return
+	}
+	if d.written == nil {
+		d.written = make(map[recordName]directory.Written)
+	}
+	w.At = d.Now()
+	if w.Removed {
+		delete(d.written, recordName{w.WorkspaceID, w.DestinationID, false})
+	}
+	d.written[recordName{w.WorkspaceID, w.DestinationID, w.Removed}] = w
+}
+
+// WrittenSince implements delivery.Writes.
+func (d *Directory) WrittenSince(_ context.Context, since time.Time) ([]directory.Written, error) {
+	var writes []directory.Written
+	err := d.Hook.do(CallWrittenSince, func() error {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		for _, w := range d.written {
+			if !w.At.Before(since) {
+				writes = append(writes, w)
+			}
+		}
+		return nil
+	})
+	return writes, err
 }
 
 // PutWorkspace stores a workspace, new or not.
@@ -30,6 +71,7 @@ func (d *Directory) PutWorkspace(_ context.Context, w directory.Workspace) error
 			d.workspaces = make(map[string]directory.Workspace)
 		}
 		d.workspaces[w.ID] = w
+		d.note(directory.Written{WorkspaceID: w.ID})
 		return nil
 	})
 }
@@ -40,6 +82,7 @@ func (d *Directory) DeleteWorkspace(_ context.Context, id string) error {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		delete(d.workspaces, id)
+		d.note(directory.Written{WorkspaceID: id, Removed: true})
 		return nil
 	})
 }
@@ -58,6 +101,7 @@ func (d *Directory) PutDestination(_ context.Context, dest directory.Destination
 		}
 		dest.Revision++
 		d.destinations[dest.ID] = dest
+		d.note(directory.Written{WorkspaceID: dest.WorkspaceID, DestinationID: dest.ID, Revision: dest.Revision})
 		return nil
 	})
 	if err != nil {
@@ -71,10 +115,12 @@ func (d *Directory) DeleteDestination(_ context.Context, id string, revision int
 	return d.Hook.do(CallPutDestination, func() error {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		if dest, ok := d.destinations[id]; !ok || dest.Revision != revision {
+		dest, ok := d.destinations[id]
+		if !ok || dest.Revision != revision {
 			return directory.ErrChanged
 		}
 		delete(d.destinations, id)
+		d.note(directory.Written{WorkspaceID: dest.WorkspaceID, DestinationID: id, Removed: true})
 		return nil
 	})
 }

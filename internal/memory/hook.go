@@ -40,6 +40,7 @@ const (
 	CallPutWorkspace   = "directory.put_workspace"
 	CallPutDestination = "directory.put_destination"
 	CallAttention      = "directory.attention"
+	CallWrittenSince   = "directory.written_since"
 	CallReserve        = "budget.reserve"
 	CallNotify         = "notices.send"
 	CallStartDrain     = "drain.send"
@@ -61,7 +62,7 @@ const (
 // Calls lists every call that hooks can make fail.
 func Calls() []string {
 	return []string{CallLoad, CallSave, CallRemove, CallGiveUp, CallRecord, CallDue, CallProgress, CallSaveProgress, CallSendHint, CallReject,
-		CallAck, CallWorkspace, CallDestination, CallPutWorkspace, CallPutDestination, CallAttention, CallReserve, CallNotify, CallStartDrain, CallWaiting,
+		CallAck, CallWorkspace, CallDestination, CallPutWorkspace, CallPutDestination, CallAttention, CallWrittenSince, CallReserve, CallNotify, CallStartDrain, CallWaiting,
 		CallDrainState, CallSaveDrainState, CallReadPayload, CallDeletePayload, CallSetTimer, CallCancelTimer, CallClaim, CallSaveClaim, CallMail, CallSendLog, CallPublish}
 }
 

@@ -14,6 +14,10 @@ func openStore(*testing.T) porttest.Store { return memory.NewCache(time.Now) }
 
 func TestCache(t *testing.T) { porttest.Cache(t, openStore) }
 
+func TestWrites(t *testing.T) {
+	porttest.Writes(t, func(_ *testing.T, now func() time.Time) porttest.WrittenStore { return &memory.Directory{Now: now} })
+}
+
 func TestIndex(t *testing.T) { porttest.Index(t, openStore) }
 
 func TestFailedEvents(t *testing.T) {

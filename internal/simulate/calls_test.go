@@ -49,6 +49,14 @@ func TestHealthyLogsCostNoWriteAndHardlyARead(t *testing.T) {
 	}
 }
 
+// TestQuietWorkspacesCostHardlyARead holds the same where each workspace has a log now and then: its record is remembered until it is written.
+func TestQuietWorkspacesCostHardlyARead(t *testing.T) {
+	c := counted(t, Scenarios()[1])
+	if reads := float64(c.Counts[Lookups].HalfReads) / 2 / float64(c.Logs); reads >= 0.02 {
+		t.Errorf("%.4f read units of the directory a log, want below 0.02", reads)
+	}
+}
+
 func TestFailingLogsCostFewUnits(t *testing.T) {
 	s := Scenarios()[3]
 	s.Config.Rate, s.Config.Span, s.Config.Outage = 10, 40*time.Minute, 20*time.Minute

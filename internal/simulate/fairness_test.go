@@ -66,7 +66,7 @@ func bystanders(t *testing.T, destinations, dead int) (p99 time.Duration) {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		store := &memory.Directory{}
+		store := &memory.Directory{Now: time.Now}
 		for i := range destinations {
 			d := directory.Destination{ID: destinationID(i), WorkspaceID: workspaceID(i), Kind: directory.HTTP, State: directory.Connected}
 			if err := store.PutWorkspace(t.Context(), directory.Workspace{ID: d.WorkspaceID, Kind: directory.Standalone}); err != nil {
@@ -78,7 +78,7 @@ func bystanders(t *testing.T, destinations, dead int) (p99 time.Duration) {
 		}
 		sinks := &hanging{dead: dead, accepted: make(map[string]time.Time)}
 		cache := memory.NewCache(time.Now)
-		remembered := &delivery.CachedDirectory{Source: store, TTL: directoryTTL, Now: time.Now}
+		remembered := &delivery.CachedDirectory{Source: store, TTL: directoryTTL, Now: time.Now, Fault: func(err error) { t.Error(err) }}
 		deliver := &delivery.Deliver{
 			Bus:       &memory.Bus{},
 			Directory: remembered, Destinations: remembered, Sinks: sinks, Cache: cache, Failed: cache, Budget: &memory.Budget{}, Now: time.Now,

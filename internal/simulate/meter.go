@@ -129,7 +129,10 @@ const (
 	writeShards  = 8 // partitions of a destination's deliveries, each listed by a query of its own
 	deliverMB    = 512
 	requeueMB    = 256
-	recordWrites = 3 // a destination's record stands in the table, the index owner and, while it fails, the index attention
+	recordWrites = 5 // a destination's record stands in the table, the index owner, while it fails the index attention, and moves in the index writes
+
+	writtenShards = 4   // partitions of the index writes
+	writtenBytes  = 150 // an entry of it
 )
 
 // times is how many calls of at most size items n items take.

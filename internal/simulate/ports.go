@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/auditrelay/auditrelay/internal/delivery"
@@ -150,6 +151,8 @@ type registry struct {
 	workspaces   map[string]directory.Workspace
 	destinations map[string]directory.Destination // by workspace, which owns one each
 	attention    map[string]bool                  // by destination
+	written      []directory.Written              // in the order of time
+	now          func() time.Time
 	// blind is without health: whoever asks as of now finds a transition made already, and nothing is stored.
 	blind bool
 }
@@ -185,11 +188,20 @@ func (r *registry) PutDestination(_ context.Context, d directory.Destination) (d
 	}
 	d.Revision++
 	r.destinations[d.WorkspaceID] = d
+	r.written = append(r.written, directory.Written{WorkspaceID: d.WorkspaceID, DestinationID: d.ID, Revision: d.Revision, At: r.now()})
 	delete(r.attention, d.ID)
 	if d.NeedsAttention() {
 		r.attention[d.ID] = true
 	}
 	return d, nil
+}
+
+// WrittenSince implements delivery.Writes: a query for each shard of the index.
+func (r *registry) WrittenSince(_ context.Context, since time.Time) ([]directory.Written, error) {
+	first := sort.Search(len(r.written), func(i int) bool { return !r.written[i].At.Before(since) })
+	writes := slices.Clone(r.written[first:])
+	r.meter.add(Lookups, Count{Dynamo: writtenShards, HalfReads: writtenShards + len(writes)*writtenBytes/readUnit, Items: len(writes)})
+	return writes, nil
 }
 
 // Attention implements delivery.Attention.

@@ -92,7 +92,7 @@ func (w *world) clock() time.Time { return w.now }
 func (w *world) populate() {
 	n := w.Destinations
 	w.registry = &registry{meter: w.meter, workspaces: make(map[string]directory.Workspace, n), destinations: make(map[string]directory.Destination, n),
-		attention: make(map[string]bool), blind: w.policy != Health}
+		attention: make(map[string]bool), now: w.clock, blind: w.policy != Health}
 	w.dead = make([]bool, n)
 	w.traffic = make([]float64, n)
 	r := rand.New(rand.NewPCG(w.Seed, 2))
@@ -126,7 +126,7 @@ func (w *world) instance() *instance {
 		return i
 	}
 	w.idle = nil
-	remembered := &delivery.CachedDirectory{Source: w.registry, TTL: directoryTTL, Now: w.clock}
+	remembered := &delivery.CachedDirectory{Source: w.registry, TTL: directoryTTL, Now: w.clock, Fault: func(err error) { w.fault = err }}
 	var current delivery.DestinationStore = remembered
 	if w.registry.blind {
 		current = w.registry // so that nothing of what it answers is remembered

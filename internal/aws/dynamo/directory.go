@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -14,10 +17,12 @@ import (
 	"github.com/auditrelay/auditrelay/internal/directory"
 )
 
-// Directory is the directory table. It implements delivery.Directory.
+// Directory is the directory table. It implements delivery.Directory, delivery.DestinationStore and delivery.Writes.
 type Directory struct {
 	Client *dynamodb.Client
 	Table  string
+	// Now is the time of writes. Whoever only reads needs none.
+	Now func() time.Time
 }
 
 // Workspace implements delivery.Directory with one query, however many destinations the workspace has up to 1 MB of them.
@@ -77,7 +82,9 @@ func (d *Directory) destination(ctx context.Context, id string, consistent bool)
 
 // PutWorkspace stores a workspace, new or not.
 func (d *Directory) PutWorkspace(ctx context.Context, w directory.Workspace) error {
-	if _, err := d.Client.PutItem(ctx, &dynamodb.PutItemInput{TableName: &d.Table, Item: workspaceItem(w)}); err != nil {
+	i := workspaceItem(w)
+	i.setWritten(d.Now())
+	if _, err := d.Client.PutItem(ctx, &dynamodb.PutItemInput{TableName: &d.Table, Item: i}); err != nil {
 		return fmt.Errorf("put workspace %s: %w", w.ID, err)
 	}
 	return nil
@@ -85,8 +92,8 @@ func (d *Directory) PutWorkspace(ctx context.Context, w directory.Workspace) err
 
 // DeleteWorkspace removes a workspace. One that is not there is no error. Its destinations stay.
 func (d *Directory) DeleteWorkspace(ctx context.Context, id string) error {
-	_, err := d.Client.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &d.Table, Key: directoryKey(workspacePrefix, id)})
-	if err != nil {
+	key := directoryKey(workspacePrefix, id)
+	if err := d.remove(ctx, &types.Delete{TableName: &d.Table, Key: key}, id); err != nil {
 		return fmt.Errorf("delete workspace %s: %w", id, err)
 	}
 	return nil
@@ -101,7 +108,9 @@ func (d *Directory) PutDestination(ctx context.Context, dest directory.Destinati
 		in.ExpressionAttributeValues = item{":revision": number(dest.Revision)}
 	}
 	dest.Revision++
-	in.Item = destinationItem(dest)
+	i := destinationItem(dest)
+	i.setWritten(d.Now())
+	in.Item = i
 	if _, err := d.Client.PutItem(ctx, in); err != nil {
 		return directory.Destination{}, changed(err, "put destination "+dest.ID)
 	}
@@ -110,16 +119,70 @@ func (d *Directory) PutDestination(ctx context.Context, dest directory.Destinati
 
 // DeleteDestination removes that revision of a destination, else directory.ErrChanged.
 func (d *Directory) DeleteDestination(ctx context.Context, id string, revision int) error {
-	_, err := d.Client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
+	dest, err := d.CurrentDestination(ctx, id)
+	if errors.Is(err, directory.ErrNotFound) {
+		return directory.ErrChanged
+	}
+	if err != nil {
+		return err
+	}
+	err = d.remove(ctx, &types.Delete{
 		TableName:                 &d.Table,
 		Key:                       directoryKey(destinationPrefix, id),
 		ConditionExpression:       aws.String("revision = :revision"),
 		ExpressionAttributeValues: item{":revision": number(revision)},
-	})
+	}, dest.WorkspaceID)
+	if canceled, ok := errors.AsType[*types.TransactionCanceledException](err); ok && aws.ToString(canceled.CancellationReasons[0].Code) == "ConditionalCheckFailed" {
+		return directory.ErrChanged
+	}
 	if err != nil {
-		return changed(err, "delete destination "+id)
+		return fmt.Errorf("delete destination %s: %w", id, err)
 	}
 	return nil
+}
+
+// remove deletes a record of a workspace and leaves a trace of it for WrittenSince, both or neither.
+func (d *Directory) remove(ctx context.Context, record *types.Delete, workspaceID string) error {
+	_, err := d.Client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
+		{Delete: record},
+		{Put: &types.Put{TableName: &d.Table, Item: removedItem(record.Key, workspaceID, d.Now())}},
+	}})
+	return err
+}
+
+// WrittenSince implements delivery.Writes. What is read is not yet what was written a moment ago, as with every index.
+func (d *Directory) WrittenSince(ctx context.Context, since time.Time) ([]directory.Written, error) {
+	var shards [writtenShards][]directory.Written
+	var errs [writtenShards]error
+	each(writtenShards, func(shard int) { shards[shard], errs[shard] = d.writtenSince(ctx, shard, since) })
+	if err := errors.Join(errs[:]...); err != nil {
+		return nil, fmt.Errorf("query what was written: %w", err)
+	}
+	return slices.Concat(shards[:]...), nil
+}
+
+func (d *Directory) writtenSince(ctx context.Context, shard int, since time.Time) ([]directory.Written, error) {
+	pages := dynamodb.NewQueryPaginator(d.Client, &dynamodb.QueryInput{
+		TableName:                 &d.Table,
+		IndexName:                 aws.String(writesIndex),
+		KeyConditionExpression:    aws.String("written = :shard AND written_at >= :since"),
+		ExpressionAttributeValues: item{":shard": text(strconv.Itoa(shard)), ":since": number(millis(since))},
+	})
+	var writes []directory.Written
+	for pages.HasMorePages() {
+		out, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range out.Items {
+			w, err := parseWritten(row)
+			if err != nil {
+				return nil, err
+			}
+			writes = append(writes, w)
+		}
+	}
+	return writes, nil
 }
 
 func changed(err error, operation string) error {

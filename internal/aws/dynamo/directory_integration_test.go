@@ -8,17 +8,19 @@ import (
 	"iter"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	gocmp "github.com/google/go-cmp/cmp"
 
+	"github.com/auditrelay/auditrelay/internal/delivery/porttest"
 	"github.com/auditrelay/auditrelay/internal/directory"
 )
 
 // TestDestinationsChangeOneByOne shows that of two who change a destination at once, one wins and the other is told.
 func TestDestinationsChangeOneByOne(t *testing.T) {
 	everyServer(t, func(t *testing.T, client *dynamodb.Client) {
-		d := &Directory{Client: client, Table: createDirectory(t, client)}
+		d := &Directory{Client: client, Table: createDirectory(t, client), Now: time.Now}
 		fresh := directory.Destination{ID: "dest-1", Name: "one", WorkspaceID: "ws-1", Kind: directory.HTTP, State: directory.Connected, Version: 1}
 		put := func(step string, dest directory.Destination, want error) directory.Destination {
 			t.Helper()
@@ -54,9 +56,17 @@ func TestDestinationsChangeOneByOne(t *testing.T) {
 	})
 }
 
+func TestWrites(t *testing.T) {
+	everyServer(t, func(t *testing.T, client *dynamodb.Client) {
+		porttest.Writes(t, func(t *testing.T, now func() time.Time) porttest.WrittenStore {
+			return &Directory{Client: client, Table: createDirectory(t, client), Now: now}
+		})
+	})
+}
+
 func TestDirectoryLists(t *testing.T) {
 	everyServer(t, func(t *testing.T, client *dynamodb.Client) {
-		d := &Directory{Client: client, Table: createDirectory(t, client)}
+		d := &Directory{Client: client, Table: createDirectory(t, client), Now: time.Now}
 		for _, id := range []string{"b", "a", "c"} {
 			if err := d.PutWorkspace(t.Context(), directory.Workspace{ID: "ws-" + id, Kind: directory.Standalone}); err != nil {
 				t.Fatal(err)

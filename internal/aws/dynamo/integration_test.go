@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -57,7 +58,7 @@ func openCache(t *testing.T, client *dynamodb.Client) *Cache {
 
 func openDirectory(client *dynamodb.Client) func(*testing.T, []directory.Workspace, []directory.Destination) delivery.Directory {
 	return func(t *testing.T, ws []directory.Workspace, ds []directory.Destination) delivery.Directory {
-		d := &Directory{Client: client, Table: createDirectory(t, client)}
+		d := &Directory{Client: client, Table: createDirectory(t, client), Now: time.Now}
 		for _, w := range ws {
 			if err := d.PutWorkspace(t.Context(), w); err != nil {
 				t.Fatal(err)
@@ -110,11 +111,15 @@ func createDeliveries(t *testing.T, client *dynamodb.Client) string {
 func createDirectory(t *testing.T, client *dynamodb.Client) string {
 	return createTable(t, client, &dynamodb.CreateTableInput{
 		KeySchema:            []types.KeySchemaElement{hashKey("pk")},
-		AttributeDefinitions: []types.AttributeDefinition{defined("pk", "S"), defined("workspace_id", "S")},
+		AttributeDefinitions: []types.AttributeDefinition{defined("pk", "S"), defined("workspace_id", "S"), defined("written", "S"), defined("written_at", "N")},
 		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{{
 			IndexName:  aws.String("owner"),
 			KeySchema:  []types.KeySchemaElement{hashKey("workspace_id"), rangeKey("pk")},
 			Projection: &types.Projection{ProjectionType: types.ProjectionTypeAll},
+		}, {
+			IndexName:  aws.String("writes"),
+			KeySchema:  []types.KeySchemaElement{hashKey("written"), rangeKey("written_at")},
+			Projection: &types.Projection{ProjectionType: types.ProjectionTypeInclude, NonKeyAttributes: []string{"workspace_id", "revision", "removed_from"}},
 		}},
 	})
 }

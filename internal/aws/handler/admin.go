@@ -28,7 +28,7 @@ func Admin(c config.Admin, account aws.Config, journal delivery.Journal) (http.H
 		return nil, err
 	}
 	database := dynamodb.NewFromConfig(account)
-	directory := &dynamo.Directory{Client: database, Table: c.DirectoryTable}
+	directory := &dynamo.Directory{Client: database, Table: c.DirectoryTable, Now: time.Now}
 	cache, err := dynamo.NewCache(database, c.DeliveriesTable, nil) // lists read no documents
 	if err != nil {
 		return nil, err

@@ -37,7 +37,7 @@ func Timers(c config.Timers, account aws.Config) *scheduler.Timers {
 // Connections changes connections. Without timers it can only disable, by Fire.
 func Connections(c config.Disconnect, timers connection.Timers, account aws.Config) *connection.Service {
 	return &connection.Service{
-		Store:   &dynamo.Directory{Client: dynamodb.NewFromConfig(account), Table: c.DirectoryTable},
+		Store:   &dynamo.Directory{Client: dynamodb.NewFromConfig(account), Table: c.DirectoryTable, Now: time.Now},
 		Timers:  timers,
 		Notices: &sqs.NoticeQueue{Client: awssqs.NewFromConfig(account), URL: c.NoticesQueueURL},
 		Audit:   Audit(c.Activity, account),

@@ -33,9 +33,12 @@ func Deliver(c config.Deliver, account aws.Config, journal delivery.Journal) (*s
 		return nil, err
 	}
 	remembered := &delivery.CachedDirectory{
-		Source: &dynamo.Directory{Client: database, Table: c.DirectoryTable},
+		Source: &dynamo.Directory{Client: database, Table: c.DirectoryTable, Now: time.Now},
 		TTL:    c.DirectoryTTL,
 		Now:    time.Now,
+		Fault: func(err error) {
+			journal.Record(delivery.Entry{Event: delivery.EventFault, At: time.Now(), Reason: err.Error()})
+		},
 	}
 	relay := &delivery.Deliver{
 		Directory:    remembered,
@@ -68,7 +71,7 @@ func Requeue(c config.Requeue, account aws.Config, journal delivery.Journal) (*M
 	if err != nil {
 		return nil, err
 	}
-	destinations := &dynamo.Directory{Client: database, Table: c.DirectoryTable}
+	destinations := &dynamo.Directory{Client: database, Table: c.DirectoryTable, Now: time.Now}
 	retries := &sqs.RetryQueue{Client: queues, URL: c.RetryQueueURL}
 	disconnect := config.Disconnect{Activity: c.Activity, DirectoryTable: c.DirectoryTable, NoticesQueueURL: c.NoticesQueueURL}
 	return &Minute{

@@ -1,0 +1,207 @@
+package delivery_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/auditrelay/auditrelay/internal/delivery"
+	"github.com/auditrelay/auditrelay/internal/directory"
+	"github.com/auditrelay/auditrelay/internal/memory"
+)
+
+// lookups is a CachedDirectory over a directory that counts its calls.
+type lookups struct {
+	t      *testing.T
+	now    time.Time
+	source memory.Directory
+	calls  map[string]int
+	broken map[string]bool
+	faults int
+	cached delivery.CachedDirectory
+}
+
+func newLookups(t *testing.T) *lookups {
+	l := &lookups{t: t, now: time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC), calls: make(map[string]int), broken: make(map[string]bool)}
+	l.source.Now = func() time.Time { return l.now }
+	l.source.Hook = func(call string) memory.Fault {
+		l.calls[call]++
+		if l.broken[call] {
+			return memory.FailBefore
+		}
+		return memory.OK
+	}
+	l.cached = delivery.CachedDirectory{Source: &l.source, TTL: 10 * time.Second, Now: l.source.Now, Fault: func(error) { l.faults++ }}
+	return l
+}
+
+func (l *lookups) workspace(id string) {
+	l.t.Helper()
+	if err := l.source.PutWorkspace(l.t.Context(), directory.Workspace{ID: id, Kind: directory.Standalone}); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+func (l *lookups) put(d directory.Destination) directory.Destination {
+	l.t.Helper()
+	d, err := l.source.PutDestination(l.t.Context(), d)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return d
+}
+
+// names asks for a workspace and gives the names of its destinations, or the error.
+func (l *lookups) names(id string) string {
+	_, own, err := l.cached.Workspace(l.t.Context(), id)
+	if err != nil {
+		return err.Error()
+	}
+	list := ""
+	for _, d := range own {
+		list += fmt.Sprint(d.Name, d.Revision, " ")
+	}
+	return list
+}
+
+func (l *lookups) name(id string) string {
+	d, err := l.cached.Destination(l.t.Context(), id)
+	if err != nil {
+		return err.Error()
+	}
+	return fmt.Sprint(d.Name, d.Revision)
+}
+
+func (l *lookups) expect(step, got, want string) {
+	l.t.Helper()
+	if got != want {
+		l.t.Errorf("%s: %q, want %q", step, got, want)
+	}
+}
+
+// TestQuietDirectoryIsReadOnce holds the price of a healthy log: the records are read once, not again each TTL.
+func TestQuietDirectoryIsReadOnce(t *testing.T) {
+	l := newLookups(t)
+	for i := range 100 {
+		id := fmt.Sprint("ws-", i)
+		l.workspace(id)
+		l.put(directory.Destination{ID: "dest-" + id, Name: "d", WorkspaceID: id})
+	}
+	l.now = l.now.Add(time.Hour)
+	l.calls = make(map[string]int)
+	for range 600 { // ten minutes, a log each second
+		for i := range 100 {
+			l.expect("look up", l.names(fmt.Sprint("ws-", i)), "d1 ")
+		}
+		l.now = l.now.Add(time.Second)
+	}
+	want := map[string]int{memory.CallWorkspace: 100, memory.CallWrittenSince: 59}
+	if diff := cmp.Diff(want, l.calls); diff != "" {
+		t.Errorf("calls for 60,000 logs (-want +got):\n%s", diff)
+	}
+}
+
+func TestLookupsFollowWrites(t *testing.T) {
+	l := newLookups(t)
+	notFound := directory.ErrNotFound.Error()
+	later := func() { l.now = l.now.Add(10 * time.Second) }
+
+	l.expect("before the workspace", l.names("ws"), notFound)
+	l.workspace("ws")
+	l.expect("remembered", l.names("ws"), notFound)
+	later()
+	l.expect("a workspace that was made", l.names("ws"), "")
+	l.now = l.now.Add(time.Hour) // its making is over, and does not have it read again
+	l.expect("remembered", l.names("ws"), "")
+	l.expect("before the destination", l.name("siem"), notFound)
+	d := l.put(directory.Destination{ID: "siem", Name: "old", WorkspaceID: "ws"})
+	later()
+	l.expect("a destination that was made", l.names("ws"), "old1 ")
+	l.expect("the same by its id", l.name("siem"), "old1")
+	d.Name = "new"
+	d = l.put(d)
+	l.expect("remembered", l.names("ws"), "old1 ")
+	later()
+	l.expect("a destination that was changed", l.names("ws"), "new2 ")
+	l.expect("the same by its id", l.name("siem"), "new2")
+
+	if err := l.source.DeleteDestination(t.Context(), "siem", d.Revision); err != nil {
+		t.Fatal(err)
+	}
+	later()
+	l.expect("a destination that was removed", l.names("ws"), "")
+	l.expect("the same by its id", l.name("siem"), notFound)
+	l.put(directory.Destination{ID: "siem", Name: "again", WorkspaceID: "ws"})
+	later()
+	l.expect("one of the same name, made anew", l.names("ws"), "again1 ")
+	l.expect("the same by its id", l.name("siem"), "again1")
+
+	if err := l.source.DeleteWorkspace(t.Context(), "ws"); err != nil {
+		t.Fatal(err)
+	}
+	later()
+	l.expect("a workspace that was removed", l.names("ws"), notFound)
+}
+
+// TestLateWritesAreSeen has the source tell of a write late, and the clock of its writer go wrong, both by less than a minute.
+func TestLateWritesAreSeen(t *testing.T) {
+	l := newLookups(t)
+	l.workspace("ws")
+	l.put(directory.Destination{ID: "siem", Name: "old", WorkspaceID: "ws"})
+	l.expect("first look", l.names("ws"), "old1 ")
+	l.now = l.now.Add(time.Hour)
+	l.expect("an hour later", l.names("ws"), "old1 ")
+	now := l.now
+	l.now = now.Add(-50 * time.Second)
+	l.put(directory.Destination{ID: "siem", Name: "new", WorkspaceID: "ws", Revision: 1})
+	l.now = now.Add(10 * time.Second)
+	l.expect("a write dated back", l.names("ws"), "new2 ")
+}
+
+// TestLookupsWithoutWrites has the answers read anew each TTL while the writes cannot be asked for, and never given longer.
+func TestLookupsWithoutWrites(t *testing.T) {
+	l := newLookups(t)
+	l.workspace("ws")
+	l.put(directory.Destination{ID: "siem", Name: "old", WorkspaceID: "ws"})
+	l.expect("first look", l.names("ws"), "old1 ")
+	l.broken[memory.CallWrittenSince] = true
+	l.put(directory.Destination{ID: "siem", Name: "new", WorkspaceID: "ws", Revision: 1})
+	l.now = l.now.Add(10 * time.Second)
+	l.expect("without the writes", l.names("ws"), "new2 ")
+	if l.faults != 1 {
+		t.Errorf("%d faults were told, want 1", l.faults)
+	}
+	l.broken[memory.CallWrittenSince] = false
+	l.put(directory.Destination{ID: "siem", Name: "newest", WorkspaceID: "ws", Revision: 2})
+	l.now = l.now.Add(10 * time.Second)
+	l.expect("with them again", l.names("ws"), "newest3 ")
+}
+
+// TestLongGapForgets lets so much time pass that removals may not be told any more.
+func TestLongGapForgets(t *testing.T) {
+	l := newLookups(t)
+	l.workspace("ws")
+	l.expect("first look", l.names("ws"), "")
+	l.calls = make(map[string]int)
+	l.now = l.now.Add(13 * time.Hour)
+	l.expect("after the gap", l.names("ws"), "")
+	if diff := cmp.Diff(map[string]int{memory.CallWorkspace: 1}, l.calls); diff != "" {
+		t.Errorf("calls (-want +got):\n%s", diff)
+	}
+}
+
+// TestFailedLookupsAreNotRemembered asks again after a failure.
+func TestFailedLookupsAreNotRemembered(t *testing.T) {
+	l := newLookups(t)
+	l.workspace("ws")
+	l.broken[memory.CallWorkspace] = true
+	if _, _, err := l.cached.Workspace(context.Background(), "ws"); !errors.Is(err, memory.ErrInjected) {
+		t.Errorf("error %v, want %v", err, memory.ErrInjected)
+	}
+	l.broken[memory.CallWorkspace] = false
+	l.expect("after the failure", l.names("ws"), "")
+}

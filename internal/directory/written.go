@@ -1,0 +1,14 @@
+package directory
+
+import "time"
+
+// Written says that a workspace or a destination was written or removed, so that whoever remembers it can forget it.
+type Written struct {
+	WorkspaceID string
+	// DestinationID is empty if it was the workspace itself.
+	DestinationID string
+	// Revision is the destination's after the write.
+	Revision int
+	Removed  bool
+	At       time.Time
+}
