@@ -47,6 +47,7 @@ Four policies are set side by side. Numbers depend on nothing but the flags. A s
 	flags.Float64Var(&s.config.Dead, "dead", 0.01, "share of the destinations that are down during the outage, from 0 to 1")
 	flags.DurationVar(&s.config.Outage, "outage", 24*time.Hour, "how long they are down, an hour after the start; 0 for a quiet run")
 	flags.DurationVar(&s.config.Timeout, "timeout", 10*time.Second, "how long an attempt at them takes to fail; 0 if it is refused at once")
+	flags.IntVar(&s.config.Concurrency, "concurrency", 200, "how many invocations of deliver may run at once, as by the stack's reservedConcurrency")
 	flags.Float64Var(&s.config.Flaky, "flaky", 0, "share of all other attempts that are answered with a 503")
 	flags.Float64Var(&s.days, "days", 2, "how long logs come")
 	flags.Uint64Var(&s.config.Seed, "seed", 1, "what all chance is drawn from")

@@ -8,11 +8,13 @@ import (
 	"time"
 
 	"github.com/auditrelay/auditrelay/internal/auditlog"
+	"github.com/auditrelay/auditrelay/internal/directory"
 	"github.com/auditrelay/auditrelay/internal/failure"
 )
 
-// groupsAtOnce bounds the destinations that one invocation deals with at the same time.
-const groupsAtOnce = 64
+// groupsAtOnce bounds the destinations that one invocation deals with at the same time: all of a batch, as a rule, so that none waits for one that
+// hangs.
+const groupsAtOnce = 128
 
 // run takes each destination's trials through their verdicts, the destinations beside each other, so that a slow one delays only itself.
 func (d *Deliver) run(ctx context.Context, trials []trial) {
@@ -66,9 +68,23 @@ func (d *Deliver) group(ctx context.Context, trials []trial) {
 		tries, over = d.ration(ctx, tries[0].dest, tries)
 	}
 	d.park(ctx, append(holds, over...))
-	if len(tries) > 0 {
+	switch {
+	case len(tries) == 0:
+	case tries[0].Revision == 0 && tries[0].dest.Health.State == directory.Failing:
+		d.handOver(ctx, tries)
+	default:
 		d.attempt(ctx, tries)
 	}
+}
+
+// handOver leaves fresh logs of a failing destination to the retry queue, for an attempt at once. A destination that fails may hang, and here it
+// would hold up a batch of fresh logs of others for each of its own; there the attempts at all failing destinations stand together in a few batches.
+func (d *Deliver) handOver(ctx context.Context, trials []trial) {
+	for i := range trials {
+		t := &trials[i]
+		t.NextAt, t.Parked, t.reserved = d.Now().Add(handOverIn), false, true
+	}
+	d.save(ctx, trials)
 }
 
 // park leaves deliveries in the cache until their destination takes logs again, or their end. One that is parked already costs no write.
@@ -93,6 +109,7 @@ func (d *Deliver) attempt(ctx context.Context, trials []trial) {
 	var done, again []trial
 	for i := range trials {
 		t := &trials[i]
+		t.reserved = false
 		switch err := results[i].Err; {
 		case errors.Is(err, ErrNotTried):
 			t.NextAt, t.Parked = later(now.Add(heldFor), t.Key), false
@@ -150,7 +167,7 @@ func (d *Deliver) save(ctx context.Context, trials []trial) {
 	for i := range trials {
 		t := &trials[i]
 		t.NextAt = t.NextAt.Truncate(time.Millisecond)
-		r := ride(Hint{Key: t.Key, At: t.NextAt}, now)
+		r := ride(Hint{Key: t.Key, At: t.NextAt, Reserved: t.reserved}, now)
 		if t.Riding = r.Delay <= rideLimit; t.Riding {
 			rides = append(rides, r)
 		}

@@ -114,7 +114,7 @@ func (d *Deliver) Retry(ctx context.Context, batch []HintMessage) (unsettled []s
 			continue
 		}
 		now := d.Now()
-		t := trial{Delivery: delivery, dest: dest, messages: messages[i : i+1], drain: m.Hint.Drain}
+		t := trial{Delivery: delivery, dest: dest, messages: messages[i : i+1], drain: m.Hint.Drain, reserved: m.Hint.Reserved}
 		switch t.verdict = readmit(delivery, m.Hint, dest, known, now); t.verdict {
 		case drop:
 			continue

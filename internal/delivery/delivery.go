@@ -56,6 +56,8 @@ type Hint struct {
 	At time.Time
 	// Drain says not to wait for that time: the destination takes logs again, or is to be probed.
 	Drain bool
+	// Reserved says that the attempt has its place in the failing destination's budget already.
+	Reserved bool
 }
 
 // Message is one message of the ingest queue.

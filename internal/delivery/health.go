@@ -36,7 +36,7 @@ const (
 	// attemptsAMinute is how many attempts a failing destination gets.
 	attemptsAMinute = 10
 	// chanceAtMost is how many logs may fail together for a passing reason before their destination counts as failing. A log that fails
-	// again on its retry is no chance either.
+	// again on its retry is no chance either, nor is a time-out: another would hold up an invocation as long again.
 	chanceAtMost = 2
 	// longPause is from when on a Retry-After concerns the whole destination, even if it took other logs of the group. Shorter ones are over before
 	// a log's next attempt anyway.
@@ -55,7 +55,7 @@ const (
 // weigh finds the evidence in the trials of one group and their results, and the failure that stands for it. trials count the attempt already.
 func weigh(trials []trial, results []Result) (evidence, *failure.Error) {
 	var worst *failure.Error
-	taken, failed, again := 0, 0, false
+	taken, failed, sure := 0, 0, false
 	for i, r := range results {
 		if r.Err == nil {
 			taken++
@@ -73,7 +73,7 @@ func weigh(trials []trial, results []Result) (evidence, *failure.Error) {
 			return down, f
 		}
 		failed++
-		again = again || trials[i].Attempts > 1
+		sure = sure || trials[i].Attempts > 1 || f.Code == failure.NetTimeout
 		if worst == nil || class == failure.Connection && failure.Find(worst.Code).Class != failure.Connection {
 			worst = f
 		}
@@ -84,7 +84,7 @@ func weigh(trials []trial, results []Result) (evidence, *failure.Error) {
 	if worst == nil {
 		return nothing, nil
 	}
-	if failure.Find(worst.Code).Class == failure.Connection || failed > chanceAtMost || again {
+	if failure.Find(worst.Code).Class == failure.Connection || failed > chanceAtMost || sure {
 		return down, worst
 	}
 	return nothing, nil
@@ -207,11 +207,26 @@ func (d *Deliver) ration(ctx context.Context, dest directory.Destination, trials
 	if now.Before(dest.Health.Until) {
 		return nil, trials
 	}
-	slices.SortFunc(trials, func(a, b trial) int { return a.AcceptedAt.Compare(b.AcceptedAt) })
-	n, err := d.Budget.Reserve(ctx, dest.ID, now.Truncate(time.Minute), len(trials), attemptsAMinute)
+	var asking []trial
+	for _, t := range trials {
+		if t.reserved {
+			pass = append(pass, t)
+		} else {
+			asking = append(asking, t)
+		}
+	}
+	if len(asking) == 0 {
+		return pass, nil
+	}
+	at := now
+	if asking[0].Revision == 0 {
+		at = now.Add(handOverIn) // fresh logs are tried then, see handOver
+	}
+	slices.SortFunc(asking, func(a, b trial) int { return a.AcceptedAt.Compare(b.AcceptedAt) })
+	n, err := d.Budget.Reserve(ctx, dest.ID, at.Truncate(time.Minute), len(asking), attemptsAMinute)
 	if err != nil {
 		d.fault(nil, fmt.Errorf("reserve attempts at %s: %w", dest.ID, err))
 		n = 1
 	}
-	return trials[:n], trials[n:]
+	return append(pass, asking[:n]...), asking[n:]
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/auditrelay/auditrelay/internal/delivery"
+	"github.com/auditrelay/auditrelay/internal/failure"
 	"github.com/auditrelay/auditrelay/internal/local"
 	"github.com/auditrelay/auditrelay/internal/memory"
 )
@@ -87,6 +88,52 @@ func TestNewLogsWhileFailing(t *testing.T) {
 	advance(t, w, time.Hour)
 	if n := count(w, delivery.EventDrained); n != 1 {
 		t.Errorf("the drain ended %d times, want once", n)
+	}
+}
+
+// TestFreshLogsOfAFailingDestinationAreHandedOver has the attempts at a failing destination made by way of the retry queue, so that one that hangs does not hold up a
+// batch of fresh logs of others. Each is counted once in the budget.
+func TestFreshLogsOfAFailingDestinationAreHandedOver(t *testing.T) {
+	reservations := 0
+	w, r := newWorld(func(call string) memory.Fault {
+		if call == memory.CallReserve {
+			reservations++
+		}
+		return memory.OK
+	}, downFor(time.Minute/2))
+	sendLogs(w, 3) // failing from here on
+	advance(t, w, time.Second)
+	w.Send(message("fresh"))
+	advance(t, w, 0)
+	if n := count(w, delivery.EventAttempted); n != 3 || reservations != 1 {
+		t.Errorf("%d attempts and %d reservations when the log was accepted, want 3 and 1", n, reservations)
+	}
+	cached := w.Cache.List("siem", delivery.Key{}, 10)
+	if fresh := cached[len(cached)-1]; fresh.LogID != "fresh" || !fresh.Riding || fresh.Attempts != 0 || !fresh.NextAt.Equal(start.Add(2*time.Second)) {
+		t.Errorf("the cache holds %+v, want the fresh log, due in a second", fresh)
+	}
+	advance(t, w, 2*time.Second)
+	if n := count(w, delivery.EventAttempted); n != 4 || reservations != 1 || count(w, delivery.EventHeld) != 0 {
+		t.Errorf("%d attempts, %d reservations, %d held two seconds later; want 4, 1, 0", n, reservations, count(w, delivery.EventHeld))
+	}
+	advance(t, w, time.Hour)
+	if r.held["fresh"] != 1 || len(r.held) != 4 {
+		t.Errorf("%v arrived, want 4 logs", r.held)
+	}
+}
+
+// TestAHangIsNoChance has one log run into a time-out: the destination counts as failing at once.
+func TestAHangIsNoChance(t *testing.T) {
+	for _, test := range []struct {
+		code    failure.Code
+		failing int
+	}{{failure.NetTimeout, 1}, {failure.HTTPServerError, 0}, {failure.NetRefused, 0}} {
+		w, _ := newWorld(nil, func(time.Time, string) error { return &failure.Error{Code: test.code} })
+		w.Send(message("log"))
+		advance(t, w, time.Second)
+		if n := count(w, delivery.EventFailing); n != test.failing {
+			t.Errorf("%s: %d transitions to failing after one attempt, want %d", test.code, n, test.failing)
+		}
 	}
 }
 

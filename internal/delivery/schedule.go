@@ -30,6 +30,8 @@ const (
 	rideLimit = 15 * time.Minute
 	// heldFor is the pause of a log that could not be tried for lack of time.
 	heldFor = time.Minute
+	// handOverIn is when a fresh log of a failing destination is tried. It gives the write time to be durable before its hint is read.
+	handOverIn = time.Second
 )
 
 // retryDelay is the pause after the given number of failed attempts, or false when the table has ended. It is jittered by a hash of the

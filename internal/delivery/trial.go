@@ -14,6 +14,7 @@ type trial struct {
 	messages    []*settlement
 	redelivered bool
 	drain       bool // led here by a drain or a probe, before its time
+	reserved    bool // its attempt has a place in the budget already
 }
 
 // reopen has the trial's messages handed out again.

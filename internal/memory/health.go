@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -13,12 +14,14 @@ type Budget struct {
 	Hook Hook
 
 	mu   sync.Mutex
-	used map[string]reserved
+	used map[minuteOf]int
+	last time.Time // the latest minute that was asked for
 }
 
-type reserved struct {
-	minute time.Time
-	n      int
+// minuteOf is a destination's minute, in Unix time.
+type minuteOf struct {
+	destinationID string
+	minute        int64
 }
 
 // Reserve implements delivery.Budget.
@@ -26,16 +29,16 @@ func (b *Budget) Reserve(_ context.Context, destinationID string, minute time.Ti
 	err = b.Hook.do(CallReserve, func() error {
 		b.mu.Lock()
 		defer b.mu.Unlock()
+		if minute.After(b.last) { // the counts of past minutes are of no use
+			maps.DeleteFunc(b.used, func(m minuteOf, _ int) bool { return m.minute < b.last.Unix() })
+			b.last = minute
+		}
 		if b.used == nil {
-			b.used = make(map[string]reserved)
+			b.used = make(map[minuteOf]int)
 		}
-		r := b.used[destinationID]
-		if !r.minute.Equal(minute) {
-			r = reserved{minute: minute}
-		}
-		got = max(0, min(n, limit-r.n))
-		r.n += n
-		b.used[destinationID] = r
+		m := minuteOf{destinationID, minute.Unix()}
+		got = max(0, min(n, limit-b.used[m]))
+		b.used[m] += n
 		return nil
 	})
 	return got, err

@@ -6,13 +6,12 @@ import (
 )
 
 const (
-	// batch, window, and how many invocations each queue may have at once, as in infra/triggers.go.
-	batch         = 100
-	window        = time.Second
-	ingestAtOnce  = 150
-	retriesAtOnce = 50
+	// batch, window, and how many invocations of deliver may run at once, as in infra/triggers.go.
+	batch       = 100
+	window      = time.Second
+	concurrency = 200
 	// groupsAtOnce is deliver's bound on the destinations that one invocation deals with at the same time.
-	groupsAtOnce = 64
+	groupsAtOnce = 128
 	// invocationOverhead and logOverhead are what deliver itself takes, writes included.
 	invocationOverhead = 10 * time.Millisecond
 	logOverhead        = 200 * time.Microsecond

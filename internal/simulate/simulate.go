@@ -26,6 +26,8 @@ type Config struct {
 	Dead    float64       `json:"dead"`
 	Outage  time.Duration `json:"outage_ns"`
 	Timeout time.Duration `json:"timeout_ns"`
+	// Concurrency is how many invocations of deliver may run at once, a quarter of them for retries; 0 is the stack's default.
+	Concurrency int `json:"concurrency,omitempty"`
 	// Flaky is the share of all other attempts that get a 503.
 	Flaky float64 `json:"flaky,omitempty"`
 	Seed  uint64  `json:"seed"`
@@ -105,7 +107,7 @@ func Run(ctx context.Context, c Config, policies []Policy, progress Progress) ([
 
 // scaled is the configuration of at most Most logs, and by how much it is smaller.
 func (c Config) scaled() (Config, float64, error) {
-	if c.Rate <= 0 || c.Destinations < 1 || c.Span < time.Minute || c.Dead < 0 || c.Dead > 1 || c.Most < 1 || c.Flaky < 0 || c.Flaky >= 1 {
+	if c.Rate <= 0 || c.Destinations < 1 || c.Span < time.Minute || c.Dead < 0 || c.Dead > 1 || c.Most < 1 || c.Concurrency < 0 || c.Flaky < 0 || c.Flaky >= 1 {
 		return c, 0, fmt.Errorf("rate, destinations and the number of logs must be positive, shares from 0 to 1, and the time a minute or more")
 	}
 	c.concurrency = 1

@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -72,8 +73,9 @@ func newWorld(c Config, p Policy, logs *samples) *world {
 		Destinations: w.registry, Backlog: w.store, Progress: &drains{meter: w.meter}, Retries: w, Journal: &w.tally, Now: w.clock,
 	}
 	w.tally.world, w.store.gaveUp = w, w.tally.gaveUp
-	w.ingest = poller{world: w, atOnce: c.share(ingestAtOnce), batch: batch, window: window, purpose: IngestQueue, handle: w.accept}
-	w.retries = poller{world: w, atOnce: c.share(retriesAtOnce), batch: batch, window: window, purpose: RetryQueue, handle: w.retry}
+	most := cmp.Or(c.Concurrency, concurrency)
+	w.ingest = poller{world: w, atOnce: c.share(most - most/4), batch: batch, window: window, purpose: IngestQueue, handle: w.accept}
+	w.retries = poller{world: w, atOnce: c.share(most / 4), batch: batch, window: window, purpose: RetryQueue, handle: w.retry}
 	naive := naive{w}
 	switch p {
 	case Hop:

@@ -31,6 +31,7 @@ type hint struct {
 	Accepted    int64  `json:"a"`
 	At          int64  `json:"t"`
 	Drain       bool   `json:"n,omitempty"`
+	Reserved    bool   `json:"r,omitempty"`
 }
 
 // Send implements delivery.RetryQueue.
@@ -53,7 +54,7 @@ func (q *RetryQueue) Send(ctx context.Context, rides []delivery.Ride) []error {
 }
 
 func rideEntry(r delivery.Ride) types.SendMessageBatchRequestEntry {
-	body, err := json.Marshal(hint{r.DestinationID, r.WorkspaceID, r.LogID, r.AcceptedAt.UnixMilli(), r.At.UnixMilli(), r.Drain})
+	body, err := json.Marshal(hint{r.DestinationID, r.WorkspaceID, r.LogID, r.AcceptedAt.UnixMilli(), r.At.UnixMilli(), r.Drain, r.Reserved})
 	if err != nil {
 		panic("sqs: a struct of strings and numbers is no JSON: " + err.Error())
 	}
@@ -81,7 +82,8 @@ func parseHint(body string) (delivery.Hint, error) {
 			LogID:         h.Log,
 			AcceptedAt:    time.UnixMilli(h.Accepted).UTC(),
 		},
-		At:    time.UnixMilli(h.At).UTC(),
-		Drain: h.Drain,
+		At:       time.UnixMilli(h.At).UTC(),
+		Drain:    h.Drain,
+		Reserved: h.Reserved,
 	}, nil
 }
