@@ -155,7 +155,7 @@ const (
 func freePort(t *testing.T) string {
 	t.Helper()
 	for {
-		port := strconv.Itoa(lowestPort + rand.IntN(highestPort-lowestPort)) //nolint:gosec // a port is no secret
+		port := strconv.Itoa(lowestPort + rand.IntN(highestPort-lowestPort))
 		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", net.JoinHostPort("127.0.0.1", port))
 		if err != nil {
 			continue
