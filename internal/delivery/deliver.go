@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/auditrelay/auditrelay/internal/auditlog"
@@ -81,51 +82,79 @@ func (d *Deliver) accept(ctx context.Context, batch []Message, read func(Message
 	return messages
 }
 
-// Retry takes deliveries from the cache to which hints have led. It answers the ids of the messages that must be handed out again.
+// Retry takes deliveries from the cache to which hints have led. It answers the ids of the messages that must be handed out again: those of large logs
+// too for which the time does not suffice.
 func (d *Deliver) Retry(ctx context.Context, batch []HintMessage) (unsettled []string) {
+	left := make([]hinted, len(batch))
 	messages := make([]*settlement, len(batch))
-	keys := make([]Key, 0, len(batch))
-	seen := make(map[Key]bool, len(batch))
 	for i, m := range batch {
 		messages[i] = &settlement{id: m.ID}
-		if !seen[m.Hint.Key] {
-			seen[m.Hint.Key] = true
-			keys = append(keys, m.Hint.Key)
+		left[i] = hinted{m.Hint, messages[i]}
+	}
+	for first := true; len(left) > 0; first = false {
+		if !first && !d.timeLeft(ctx) {
+			for _, h := range left {
+				h.message.reopen()
+			}
+			break
+		}
+		left = d.retry(ctx, left)
+	}
+	return open(messages)
+}
+
+// hinted is a message of the retry queue and the hint in it.
+type hinted struct {
+	Hint
+	message *settlement
+}
+
+// retry takes as many of the deliveries as there is room for, and answers the hints to the rest.
+func (d *Deliver) retry(ctx context.Context, batch []hinted) (rest []hinted) {
+	keys := make([]Key, 0, len(batch))
+	seen := make(map[Key]bool, len(batch))
+	for _, h := range batch {
+		if !seen[h.Key] {
+			seen[h.Key] = true
+			keys = append(keys, h.Key)
 		}
 	}
-	cached, err := d.Cache.Load(ctx, keys)
+	cached, further, err := d.Cache.Load(ctx, keys)
 	if err != nil {
 		d.fault(nil, fmt.Errorf("load %d deliveries from the cache: %w", len(keys), err))
-		for _, m := range messages {
-			m.reopen()
+		for _, h := range batch {
+			h.message.reopen()
 		}
-		return open(messages)
+		return nil
 	}
 	var trials []trial
 	var early []Ride
-	for i, m := range batch {
-		delivery, ok := cached[m.Hint.Key]
+	for _, h := range batch {
+		delivery, ok := cached[h.Key]
 		if !ok {
+			if slices.Contains(further, h.Key) {
+				rest = append(rest, h)
+			}
 			continue // delivered or given up meanwhile
 		}
 		dest, known, err := d.destination(ctx, delivery.DestinationID)
 		if err != nil {
-			d.fault(messages[i:i+1], err)
+			d.fault([]*settlement{h.message}, err)
 			continue
 		}
 		now := d.Now()
-		t := trial{Delivery: delivery, dest: dest, messages: messages[i : i+1], drain: m.Hint.Drain, reserved: m.Hint.Reserved}
-		switch t.verdict = readmit(delivery, m.Hint, dest, known, now); t.verdict {
+		t := trial{Delivery: delivery, dest: dest, messages: []*settlement{h.message}, drain: h.Drain, reserved: h.Reserved}
+		switch t.verdict = readmit(delivery, h.Hint, dest, known, now); t.verdict {
 		case drop:
 			continue
 		case wait:
-			early = append(early, ride(m.Hint, now))
+			early = append(early, ride(h.Hint, now))
 			continue
 		}
-		delete(cached, m.Hint.Key) // a second hint in the same batch finds nothing to do
+		delete(cached, h.Key) // a second hint in the same batch finds nothing to do
 		trials = append(trials, t)
 	}
 	d.hint(ctx, early)
 	d.run(ctx, trials)
-	return open(messages)
+	return rest
 }

@@ -40,7 +40,7 @@ var payloadPrefixes = [...]string{"payloads/", "rejected/"}
 // does not suffice are handed out again.
 func (d *Deliver) acceptLarge(ctx context.Context, batch []Message) (unsettled []string) {
 	for i, m := range batch {
-		if deadline, ok := ctx.Deadline(); ok && i > 0 && time.Until(deadline) < d.TimeLimit+settleTime {
+		if i > 0 && !d.timeLeft(ctx) {
 			for _, left := range batch[i:] {
 				unsettled = append(unsettled, left.ID)
 			}
@@ -56,6 +56,12 @@ func (d *Deliver) acceptLarge(ctx context.Context, batch []Message) (unsettled [
 		}
 	}
 	return unsettled
+}
+
+// timeLeft says whether the invocation has time for more attempts.
+func (d *Deliver) timeLeft(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return !ok || time.Until(deadline) >= d.TimeLimit+settleTime
 }
 
 // removePayload removes what a producer stored of a zero-retention log. The objects of other logs are left to the bucket's lifecycle.

@@ -3,6 +3,7 @@ package delivery_test
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"fmt"
 	"runtime"
@@ -12,6 +13,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/auditrelay/auditrelay/internal/auditlog"
+	"github.com/auditrelay/auditrelay/internal/delivery"
+	"github.com/auditrelay/auditrelay/internal/directory"
 	"github.com/auditrelay/auditrelay/internal/memory"
 )
 
@@ -46,6 +50,51 @@ func bigLog(id string, size int, zeroRetention bool) []byte {
 		panic(err)
 	}
 	return body
+}
+
+// TestLargeRetriesComeByParts has the hints of more large logs in one batch than memory has room for: they are loaded one part after the other, and all
+// arrive. When the time for a further part is too short, its messages are handed out again.
+func TestLargeRetriesComeByParts(t *testing.T) {
+	clock := func() time.Time { return start.Add(time.Hour) }
+	loads := 0
+	cache := memory.NewCache(clock)
+	cache.Hook = func(call string) memory.Fault {
+		if call == memory.CallLoad {
+			loads++
+		}
+		return memory.OK
+	}
+	store := &memory.Directory{}
+	dest := directory.Destination{ID: "siem", WorkspaceID: "acme", Kind: directory.HTTP, State: directory.Connected}
+	if _, err := store.PutDestination(t.Context(), dest); err != nil {
+		t.Fatal(err)
+	}
+	r := &receiver{now: clock, answer: downFor(0), held: make(map[string]int)}
+	deliver := &delivery.Deliver{
+		Directory: store, Destinations: store, Sinks: r, Cache: cache, Journal: &memory.Journal{}, Now: clock, TimeLimit: 20 * time.Second,
+	}
+	var hints []delivery.HintMessage
+	for i := range 10 {
+		d := delivery.Delivery{Key: delivery.Key{DestinationID: "siem", WorkspaceID: "acme", LogID: fmt.Sprint("log-", i), AcceptedAt: start}, Attempts: 1, NextAt: clock()}
+		d.Document = auditlog.Document{ID: d.LogID, WorkspaceID: "acme", Type: "job_details", JSON: make([]byte, 9<<20)}
+		if err := cache.Save(t.Context(), []delivery.Delivery{d})[0]; err != nil {
+			t.Fatal(err)
+		}
+		hints = append(hints, delivery.HintMessage{ID: d.LogID, Hint: delivery.Hint{Key: d.Key, At: d.NextAt}})
+	}
+
+	short, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if open := deliver.Retry(short, hints); len(open) != 7 || len(r.held) != 3 {
+		t.Errorf("%d messages are open, %d logs arrived; want 7 and 3 when there is no time for a second part", len(open), len(r.held))
+	}
+	loads = 0
+	if open := deliver.Retry(t.Context(), hints); len(open) != 0 || len(r.held) != 10 || loads != 3 {
+		t.Errorf("%d messages are open, %d logs arrived, in %d loads; want 0, 10 and 3", len(open), len(r.held), loads)
+	}
+	if cache.Len() != 0 {
+		t.Errorf("%d deliveries stay in the cache", cache.Len())
+	}
 }
 
 // TestPointers sends logs by way of the payload bucket, good and bad: the good arrive, the bad are rejected with a reason that says what is wrong.

@@ -37,14 +37,18 @@ type Result struct {
 
 // Cache is the persistent store of deliveries. An error means that the write may or may not have happened; doing it again is safe.
 type Cache interface {
-	// Load gives those deliveries of keys that are in the cache, as of now, never older.
-	Load(ctx context.Context, keys []Key) (map[Key]Delivery, error)
+	// Load gives those deliveries of keys that are in the cache, as of now, never older. Beyond LoadRoom of documents it only names those that are
+	// there in rest, for another call. It gives at least one.
+	Load(ctx context.Context, keys []Key) (found map[Key]Delivery, rest []Key, err error)
 	// Save stores deliveries and answers for each: nil when it is durable. Revision 0 is stored whether or not the cache holds the key;
 	// any other only over the same revision, else ErrChanged. The stored revision is one higher.
 	Save(ctx context.Context, ds []Delivery) []error
 	// Remove deletes deliveries and answers for each. A key that is not there is no error.
 	Remove(ctx context.Context, keys []Key) []error
 }
+
+// LoadRoom is how many bytes of documents Cache.Load gives at once, so that memory holds a batch of large logs.
+const LoadRoom = 32 << 20
 
 // FailedEvents is the record of deliveries given up, kept for 30 days.
 type FailedEvents interface {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/auditrelay/auditrelay/internal/auditlog"
@@ -96,13 +97,13 @@ func (d *Deliver) unknown(ctx context.Context, trials []trial) []trial {
 	if len(keys) == 0 {
 		return trials
 	}
-	cached, err := d.Cache.Load(ctx, keys)
+	cached, further, err := d.Cache.Load(ctx, keys)
 	if err != nil {
 		d.fault(nil, fmt.Errorf("load %d deliveries from the cache: %w", len(keys), err))
 	}
 	var rest []trial
 	for _, t := range trials {
-		if _, ok := cached[t.Key]; ok {
+		if _, ok := cached[t.Key]; ok || slices.Contains(further, t.Key) {
 			continue
 		}
 		if err != nil && t.redelivered {

@@ -87,22 +87,29 @@ func byAcceptance(a, b delivery.Key) int {
 }
 
 // Load implements delivery.Cache.
-func (c *Cache) Load(_ context.Context, keys []delivery.Key) (map[delivery.Key]delivery.Delivery, error) {
-	found := make(map[delivery.Key]delivery.Delivery, len(keys))
-	err := c.Hook.do(CallLoad, func() error {
+func (c *Cache) Load(_ context.Context, keys []delivery.Key) (found map[delivery.Key]delivery.Delivery, rest []delivery.Key, err error) {
+	found = make(map[delivery.Key]delivery.Delivery, len(keys))
+	err = c.Hook.do(CallLoad, func() error {
 		c.mu.Lock()
 		defer c.mu.Unlock()
+		room := delivery.LoadRoom
 		for _, k := range keys {
-			if d, ok := c.items[k]; ok {
-				found[k] = d
+			d, ok := c.items[k]
+			if !ok {
+				continue
 			}
+			if room -= len(d.Document.JSON); room < 0 && len(found) > 0 {
+				rest = append(rest, k)
+				continue
+			}
+			found[k] = d
 		}
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return found, nil
+	return found, rest, nil
 }
 
 // Save implements delivery.Cache.

@@ -153,7 +153,7 @@ func TestTheMeterCountsWhatTheAdaptersCall(t *testing.T) {
 	for _, p := range []ports{{cache, queue}, {w.store, w}} {
 		p.cache.Save(ctx, slices.Clone(ds))
 		p.cache.Remove(ctx, keys)
-		if _, err := p.cache.Load(ctx, keys); err != nil {
+		if _, _, err := p.cache.Load(ctx, keys); err != nil {
 			t.Fatal(err)
 		}
 		_ = p.cache.GiveUp(ctx, delivery.FailedEvent{Key: keys[0]}, 1)

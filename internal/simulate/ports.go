@@ -24,7 +24,7 @@ type store struct {
 }
 
 // Load implements delivery.Cache. The calls are counted by the invocation.
-func (s *store) Load(ctx context.Context, keys []delivery.Key) (map[delivery.Key]delivery.Delivery, error) {
+func (s *store) Load(ctx context.Context, keys []delivery.Key) (map[delivery.Key]delivery.Delivery, []delivery.Key, error) {
 	s.loaded += len(keys)
 	halves := 0
 	for _, k := range keys {

@@ -66,7 +66,7 @@ func each(n int, do func(i int)) {
 }
 
 // Load implements delivery.Cache. A delivery whose object is gone counts as gone: it was removed between the two reads.
-func (c *Cache) Load(ctx context.Context, keys []delivery.Key) (map[delivery.Key]delivery.Delivery, error) {
+func (c *Cache) Load(ctx context.Context, keys []delivery.Key) (found map[delivery.Key]delivery.Delivery, rest []delivery.Key, err error) {
 	wanted := make(map[delivery.Key]bool, len(keys))
 	var rows []item
 	for _, k := range keys {
@@ -77,22 +77,43 @@ func (c *Cache) Load(ctx context.Context, keys []delivery.Key) (map[delivery.Key
 	}
 	items, err := c.readAll(ctx, rows)
 	if err != nil {
-		return nil, fmt.Errorf("read deliveries: %w", err)
+		return nil, nil, fmt.Errorf("read deliveries: %w", err)
+	}
+	items, rest, err = fitting(items)
+	if err != nil {
+		return nil, nil, err
 	}
 	deliveries := make([]delivery.Delivery, len(items))
 	errs := make([]error, len(items))
 	each(len(items), func(i int) { deliveries[i], errs[i] = c.unpack(ctx, items[i]) })
-	found := make(map[delivery.Key]delivery.Delivery, len(items))
+	found = make(map[delivery.Key]delivery.Delivery, len(items))
 	for i, d := range deliveries {
 		if errors.Is(errs[i], fs.ErrNotExist) {
 			continue
 		}
 		if errs[i] != nil {
-			return nil, errs[i]
+			return nil, nil, errs[i]
 		}
 		found[d.Key] = d
 	}
-	return found, nil
+	return found, rest, nil
+}
+
+// fitting keeps as many items as there is room for their documents, at least one, and names the rest.
+func fitting(items []item) (fit []item, rest []delivery.Key, err error) {
+	room := int64(delivery.LoadRoom)
+	for _, i := range items {
+		if room -= i.documentBytes(); room >= 0 || len(fit) == 0 {
+			fit = append(fit, i)
+			continue
+		}
+		k, err := parseKey(i.text(attrPK), i.text(attrSK))
+		if err != nil {
+			return nil, nil, err
+		}
+		rest = append(rest, k)
+	}
+	return fit, rest, nil
 }
 
 // unpack makes an item a delivery with its document.
@@ -183,7 +204,7 @@ func (c *Cache) packUp(ctx context.Context, d delivery.Delivery) (item, error) {
 	if err := c.objects.Put(ctx, key, packed); err != nil {
 		return nil, fmt.Errorf("store the document of log %s: %w", d.LogID, err)
 	}
-	i[attrObject] = text(key)
+	i[attrObject], i[attrSize] = text(key), number(len(d.Document.JSON))
 	return i, nil
 }
 

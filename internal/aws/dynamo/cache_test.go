@@ -60,8 +60,8 @@ func TestCallsPerOperation(t *testing.T) {
 	}{
 		"100 new deliveries":  {func(c *Cache) { c.Save(t.Context(), ds) }, []string{"BatchWriteItem 4"}},
 		"100 moved on":        {func(c *Cache) { c.Save(t.Context(), moved) }, []string{"UpdateItem 100"}},
-		"100 loaded":          {func(c *Cache) { _, _ = c.Load(t.Context(), keys) }, []string{"BatchGetItem 1"}},
-		"101 loaded":          {func(c *Cache) { _, _ = c.Load(t.Context(), append(keys, someDelivery("x", 1).Key)) }, []string{"BatchGetItem 2"}},
+		"100 loaded":          {func(c *Cache) { _, _, _ = c.Load(t.Context(), keys) }, []string{"BatchGetItem 1"}},
+		"101 loaded":          {func(c *Cache) { _, _, _ = c.Load(t.Context(), append(keys, someDelivery("x", 1).Key)) }, []string{"BatchGetItem 2"}},
 		"100 removed":         {func(c *Cache) { c.Remove(t.Context(), keys) }, []string{"BatchWriteItem 4"}},
 		"one given up":        {func(c *Cache) { _ = c.GiveUp(t.Context(), failed, 1) }, []string{"TransactWriteItems 1"}},
 		"one recorded":        {func(c *Cache) { _ = c.Record(t.Context(), failed) }, []string{"PutItem 1"}},
@@ -153,14 +153,14 @@ func TestReadsLeftOut(t *testing.T) {
 			return string(text), ""
 		}}
 		_, keys := someDeliveries(3)
-		if _, err := s.cache(t, &bucket{}).Load(t.Context(), keys); err != nil || calls != 3 {
+		if _, _, err := s.cache(t, &bucket{}).Load(t.Context(), keys); err != nil || calls != 3 {
 			t.Errorf("error %v after %d calls, want none after 3", err, calls)
 		}
 		s.answer = func(_ string, request map[string]any) (string, string) {
 			text, _ := json.Marshal(map[string]any{"UnprocessedKeys": request["RequestItems"]})
 			return string(text), ""
 		}
-		if _, err := s.cache(t, &bucket{}).Load(t.Context(), keys); !errors.Is(err, errLeftOut) {
+		if _, _, err := s.cache(t, &bucket{}).Load(t.Context(), keys); !errors.Is(err, errLeftOut) {
 			t.Errorf("error %v, want %v", err, errLeftOut)
 		}
 	})
@@ -222,11 +222,11 @@ func TestDeliveryWhoseObjectIsGone(t *testing.T) {
 	}}
 	b := new(bucket)
 	c := s.cache(t, b)
-	if found, err := c.Load(t.Context(), []delivery.Key{d.Key}); err != nil || len(found) != 0 {
+	if found, _, err := c.Load(t.Context(), []delivery.Key{d.Key}); err != nil || len(found) != 0 {
 		t.Errorf("%d deliveries, error %v; want none and none", len(found), err)
 	}
 	b.fail = errors.New("the bucket is closed")
-	if _, err := c.Load(t.Context(), []delivery.Key{d.Key}); !errors.Is(err, b.fail) {
+	if _, _, err := c.Load(t.Context(), []delivery.Key{d.Key}); !errors.Is(err, b.fail) {
 		t.Errorf("error %v, want %v", err, b.fail)
 	}
 }

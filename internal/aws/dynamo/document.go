@@ -4,6 +4,7 @@ import (
 	_ "embed" // for the dictionary
 	"fmt"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/auditrelay/auditrelay/events"
@@ -36,6 +37,20 @@ func newCompressor() (*compressor, error) {
 		return nil, fmt.Errorf("make the decompressor: %w", err)
 	}
 	return &compressor{encoder: encoder, decoder: decoder}, nil
+}
+
+// documentBytes is how large an item's document is when it is unpacked; 0 if that cannot be known.
+func (i item) documentBytes() int64 {
+	if i.has(attrObject) {
+		n, _ := i.number(attrSize)
+		return n
+	}
+	var h zstd.Header
+	b, ok := i[attrDocument].(*types.AttributeValueMemberB)
+	if !ok || h.Decode(b.Value) != nil || !h.HasFCS {
+		return 0
+	}
+	return int64(h.FrameContentSize)
 }
 
 func (c *compressor) pack(document []byte) []byte { return c.encoder.EncodeAll(document, nil) }

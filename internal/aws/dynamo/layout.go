@@ -36,6 +36,7 @@ const (
 	attrType     = "t"
 	attrDocument = "p"  // the document, compressed; or
 	attrObject   = "o"  // the key of the object that holds it
+	attrSize     = "z"  // that document's bytes, uncompressed
 	attrDueShard = "ds" // delivery.Key.DueShard
 	attrDue      = "du" // milliseconds
 	attrRiding   = "rd" // present or absent

@@ -24,7 +24,7 @@ func (s *Sizer) Delivery(d delivery.Delivery) (inTable, inIndex int) {
 	if packed := s.pack.pack(d.Document.JSON); len(packed) <= maxDocument {
 		i[attrDocument] = &types.AttributeValueMemberB{Value: packed}
 	} else {
-		i[attrObject] = text(objectKey(d.Key))
+		i[attrObject], i[attrSize] = text(objectKey(d.Key)), number(len(d.Document.JSON))
 	}
 	entry := item{}
 	for _, name := range []string{attrPK, attrSK, attrDueShard, attrDue, attrRiding} {

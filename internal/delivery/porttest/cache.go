@@ -2,9 +2,12 @@ package porttest
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/auditrelay/auditrelay/internal/delivery"
 )
@@ -12,28 +15,60 @@ import (
 // Cache is the suite of delivery.Cache.
 func Cache(t *testing.T, open func(t *testing.T) Store) {
 	for name, test := range map[string]func(*testing.T, delivery.Cache){
-		"every field comes back":             everyField,
-		"a key of all characters":            allCharacters,
-		"new over old":                       newOverOld,
-		"the same key twice in one call":     sameKeyTwice,
-		"an update":                          update,
-		"an update of what is gone":          updateGone,
-		"an update of what has changed":      updateChanged,
-		"each answer stands at its place":    mixedAnswers,
-		"removal":                            removal,
-		"nothing to do":                      nothing,
-		"more than one call can carry":       moreThanACall,
-		"documents of all sizes":             sizes,
-		"one log to several destinations":    severalDestinations,
-		"one log accepted again much later":  acceptedAgain,
-		"a context that has ended":           ended,
-		"two writers of the same revision":   race,
-		"load gives what is there, once":     loadTwice,
-		"save does not touch what it got":    untouched,
-		"held log, never tried":              held,
-		"riding comes and goes with updates": ridingToggles,
+		"every field comes back":              everyField,
+		"a key of all characters":             allCharacters,
+		"new over old":                        newOverOld,
+		"the same key twice in one call":      sameKeyTwice,
+		"an update":                           update,
+		"an update of what is gone":           updateGone,
+		"an update of what has changed":       updateChanged,
+		"each answer stands at its place":     mixedAnswers,
+		"removal":                             removal,
+		"nothing to do":                       nothing,
+		"more than one call can carry":        moreThanACall,
+		"documents of all sizes":              sizes,
+		"one log to several destinations":     severalDestinations,
+		"one log accepted again much later":   acceptedAgain,
+		"a context that has ended":            ended,
+		"two writers of the same revision":    race,
+		"load gives what is there, once":      loadTwice,
+		"save does not touch what it got":     untouched,
+		"held log, never tried":               held,
+		"riding comes and goes with updates":  ridingToggles,
+		"large documents are loaded by parts": byParts,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
+	}
+}
+
+// byParts has more documents than there is room for at once, and one that alone is too large.
+func byParts(t *testing.T, c delivery.Cache) {
+	want := make(map[delivery.Key]delivery.Delivery)
+	var keys []delivery.Key
+	for i, mb := range []int{10, 1, 36, 14, 9} {
+		d := entering(key("dest-1", fmt.Sprint("log-", i)))
+		d.Document = document(d.Key, mb<<20)
+		save(t, c, d)
+		want[d.Key], keys = stored(d), append(keys, d.Key)
+	}
+	got := make(map[delivery.Key]delivery.Delivery)
+	for rest := append(keys, key("dest-1", "none")); len(rest) > 0; {
+		found, further, err := c.Load(t.Context(), rest)
+		if err != nil || len(found) == 0 {
+			t.Fatalf("load of %d: %d found, error %v", len(rest), len(found), err)
+		}
+		size := 0
+		for k, d := range found {
+			size += len(d.Document.JSON)
+			got[k] = d
+		}
+		if size > delivery.LoadRoom && len(found) > 1 {
+			t.Errorf("%d documents of %d bytes were loaded at once", len(found), size)
+		}
+		rest = further
+	}
+	if diff := cmp.Diff(want, got, wholeBytes()); diff != "" {
+		t.Errorf("loaded by parts (-want +got, up to 4,000 bytes):\n%.4000s", diff)
 	}
 }
 
@@ -177,7 +212,7 @@ func ended(t *testing.T, c delivery.Cache) {
 	if err := c.Save(cancelled(t), []delivery.Delivery{d})[0]; err == nil {
 		t.Error("save answered nil though its context had ended")
 	}
-	if _, err := c.Load(cancelled(t), []delivery.Key{d.Key}); err == nil {
+	if _, _, err := c.Load(cancelled(t), []delivery.Key{d.Key}); err == nil {
 		t.Error("load answered nil though its context had ended")
 	}
 	if err := c.Remove(cancelled(t), []delivery.Key{d.Key})[0]; err == nil {

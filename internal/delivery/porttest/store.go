@@ -58,9 +58,9 @@ func stored(d delivery.Delivery) delivery.Delivery {
 
 func load(t *testing.T, s delivery.Cache, keys ...delivery.Key) map[delivery.Key]delivery.Delivery {
 	t.Helper()
-	found, err := s.Load(t.Context(), keys)
-	if err != nil {
-		t.Fatalf("load: %v", err)
+	found, rest, err := s.Load(t.Context(), keys)
+	if err != nil || len(rest) > 0 {
+		t.Fatalf("load: %d left over, error %v", len(rest), err)
 	}
 	return found
 }

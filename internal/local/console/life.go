@@ -101,7 +101,7 @@ func stepClass(e delivery.Entry) string {
 
 // document looks for what the destination receives: in the cache while the log waits, at a built-in receiver once it has arrived.
 func (s *server) document(r *http.Request, k delivery.Key) (text, from string) {
-	if cached, err := s.Cache.Load(r.Context(), []delivery.Key{k}); err == nil {
+	if cached, _, err := s.Cache.Load(r.Context(), []delivery.Key{k}); err == nil {
 		if d, ok := cached[k]; ok {
 			return indented(d.Document.JSON), "As it waits in the cache, before the destination's template."
 		}
