@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -141,50 +140,6 @@ func (d *Directory) DeleteDestination(ctx context.Context, id string, revision i
 	return nil
 }
 
-// remove deletes a record of a workspace and leaves a trace of it for WrittenSince, both or neither.
-func (d *Directory) remove(ctx context.Context, record *types.Delete, workspaceID string) error {
-	_, err := d.Client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
-		{Delete: record},
-		{Put: &types.Put{TableName: &d.Table, Item: removedItem(record.Key, workspaceID, d.Now())}},
-	}})
-	return err
-}
-
-// WrittenSince implements delivery.Writes. What is read is not yet what was written a moment ago, as with every index.
-func (d *Directory) WrittenSince(ctx context.Context, since time.Time) ([]directory.Written, error) {
-	var shards [writtenShards][]directory.Written
-	var errs [writtenShards]error
-	each(writtenShards, func(shard int) { shards[shard], errs[shard] = d.writtenSince(ctx, shard, since) })
-	if err := errors.Join(errs[:]...); err != nil {
-		return nil, fmt.Errorf("query what was written: %w", err)
-	}
-	return slices.Concat(shards[:]...), nil
-}
-
-func (d *Directory) writtenSince(ctx context.Context, shard int, since time.Time) ([]directory.Written, error) {
-	pages := dynamodb.NewQueryPaginator(d.Client, &dynamodb.QueryInput{
-		TableName:                 &d.Table,
-		IndexName:                 aws.String(writesIndex),
-		KeyConditionExpression:    aws.String("written = :shard AND written_at >= :since"),
-		ExpressionAttributeValues: item{":shard": text(strconv.Itoa(shard)), ":since": number(millis(since))},
-	})
-	var writes []directory.Written
-	for pages.HasMorePages() {
-		out, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, err
-		}
-		for _, row := range out.Items {
-			w, err := parseWritten(row)
-			if err != nil {
-				return nil, err
-			}
-			writes = append(writes, w)
-		}
-	}
-	return writes, nil
-}
-
 func changed(err error, operation string) error {
 	if _, ok := errors.AsType[*types.ConditionalCheckFailedException](err); ok {
 		return directory.ErrChanged
@@ -195,11 +150,24 @@ func changed(err error, operation string) error {
 // Attention lists the destinations that need it, see directory.Destination.NeedsAttention, as of a moment ago.
 func (d *Directory) Attention(ctx context.Context) iter.Seq2[directory.Destination, error] {
 	return func(yield func(directory.Destination, error) bool) {
+		for shard := range attentionShards {
+			for dest, err := range d.attention(ctx, strconv.Itoa(shard)) {
+				if !yield(dest, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+}
+
+// attention lists one partition of the index.
+func (d *Directory) attention(ctx context.Context, shard string) iter.Seq2[directory.Destination, error] {
+	return func(yield func(directory.Destination, error) bool) {
 		pages := dynamodb.NewQueryPaginator(d.Client, &dynamodb.QueryInput{
 			TableName:                 &d.Table,
 			IndexName:                 aws.String(attentionIndex),
-			KeyConditionExpression:    aws.String("attention = :yes"),
-			ExpressionAttributeValues: item{":yes": text(attentionYes)},
+			KeyConditionExpression:    aws.String("attention = :shard"),
+			ExpressionAttributeValues: item{":shard": text(shard)},
 		})
 		for pages.HasMorePages() {
 			out, err := pages.NextPage(ctx)

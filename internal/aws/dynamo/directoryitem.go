@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"strconv"
-	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
@@ -20,53 +18,17 @@ const (
 	destinationPrefix = "D#"
 	ownerIndex        = "owner"
 	attentionIndex    = "attention"
-	attentionYes      = "yes"
-	removedPrefix     = "R#" // before the key of a record that was removed
-	writesIndex       = "writes"
 )
 
-const (
-	// writtenShards spreads the index writes, which every write of a record goes to, over partitions of 1,000 writes a second. Whoever asks what was
-	// written asks each of them.
-	writtenShards = 4
-	// removedKept is how long a removal is told.
-	removedKept = 24 * time.Hour
-)
+// attentionShards spreads the index of the destinations that need attention over partitions, by their ids: a partition takes 1,000 writes a second,
+// and an outage of everything changes all destinations at once.
+const attentionShards = 16
 
-// setWritten puts a record into the index writes.
-func (i item) setWritten(now time.Time) {
+// shardOf is the key of an id's partition, of an index that is spread over so many.
+func shardOf(id string, shards uint32) string {
 	h := fnv.New32a()
-	h.Write([]byte(i.text(attrPK)))
-	i["written"] = text(strconv.Itoa(int(h.Sum32() % writtenShards)))
-	i["written_at"] = number(millis(now))
-}
-
-// removedItem is the trace of a record that was removed. It has no attribute workspace_id, so that it does not stand in the index owner.
-func removedItem(key item, workspaceID string, now time.Time) item {
-	i := item{attrPK: text(removedPrefix + key.text(attrPK)), "removed_from": text(workspaceID), attrTTL: number(now.Add(removedKept).Unix())}
-	i.setWritten(now)
-	return i
-}
-
-// parseWritten reads an entry of the index writes.
-func parseWritten(i item) (directory.Written, error) {
-	var revision, at int64
-	numbers := map[string]*int64{"written_at": &at}
-	if i["revision"] != nil { // a workspace has none
-		numbers["revision"] = &revision
-	}
-	if err := i.numbers(numbers); err != nil {
-		return directory.Written{}, fmt.Errorf("written %s: %w", i.text(attrPK), err)
-	}
-	record, removed := strings.CutPrefix(i.text(attrPK), removedPrefix)
-	w := directory.Written{WorkspaceID: i.text("workspace_id"), Revision: int(revision), Removed: removed, At: fromMillis(at)}
-	if removed {
-		w.WorkspaceID = i.text("removed_from")
-	}
-	if id, ok := strings.CutPrefix(record, destinationPrefix); ok {
-		w.DestinationID = id
-	}
-	return w, nil
+	h.Write([]byte(id))
+	return strconv.Itoa(int(h.Sum32() % shards))
 }
 
 func directoryKey(prefix, id string) item { return item{attrPK: text(prefix + id)} }
@@ -152,7 +114,7 @@ func destinationItem(d directory.Destination) item {
 		i["draining"] = &types.AttributeValueMemberBOOL{Value: true}
 	}
 	if d.NeedsAttention() {
-		i["attention"] = text(attentionYes) // the key of a sparse index
+		i["attention"] = text(shardOf(d.ID, attentionShards)) // the key of a sparse index
 	}
 	return i
 }

@@ -110,8 +110,10 @@ func createDeliveries(t *testing.T, client *dynamodb.Client) string {
 
 func createDirectory(t *testing.T, client *dynamodb.Client) string {
 	return createTable(t, client, &dynamodb.CreateTableInput{
-		KeySchema:            []types.KeySchemaElement{hashKey("pk")},
-		AttributeDefinitions: []types.AttributeDefinition{defined("pk", "S"), defined("workspace_id", "S"), defined("written", "S"), defined("written_at", "N")},
+		KeySchema: []types.KeySchemaElement{hashKey("pk")},
+		AttributeDefinitions: []types.AttributeDefinition{
+			defined("pk", "S"), defined("workspace_id", "S"), defined("attention", "S"), defined("written", "S"), defined("written_at", "N"),
+		},
 		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{{
 			IndexName:  aws.String("owner"),
 			KeySchema:  []types.KeySchemaElement{hashKey("workspace_id"), rangeKey("pk")},
@@ -120,6 +122,10 @@ func createDirectory(t *testing.T, client *dynamodb.Client) string {
 			IndexName:  aws.String("writes"),
 			KeySchema:  []types.KeySchemaElement{hashKey("written"), rangeKey("written_at")},
 			Projection: &types.Projection{ProjectionType: types.ProjectionTypeInclude, NonKeyAttributes: []string{"workspace_id", "revision", "removed_from"}},
+		}, {
+			IndexName:  aws.String("attention"),
+			KeySchema:  []types.KeySchemaElement{hashKey("attention"), rangeKey("pk")},
+			Projection: &types.Projection{ProjectionType: types.ProjectionTypeAll},
 		}},
 	})
 }
