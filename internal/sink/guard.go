@@ -110,8 +110,8 @@ func (n Network) transport(tlsConfig *tls.Config, parallel int) *http.Transport 
 	if tlsConfig == nil {
 		tlsConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
-	return &http.Transport{
-		DialContext:            n.dialer().DialContext,
+	t := &http.Transport{
+		DialContext:            n.dial(n.dialer()),
 		TLSClientConfig:        tlsConfig,
 		TLSHandshakeTimeout:    dialTimeout,
 		MaxIdleConnsPerHost:    parallel,
@@ -120,6 +120,10 @@ func (n Network) transport(tlsConfig *tls.Config, parallel int) *http.Transport 
 		MaxResponseHeaderBytes: 64 << 10,
 		TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{},
 	}
+	if n.connections != nil {
+		n.connections.transports = append(n.connections.transports, t)
+	}
+	return t
 }
 
 // endpoint parses a URL from the settings that logs or credentials are sent to.

@@ -21,26 +21,30 @@ type renewing struct {
 	destination directory.Destination
 	env         environment
 
-	now atomic.Pointer[made]
+	now     atomic.Pointer[made]
+	retired atomic.Bool
 	// mu is held while credentials are read after a failure, so that many logs failing at once read them once.
 	mu sync.Mutex
 }
 
-// made is a sink and the credentials that it was made with.
+// made is a sink, the credentials that it was made with, and what it has opened.
 type made struct {
 	credentials json.RawMessage
 	sink        delivery.Sink
+	connections *connections
 }
 
-// newRenewing makes the sink. The error is a *failure.Error.
-func newRenewing(ctx context.Context, secrets Secrets, d directory.Destination, env environment) (*renewing, error) {
+// newRenewing makes the sink, of credentials as of now if fresh is true. The error is a *failure.Error.
+func newRenewing(ctx context.Context, secrets Secrets, d directory.Destination, env environment, fresh bool) (*renewing, error) {
 	r := &renewing{secrets: secrets, destination: d, env: env}
-	credentials, err := secrets.Credentials(ctx, d.ID, false)
+	credentials, err := secrets.Credentials(ctx, d.ID, fresh)
 	if err != nil {
 		return nil, &failure.Error{Code: failure.ConfigCredentials, Err: err}
 	}
 	if err := r.use(credentials); err == nil {
 		return r, nil
+	} else if fresh {
+		return nil, err
 	}
 	// What cannot work may have been corrected since it was kept.
 	if credentials, err = secrets.Credentials(ctx, d.ID, true); err != nil {
@@ -54,16 +58,35 @@ func newRenewing(ctx context.Context, secrets Secrets, d directory.Destination, 
 
 // use makes a sink of the credentials, to send with from now on.
 func (r *renewing) use(credentials json.RawMessage) error {
-	s, err := build(r.destination, credentials, r.env)
+	env := r.env
+	env.network.connections = &connections{open: env.open}
+	s, err := build(r.destination, credentials, env)
 	if err != nil {
 		return configInvalid(err)
 	}
-	r.now.Store(&made{credentials: bytes.Clone(credentials), sink: s})
+	before := r.now.Swap(&made{credentials: bytes.Clone(credentials), sink: s, connections: env.network.connections})
+	if before != nil {
+		before.connections.closeIdle()
+	}
 	return nil
+}
+
+// closeIdle closes the connections that no request is using.
+func (r *renewing) closeIdle() { r.now.Load().connections.closeIdle() }
+
+// retire keeps no connection from now on: what is under way is sent to its end.
+func (r *renewing) retire() {
+	r.retired.Store(true)
+	r.closeIdle()
 }
 
 // Send implements delivery.Sink.
 func (r *renewing) Send(ctx context.Context, logs []auditlog.Document) []delivery.Result {
+	defer func() {
+		if r.retired.Load() {
+			r.closeIdle()
+		}
+	}()
 	r.follow(ctx)
 	before := r.now.Load()
 	results := before.sink.Send(ctx, logs)

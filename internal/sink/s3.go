@@ -168,7 +168,7 @@ func (s s3Settings) provider(destinationID string, c s3Credentials) (*aws.Creden
 func (s s3Settings) transport(n Network) *http.Transport {
 	t := n.transport(nil, parallelUploads)
 	if s.Endpoint == "" {
-		t.DialContext = (&net.Dialer{Timeout: dialTimeout}).DialContext
+		t.DialContext = n.dial(&net.Dialer{Timeout: dialTimeout})
 	}
 	return t
 }

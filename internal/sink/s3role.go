@@ -2,11 +2,13 @@ package sink
 
 import (
 	"context"
+	"net/http"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -33,7 +35,7 @@ func (e *roleError) Unwrap() error { return e.err }
 func assumeRole(destinationID string, s s3Settings) *aws.CredentialsCache {
 	role := sync.OnceValues(func() (*stscreds.AssumeRoleProvider, error) {
 		own, err := config.LoadDefaultConfig(context.Background(), config.WithDefaultRegion(s.Region),
-			config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }))
+			config.WithHTTPClient(onceAnHour()), config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }))
 		if err != nil {
 			return nil, err
 		}
@@ -56,6 +58,11 @@ func assumeRole(destinationID string, s s3Settings) *aws.CredentialsCache {
 		}
 		return session, nil
 	}), func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = sessionMargin })
+}
+
+// onceAnHour keeps no connection, since each destination's next session is an hour away and connections are few.
+func onceAnHour() *awshttp.BuildableClient {
+	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.DisableKeepAlives = true })
 }
 
 // sessionName is what the customer's CloudTrail shows. STS allows 64 characters of [\w+=,.@-].

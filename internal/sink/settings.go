@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"regexp"
+	"sync/atomic"
 	"time"
 
 	"github.com/auditrelay/auditrelay/internal/delivery"
@@ -33,6 +34,8 @@ func invalid(field, rule string, a ...any) error {
 type environment struct {
 	network Network
 	now     func() time.Time
+	// open, if set, counts open connections.
+	open *atomic.Int64
 	// saving is true when an admin saves the destination. Rules whose breach has a harmless fallback when logs are sent are errors then.
 	saving bool
 }

@@ -6,11 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/netip"
-	"sync"
-	"time"
-
-	"github.com/auditrelay/auditrelay/internal/delivery"
-	"github.com/auditrelay/auditrelay/internal/directory"
 )
 
 // Secrets gives the credentials of destinations.
@@ -26,42 +21,7 @@ type Network struct {
 	AllowPrivate []netip.Prefix
 	// AllowHTTP lets a destination use plain http.
 	AllowHTTP bool
-}
 
-// Factory makes sinks and keeps them, with their connections and sessions, until the destination's settings change. It implements
-// delivery.Sinks and is safe for concurrent use.
-type Factory struct {
-	Secrets Secrets
-	Network Network
-	Now     func() time.Time
-
-	mu    sync.Mutex
-	sinks map[string]kept
-}
-
-// kept is a sink and what it was made for.
-type kept struct {
-	version int
-	sink    delivery.Sink
-}
-
-// Sink gives the destination's sink. The error is a *failure.Error: the settings or the credentials cannot work.
-func (f *Factory) Sink(ctx context.Context, d directory.Destination) (delivery.Sink, error) {
-	f.mu.Lock()
-	k, ok := f.sinks[d.ID]
-	f.mu.Unlock()
-	if ok && k.version == d.Version {
-		return k.sink, nil
-	}
-	s, err := newRenewing(ctx, f.Secrets, d, environment{network: f.Network, now: f.Now})
-	if err != nil {
-		return nil, err
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.sinks == nil {
-		f.sinks = make(map[string]kept)
-	}
-	f.sinks[d.ID] = kept{version: d.Version, sink: s}
-	return s, nil
+	// connections, if set, takes note of what is opened.
+	connections *connections
 }

@@ -1,0 +1,171 @@
+package sink
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/auditrelay/auditrelay/internal/delivery"
+	"github.com/auditrelay/auditrelay/internal/directory"
+	"github.com/auditrelay/auditrelay/internal/sink/sinktest"
+)
+
+// many is the i-th of many destinations at one server.
+func many(t *testing.T, i int, url string) directory.Destination {
+	t.Helper()
+	return directory.Destination{ID: fmt.Sprintf("dest-%06d", i), Kind: directory.HTTP, Version: 1, Settings: asJSON(t, map[string]any{"url": url})}
+}
+
+func ask(t *testing.T, f *Factory, d directory.Destination) delivery.Sink {
+	t.Helper()
+	s, err := f.Sink(t.Context(), d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func deliverOne(t *testing.T, s delivery.Sink) {
+	t.Helper()
+	if err := s.Send(t.Context(), sinktest.Logs(1, 10))[0].Err; err != nil {
+		t.Error(err)
+	}
+}
+
+// live is the memory that is in use.
+func live() int {
+	runtime.GC()
+	runtime.GC() // what the first one finalizes
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc)
+}
+
+// TestMemoryIsFlatInTheNumberOfDestinations asks for the sinks of three times as many destinations as are kept.
+func TestMemoryIsFlatInTheNumberOfDestinations(t *testing.T) {
+	f := &Factory{Secrets: noSecrets{}, Network: local(), Now: time.Now}
+	before := live()
+	var memory [3]int
+	for round := range memory {
+		for i := range mostSinks {
+			ask(t, f, many(t, round*mostSinks+i, "https://logs.example/intake"))
+		}
+		memory[round] = live() - before
+		t.Logf("%d destinations: %d sinks are kept, %.1f MB", (round+1)*mostSinks, f.sinks.Len(), float64(memory[round])/1e6)
+	}
+	if f.sinks.Len() != mostSinks {
+		t.Errorf("%d sinks are kept, want %d", f.sinks.Len(), mostSinks)
+	}
+	if memory[2] > memory[0]*11/10 {
+		t.Errorf("memory grows from %d to %d bytes", memory[0], memory[2])
+	}
+	runtime.KeepAlive(f)
+}
+
+// TestASinkThatNobodyAsksForIsDropped lets an hour pass.
+func TestASinkThatNobodyAsksForIsDropped(t *testing.T) {
+	now := time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)
+	f := &Factory{Secrets: noSecrets{}, Network: local(), Now: func() time.Time { return now }}
+	one, two := many(t, 1, "https://logs.example"), many(t, 2, "https://logs.example")
+	first := ask(t, f, one)
+	now = now.Add(mostIdle - time.Second)
+	if ask(t, f, two); ask(t, f, one) != first {
+		t.Error("a sink was dropped before its hour")
+	}
+	now = now.Add(mostIdle)
+	if ask(t, f, two); f.sinks.Len() != 1 || ask(t, f, one) == first {
+		t.Error("a sink was kept over its hour")
+	}
+}
+
+// TestADroppedSinkFinishes drops a sink while it sends: the log arrives, and the connection is closed then.
+func TestADroppedSinkFinishes(t *testing.T) {
+	arrived, release := make(chan struct{}), make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		close(arrived)
+		<-release
+	}))
+	defer server.Close()
+	f := &Factory{Secrets: noSecrets{}, Network: local(), Now: time.Now}
+	s := ask(t, f, many(t, 0, server.URL))
+	var sending sync.WaitGroup
+	sending.Go(func() { deliverOne(t, s) })
+	<-arrived
+	for i := range mostSinks {
+		ask(t, f, many(t, i+1, server.URL))
+	}
+	if f.sinks.Contains("dest-000000") || f.open.Load() != 1 {
+		t.Errorf("kept: %v, %d open connections; want false, 1", f.sinks.Contains("dest-000000"), f.open.Load())
+	}
+	close(release)
+	sending.Wait()
+	if n := f.open.Load(); n != 0 {
+		t.Errorf("%d connections are open after the last log", n)
+	}
+}
+
+// TestConnectionsAreFew sends a log to each of more destinations than there may be connections: all arrive, and the connections of those that were
+// asked for least recently are closed.
+func TestConnectionsAreFew(t *testing.T) {
+	const destinations = mostConnections * 3 / 2
+	posts := 0
+	var mu sync.Mutex
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		mu.Lock()
+		defer mu.Unlock()
+		posts++
+	}))
+	defer server.Close()
+	f := &Factory{Secrets: noSecrets{}, Network: local(), Now: time.Now}
+	most := int64(0)
+	for i := range destinations {
+		deliverOne(t, ask(t, f, many(t, i, server.URL)))
+		most = max(most, f.open.Load())
+	}
+	if posts != destinations || most > mostConnections {
+		t.Errorf("%d of %d logs arrived over %d connections at most, want %d", posts, destinations, most, mostConnections)
+	}
+	before := f.open.Load()
+	deliverOne(t, ask(t, f, many(t, destinations-1, server.URL)))
+	if after := f.open.Load(); before != mostConnections || after != mostConnections/2 { // with one more it would have been connected anew
+		t.Errorf("%d connections are open before and %d after a log to the destination asked for last, want %d and %d", before, after,
+			mostConnections, mostConnections/2)
+	}
+	for _, k := range f.sinks.Values() {
+		k.sink.closeIdle()
+	}
+}
+
+// TestChangedCredentialsCloseTheOldConnections replaces a destination's credentials between two logs.
+func TestChangedCredentialsCloseTheOldConnections(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer server.Close()
+	secrets := &vault{kept: `{"bearer":"old"}`}
+	f := &Factory{Secrets: secrets, Network: local(), Now: time.Now}
+	s := ask(t, f, many(t, 0, server.URL))
+	deliverOne(t, s)
+	secrets.kept = `{"bearer":"new"}`
+	deliverOne(t, s)
+	if n := f.open.Load(); n != 1 {
+		t.Errorf("%d connections are open, want that of the new credentials", n)
+	}
+}
+
+// TestAChangedDestinationReadsItsCredentialsAnew holds that an admin's change of settings and credentials is used whole.
+func TestAChangedDestinationReadsItsCredentialsAnew(t *testing.T) {
+	secrets := &vault{kept: `{"bearer":"old"}`, stored: `{"bearer":"new"}`}
+	f := &Factory{Secrets: secrets, Network: local(), Now: time.Now}
+	d := many(t, 0, "https://logs.example")
+	ask(t, f, d)
+	d.Version++
+	ask(t, f, d)
+	if secrets.fresh != 1 || secrets.kept != secrets.stored {
+		t.Errorf("%d fresh reads, want 1", secrets.fresh)
+	}
+}
