@@ -14,7 +14,7 @@ import (
 	"github.com/auditrelay/auditrelay/internal/failure"
 )
 
-// renewing is a destination's sink that follows its credentials. Ones that were changed are used within the minutes for which Secrets keeps them;
+// renewing is a destination's sink that follows its credentials. Ones that were changed are used within the time for which Secrets keeps them;
 // and after an authentication failure they are read at once and, if they have changed, the logs that failed are sent once more.
 type renewing struct {
 	secrets     Secrets

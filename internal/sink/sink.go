@@ -11,7 +11,7 @@ import (
 // Secrets gives the credentials of destinations.
 type Secrets interface {
 	// Credentials gives a destination's credentials as the JSON object that its kind defines, or nil if it has none. They may be some minutes
-	// old, unless fresh is true.
+	// old, an hour if they have not changed for long, unless fresh is true.
 	Credentials(ctx context.Context, destinationID string, fresh bool) (json.RawMessage, error)
 }
 

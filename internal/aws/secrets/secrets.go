@@ -2,6 +2,7 @@
 package secrets
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,10 +13,19 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
-// keptFor is how long an answer is remembered.
-const keptFor = 5 * time.Minute
+const (
+	// keptFor is how long an answer is remembered. One that turns out unchanged is remembered for twice as long the next time, up to keptLongest: at
+	// 50,000 destinations, reading each every five minutes in every environment would cost more than all else. A failure of authentication reads
+	// anew at once, see package sink.
+	keptFor     = 5 * time.Minute
+	keptLongest = time.Hour
+	// mostBytes bounds what is remembered, those that were used least recently go first; answerBytes is what an answer takes besides its texts.
+	mostBytes   = 32 << 20
+	answerBytes = 250
+)
 
 // Manager gives credentials; each destination has one secret, named by Prefix and its id. It implements sink.Secrets and is safe for concurrent
 // use.
@@ -27,35 +37,63 @@ type Manager struct {
 	Now   func() time.Time
 
 	mu      sync.Mutex
-	answers map[string]answer
+	answers *simplelru.LRU[string, answer]
+	bytes   int
 }
 
 type answer struct {
 	at          time.Time
+	keep        time.Duration
 	credentials json.RawMessage
 }
 
-// Credentials gives a destination's credentials, or nil if it has no secret. They may be five minutes old, unless fresh is true.
+// Credentials gives a destination's credentials, or nil if it has no secret. They may be five minutes old, and an hour if they have not changed for
+// two, unless fresh is true.
 func (m *Manager) Credentials(ctx context.Context, destinationID string, fresh bool) (json.RawMessage, error) {
 	now := m.Now()
-	m.mu.Lock()
-	a, ok := m.answers[destinationID]
-	m.mu.Unlock()
-	if ok && !fresh && now.Sub(a.at) < keptFor {
+	a, ok := m.remembered(destinationID)
+	if ok && !fresh && now.Sub(a.at) < a.keep {
 		return a.credentials, nil
 	}
 	credentials, err := m.read(ctx, destinationID)
 	if err != nil {
 		return nil, err
 	}
+	keep := keptFor
+	if ok && !fresh && bytes.Equal(a.credentials, credentials) {
+		keep = min(2*a.keep, keptLongest)
+	}
+	m.remember(destinationID, answer{at: now, keep: keep, credentials: credentials})
+	return credentials, nil
+}
+
+func (m *Manager) remembered(destinationID string) (answer, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.answers == nil {
-		m.answers = make(map[string]answer)
+		return answer{}, false
 	}
-	m.answers[destinationID] = answer{at: now, credentials: credentials}
-	return credentials, nil
+	return m.answers.Get(destinationID)
 }
+
+func (m *Manager) remember(destinationID string, a answer) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.answers == nil {
+		answers, err := simplelru.NewLRU(mostBytes/answerBytes, func(id string, a answer) { m.bytes -= size(id, a) })
+		if err != nil {
+			panic("secrets: " + err.Error()) // the size is a constant
+		}
+		m.answers = answers
+	}
+	m.answers.Remove(destinationID)
+	m.answers.Add(destinationID, a)
+	for m.bytes += size(destinationID, a); m.bytes > mostBytes; {
+		m.answers.RemoveOldest()
+	}
+}
+
+func size(id string, a answer) int { return answerBytes + len(id) + len(a.credentials) }
 
 func (m *Manager) read(ctx context.Context, destinationID string) (json.RawMessage, error) {
 	out, err := m.Client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String(m.Prefix + destinationID)})

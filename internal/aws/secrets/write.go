@@ -50,5 +50,7 @@ func (m *Manager) Forget(ctx context.Context, destinationID string) error {
 func (m *Manager) forget(destinationID string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.answers, destinationID)
+	if m.answers != nil {
+		m.answers.Remove(destinationID)
+	}
 }
