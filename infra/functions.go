@@ -21,7 +21,10 @@ const (
 	deliverTimeout = time.Minute
 	// requeueTimeout is a little more than config.Requeue's TimeLimit; a run that came near it has left the rest to the next.
 	requeueTimeout = time.Minute
-	expireTimeout  = time.Minute
+	// requeueMemoryMB gives it a whole processor: the largest page of a drain, 60,000 logs, takes 7 s of one, and a look at 5,000 failing destinations
+	// about as much. It needs 60 MB, and in a quiet minute it runs for less than a second.
+	requeueMemoryMB = 1769
+	expireTimeout   = time.Minute
 	// disconnectTimeout and notifyTimeout are for a few calls of AWS services.
 	disconnectTimeout = 30 * time.Second
 	notifyTimeout     = 30 * time.Second

@@ -97,7 +97,7 @@ func (p parts) requeue() function {
 		name:        "requeue",
 		description: "Sends what comes due, and backlogs that are drained, from the cache to the queue retry",
 		timeout:     requeueTimeout,
-		memoryMB:    256,
+		memoryMB:    requeueMemoryMB,
 		config: config.Requeue{
 			Telemetry:       p.telemetry(),
 			Activity:        p.activity(),

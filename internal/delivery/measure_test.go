@@ -44,7 +44,7 @@ func TestOldestAge(t *testing.T) {
 		now := noon.Add(time.Duration(minute)*time.Minute + 41*time.Second)
 		var out bytes.Buffer
 		lines := delivery.NewLines(&out, "test")
-		watch := delivery.Watch{Attention: waiting, Backlog: waiting, Journal: lines, Now: func() time.Time { return now }}
+		watch := delivery.Watch{Attention: waiting, Backlog: waiting, Journal: lines, Now: func() time.Time { return now }, AtOnce: 3, Budget: time.Minute}
 		if err := watch.Run(t.Context()); err != nil {
 			t.Fatal(err)
 		}

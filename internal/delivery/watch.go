@@ -1,10 +1,13 @@
 package delivery
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/auditrelay/auditrelay/internal/directory"
@@ -19,8 +22,13 @@ type Attention interface {
 const (
 	// backstop is how long after the end of a disconnect's grace the watch does what the timer should have done.
 	backstop = 2 * time.Minute
-	// parkedRead is how much of a failing destination's backlog is looked through in a minute for logs to try.
+	// parkedRead is how much of a failing destination's backlog is looked through in a minute for logs to try, and firstRead how much of it at first:
+	// as a rule the oldest are parked, and each of the backlog's partitions is asked for that many.
 	parkedRead = 500
+	firstRead  = 2 * attemptsAMinute
+	// calm is for how long a failing destination is not searched again when nothing of it was parked: logs are parked only beside ten that are tried,
+	// so it still has an attempt in five minutes. It is less than four minutes because the watch does not come to the second.
+	calm = 4*time.Minute - 30*time.Second
 	// warning is how long before the oldest log's end admins are warned.
 	warning = 24 * time.Hour
 	// measuring is how often the age of the oldest waiting log is written down.
@@ -28,7 +36,7 @@ const (
 )
 
 // Watch looks every minute at the destinations that need attention. It works from their records alone, so whatever was lost, a timer, a notice
-// or a page of a drain, is made up for in the next minute.
+// or a page of a drain, is made up for in the next minute. It is safe for concurrent use.
 type Watch struct {
 	Attention Attention
 	Backlog   Backlog
@@ -40,24 +48,120 @@ type Watch struct {
 	Now     func() time.Time
 	// Journal, if set, is told the oldest log that waits for each destination, every quarter of an hour.
 	Journal Journal
+	// AtOnce is how many destinations are looked at beside each other, at least one. Budget is how long a run may begin with further ones. Those that
+	// it did not reach come first in the next run.
+	AtOnce int
+	Budget time.Duration
 
-	// cursors are where the search for parked logs goes on, for each failing destination. They are lost with the process, which does no harm.
-	cursors map[string]Key
+	// What follows is lost with the process, which does no harm.
+	mu       sync.Mutex
+	searches map[string]search // by failing destination
+	behind   map[string]int    // the destinations that the last run did not reach, by their places in its list
+}
+
+// search is how far the search for parked logs of a failing destination has come.
+type search struct {
+	// since tells one failure from the next.
+	since time.Time
+	// after is where the search goes on, not before rest is over.
+	after Key
+	rest  time.Time
 }
 
 // Run does one round. One destination's trouble does not keep the others from being looked at.
 func (w *Watch) Run(ctx context.Context) error {
-	var errs []error
+	bounded, cancel := context.WithTimeout(ctx, w.Budget)
+	defer cancel()
+	list, err := w.list(ctx)
+	errs := make([]error, len(list))
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, max(1, w.AtOnce))
+	reached := 0
+	for ; reached < len(list) && take(bounded, slots); reached++ {
+		i := reached
+		wg.Go(func() {
+			defer func() { <-slots }()
+			errs[i] = w.visit(ctx, list[i])
+		})
+	}
+	wg.Wait()
+	w.remember(list, reached, err == nil)
+	if reached < len(list) {
+		err = errors.Join(err, fmt.Errorf("%d of %d destinations that need attention were looked at in %v; the others come first in the next run",
+			reached, len(list), w.Budget))
+	}
+	return errors.Join(append(errs, err)...)
+}
+
+// take waits for a slot, and says whether it got one before ctx ended.
+func take(ctx context.Context, slots chan<- struct{}) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	select {
+	case slots <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// list gives the destinations that need attention, those first that the last run did not reach. Their settings are left out, which nobody needs here:
+// there may be tens of thousands.
+func (w *Watch) list(ctx context.Context) ([]directory.Destination, error) {
+	w.mu.Lock()
+	behind := w.behind
+	w.mu.Unlock()
+	var first, rest []directory.Destination
+	var failed error
 	for d, err := range w.Attention.Attention(ctx) {
 		if err != nil {
-			return errors.Join(append(errs, err)...)
+			failed = err
+			break
 		}
-		now := w.Now()
-		if err := errors.Join(w.look(ctx, d, now), w.measure(ctx, d, now)); err != nil {
-			errs = append(errs, fmt.Errorf("destination %s: %w", d.ID, err))
+		d.Settings = nil
+		if _, ok := behind[d.ID]; ok {
+			first = append(first, d)
+		} else {
+			rest = append(rest, d)
 		}
 	}
-	return errors.Join(errs...)
+	slices.SortFunc(first, func(a, b directory.Destination) int { return cmp.Compare(behind[a.ID], behind[b.ID]) })
+	return append(first, rest...), failed
+}
+
+// remember notes whom a run did not reach, and forgets what was known of destinations that are not on its list, if it is the whole.
+func (w *Watch) remember(list []directory.Destination, reached int, whole bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.behind = make(map[string]int, len(list)-reached)
+	for place, d := range list[reached:] {
+		w.behind[d.ID] = place
+	}
+	if !whole {
+		return
+	}
+	searches := make(map[string]search)
+	for _, d := range list {
+		if s, ok := w.searches[d.ID]; ok {
+			searches[d.ID] = s
+		}
+	}
+	w.searches = searches
+}
+
+// visit looks at one destination. A bug that panics here costs this destination its turn, not its neighbours.
+func (w *Watch) visit(ctx context.Context, d directory.Destination) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("destination %s: panic: %v", d.ID, p)
+		}
+	}()
+	now := w.Now()
+	if err := errors.Join(w.look(ctx, d, now), w.measure(ctx, d, now)); err != nil {
+		return fmt.Errorf("destination %s: %w", d.ID, err)
+	}
+	return nil
 }
 
 func (w *Watch) look(ctx context.Context, d directory.Destination, now time.Time) error {
@@ -111,29 +215,59 @@ func (w *Watch) tell(ctx context.Context, d directory.Destination, now time.Time
 // probe has the oldest parked logs of a failing destination tried, as many as its budget allows in a minute. Logs that wait for their time in
 // the table are left alone, so a destination with few logs sees exactly the table.
 func (w *Watch) probe(ctx context.Context, d directory.Destination, now time.Time) error {
-	if now.Before(d.Health.Until) {
+	w.mu.Lock()
+	s := w.searches[d.ID]
+	w.mu.Unlock()
+	if !s.since.Equal(d.Health.Since) {
+		s = search{since: d.Health.Since}
+	}
+	if now.Before(d.Health.Until) || now.Before(s.rest) {
 		return nil
 	}
-	waiting, err := w.Backlog.Waiting(ctx, d.ID, w.cursors[d.ID], parkedRead)
+	rides, next, err := w.parked(ctx, d.ID, s, now)
 	if err != nil {
 		return err
 	}
-	if w.cursors == nil {
-		w.cursors = make(map[string]Key)
+	w.mu.Lock()
+	if w.searches == nil {
+		w.searches = make(map[string]search)
 	}
-	delete(w.cursors, d.ID) // from the oldest again, unless the search is cut short
-	var rides []Ride
-	for _, l := range waiting {
-		if !l.Parked {
-			continue
-		}
-		rides = append(rides, Ride{Hint: Hint{Key: l.Key, At: l.At, Drain: true}})
-		if len(rides) == attemptsAMinute {
-			break
-		}
-	}
-	if len(rides) == 0 && len(waiting) == parkedRead {
-		w.cursors[d.ID] = waiting[parkedRead-1].Key
+	w.searches[d.ID] = next
+	w.mu.Unlock()
+	if len(rides) == 0 {
+		return nil
 	}
 	return errors.Join(w.Retries.Send(ctx, rides)...)
+}
+
+// parked looks through a part of the backlog. The next search begins with the oldest log again, unless this one was cut short before it found any, and
+// rests if nothing was parked in all of the backlog.
+func (w *Watch) parked(ctx context.Context, destinationID string, s search, now time.Time) (rides []Ride, next search, err error) {
+	after, begun := s.after, s.after == (Key{})
+	for seen, size := 0, firstRead; seen < parkedRead; size *= 5 {
+		size = min(size, parkedRead-seen)
+		waiting, err := w.Backlog.Waiting(ctx, destinationID, after, size)
+		if err != nil {
+			return nil, s, err
+		}
+		for _, l := range waiting {
+			if l.Parked && len(rides) < attemptsAMinute {
+				rides = append(rides, Ride{Hint: Hint{Key: l.Key, At: l.At, Drain: true}})
+			}
+		}
+		switch {
+		case len(rides) == attemptsAMinute || len(waiting) < size && len(rides) > 0:
+			return rides, search{since: s.since}, nil
+		case len(waiting) < size && begun:
+			return nil, search{since: s.since, rest: now.Add(calm)}, nil
+		case len(waiting) < size:
+			return nil, search{since: s.since}, nil
+		}
+		after = waiting[len(waiting)-1].Key
+		seen += len(waiting)
+	}
+	if len(rides) > 0 {
+		after = Key{}
+	}
+	return rides, search{since: s.since, after: after}, nil
 }

@@ -24,6 +24,8 @@ const (
 	batchSize = 100
 	// invocationsAtOnce bounds the functions that run at the same time.
 	invocationsAtOnce = 64
+	// watchedAtOnce is how many destinations the watch looks at beside each other, as in the deployed stack.
+	watchedAtOnce = 8
 	// requeueEvery is the rate of the rule that runs requeue.
 	requeueEvery = time.Minute
 	// streamPause is how long the stream waits before it hands out again what failed.
@@ -101,7 +103,8 @@ func NewWorld(start time.Time, hook memory.Hook) *World {
 		Payloads: w.Payloads, PayloadBucket: PayloadBucket,
 	}
 	w.requeue = delivery.Requeue{Index: w.Cache, Retries: w.Retry, Now: clock.Now, Budget: time.Minute}
-	w.watch = delivery.Watch{Attention: w.Directory, Backlog: w.Cache, Retries: w.Retry, Notices: w.Notices, Drains: w.Drain, Now: clock.Now}
+	w.watch = delivery.Watch{Attention: w.Directory, Backlog: w.Cache, Retries: w.Retry, Notices: w.Notices, Drains: w.Drain, Now: clock.Now,
+		AtOnce: watchedAtOnce, Budget: time.Minute}
 	w.drain = delivery.Drain{
 		Destinations: w.Directory, Backlog: w.Cache, Progress: &memory.Drains{Hook: hook}, Retries: w.Retry, Journal: w.Journal, Now: clock.Now,
 	}

@@ -128,7 +128,7 @@ const (
 	readUnit     = 4096
 	writeShards  = 8 // partitions of a destination's deliveries, each listed by a query of its own
 	deliverMB    = 512
-	requeueMB    = 256
+	requeueMB    = 1769
 	recordWrites = 5 // a destination's record stands in the table, the index owner, while it fails the index attention, and moves in the index writes
 
 	writtenShards = 4   // partitions of the index writes

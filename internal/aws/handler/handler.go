@@ -64,6 +64,9 @@ func Deliver(c config.Deliver, account aws.Config, journal delivery.Journal) (*s
 	return &sqs.Handler{Relay: relay, RetryQueueARN: c.RetryQueueARN, Journal: journal, Now: time.Now}, nil
 }
 
+// watchedAtOnce is how many destinations the watch looks at beside each other: eight calls each, for which package session keeps connections.
+const watchedAtOnce = 8
+
 // Requeue runs once a minute, and for each page of a drain.
 func Requeue(c config.Requeue, account aws.Config, journal delivery.Journal) (*Minute, error) {
 	database, queues := dynamodb.NewFromConfig(account), awssqs.NewFromConfig(account)
@@ -82,6 +85,8 @@ func Requeue(c config.Requeue, account aws.Config, journal delivery.Journal) (*M
 			Drains:  &sqs.DrainQueue{Client: queues, URL: c.DrainQueueURL},
 			Disable: Connections(disconnect, nil, account).Fire,
 			Journal: journal,
+			AtOnce:  watchedAtOnce,
+			Budget:  c.TimeLimit,
 		},
 		Drain: &delivery.Drain{
 			Destinations: destinations, Backlog: cache, Progress: cache, Retries: retries, Journal: journal, Now: time.Now,

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -96,7 +97,7 @@ func TestEachStoreIsItsOwn(t *testing.T) {
 			return err
 		}, "BatchGetItem "},
 		"requeue": {func(ctx context.Context, account aws.Config) error {
-			r, err := handler.Requeue(config.Requeue{DirectoryTable: "directory", DeliveriesTable: "deliveries", RetryQueueURL: "https://sqs/retry"}, account, lines)
+			r, err := handler.Requeue(config.Requeue{DirectoryTable: "directory", DeliveriesTable: "deliveries", RetryQueueURL: "https://sqs/retry", TimeLimit: time.Minute}, account, lines)
 			if err != nil {
 				return err
 			}
@@ -104,14 +105,14 @@ func TestEachStoreIsItsOwn(t *testing.T) {
 			return err
 		}, "GetItem deliveries"},
 		"requeue: the watch": {func(ctx context.Context, account aws.Config) error {
-			r, err := handler.Requeue(config.Requeue{DirectoryTable: "directory", DeliveriesTable: "deliveries", RetryQueueURL: "https://sqs/retry"}, account, lines)
+			r, err := handler.Requeue(config.Requeue{DirectoryTable: "directory", DeliveriesTable: "deliveries", RetryQueueURL: "https://sqs/retry", TimeLimit: time.Minute}, account, lines)
 			if err != nil {
 				return err
 			}
 			return r.Watch.Run(ctx)
-		}, "Query directory"},
+		}, strings.Repeat("Query directory, ", 15) + "Query directory"},
 		"requeue: a timer that was lost": {func(ctx context.Context, account aws.Config) error {
-			r, err := handler.Requeue(config.Requeue{DirectoryTable: "directory", DeliveriesTable: "deliveries", RetryQueueURL: "https://sqs/retry"}, account, lines)
+			r, err := handler.Requeue(config.Requeue{DirectoryTable: "directory", DeliveriesTable: "deliveries", RetryQueueURL: "https://sqs/retry", TimeLimit: time.Minute}, account, lines)
 			if err != nil {
 				return err
 			}
@@ -143,7 +144,7 @@ func TestEachStoreIsItsOwn(t *testing.T) {
 			return nil
 		}, "Query directory"},
 		"requeue: a page of a drain": {func(ctx context.Context, account aws.Config) error {
-			r, err := handler.Requeue(config.Requeue{DirectoryTable: "directory", DeliveriesTable: "deliveries", RetryQueueURL: "https://sqs/retry"}, account, lines)
+			r, err := handler.Requeue(config.Requeue{DirectoryTable: "directory", DeliveriesTable: "deliveries", RetryQueueURL: "https://sqs/retry", TimeLimit: time.Minute}, account, lines)
 			if err != nil {
 				return err
 			}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -28,7 +29,7 @@ func (m *Minute) Handle(ctx context.Context, event json.RawMessage) (any, error)
 		return nil, fmt.Errorf("read the event: %w", err)
 	}
 	if len(pages.Records) == 0 {
-		return nil, errors.Join(m.Requeue.Run(ctx), m.Watch.Run(ctx))
+		return nil, m.run(ctx)
 	}
 	return sqs.EachMessage(pages, func(destinationID string) error {
 		err := m.Drain.Page(ctx, destinationID)
@@ -37,4 +38,14 @@ func (m *Minute) Handle(ctx context.Context, event json.RawMessage) (any, error)
 		}
 		return err
 	}), nil
+}
+
+// run does what is done every minute. Requeue and the watch run beside each other, so that much that is due takes no time from the watch.
+func (m *Minute) run(ctx context.Context) error {
+	var watched error
+	var wg sync.WaitGroup
+	wg.Go(func() { watched = m.Watch.Run(ctx) })
+	err := m.Requeue.Run(ctx)
+	wg.Wait()
+	return errors.Join(err, watched)
 }
