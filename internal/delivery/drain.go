@@ -35,7 +35,8 @@ type DrainProgress interface {
 	SaveDrainState(ctx context.Context, destinationID string, s DrainState) error
 }
 
-// DrainState is how far a drain has come. The first pass takes the whole backlog, later ones only what is still parked: logs whose hint was lost.
+// DrainState is how far a drain has come. The first pass takes the whole backlog, but for what is about to be tried anyway; later
+// ones only what is still parked: logs whose hint was lost.
 type DrainState struct {
 	After Key
 	Page  int
@@ -49,10 +50,17 @@ type DrainState struct {
 var drainPages = [...]int{100, 400, 1600, 6400, 25_600, 60_000}
 
 const (
-	// drainEvery is the pause from page to page, over which a page's logs are spread.
+	// drainEvery is the pause from page to page, over which a page's logs are spread, but for its first and its last seconds. In drainLead every
+	// instance of deliver learns that the destination takes logs again; one that still holds it for failing would hold the page back. And what was sent
+	// before, a probe or in drainTail the page before, has arrived by then and left the cache, and is not sent twice.
 	drainEvery = time.Minute
+	drainLead  = 10 * time.Second
+	drainTail  = 5 * time.Second
 	// drainRead is how many deliveries are listed at once.
 	drainRead = 1000
+	// ownWay is how soon a delivery's own time must be for the drain to leave it alone: its hint is under way, and would reach deliver at the moment at
+	// which the drain's does, so that the log is sent twice. If that hint is lost, requeue's sweep finds the delivery.
+	ownWay = drainEvery + 30*time.Second
 )
 
 // Drain sends the backlog of a destination that takes logs again, page by page, without waiting for the deliveries' own times.
@@ -86,7 +94,7 @@ func (d *Drain) Page(ctx context.Context, destinationID string) error {
 	if now.Sub(state.At) < drainEvery-time.Second && state.Revision > 0 {
 		return nil
 	}
-	hints, next, err := d.collect(ctx, destinationID, resume(state, now))
+	hints, next, err := d.collect(ctx, destinationID, resume(state, now), now)
 	if err != nil {
 		return err
 	}
@@ -111,7 +119,7 @@ func resume(s DrainState, now time.Time) DrainState {
 }
 
 // collect reads one page of the backlog. At the end of the backlog the next pass begins.
-func (d *Drain) collect(ctx context.Context, destinationID string, s DrainState) ([]Hint, DrainState, error) {
+func (d *Drain) collect(ctx context.Context, destinationID string, s DrainState, now time.Time) ([]Hint, DrainState, error) {
 	size := drainPages[min(s.Page, len(drainPages)-1)]
 	var hints []Hint
 	for len(hints) < size {
@@ -125,7 +133,7 @@ func (d *Drain) collect(ctx context.Context, destinationID string, s DrainState)
 			break
 		}
 		for _, w := range read {
-			if s.Pass == 0 || w.Parked {
+			if w.Parked || s.Pass == 0 && w.At.After(now.Add(ownWay)) {
 				hints = append(hints, Hint{Key: w.Key, At: w.At, Drain: true})
 			}
 		}
@@ -154,13 +162,13 @@ func (d *Drain) finish(ctx context.Context, dest directory.Destination, now time
 	return nil
 }
 
-// spread gives the hints of a page delays that fill the time until the next one. A first, small page goes at once.
+// spread gives the hints of a page delays that fill most of the time until the next one. A first, small page goes together.
 func spread(hints []Hint) []Ride {
 	rides := make([]Ride, len(hints))
 	for i, h := range hints {
-		rides[i].Hint = h
+		rides[i] = Ride{Hint: h, Delay: drainLead}
 		if len(hints) > drainPages[0] {
-			rides[i].Delay = (drainEvery * time.Duration(i) / time.Duration(len(hints))).Truncate(time.Second)
+			rides[i].Delay += ((drainEvery - drainLead - drainTail) * time.Duration(i) / time.Duration(len(hints))).Truncate(time.Second)
 		}
 	}
 	return rides

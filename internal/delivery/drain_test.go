@@ -1,11 +1,16 @@
 package delivery_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/auditrelay/auditrelay/internal/delivery"
+	"github.com/auditrelay/auditrelay/internal/directory"
+	"github.com/auditrelay/auditrelay/internal/memory"
 )
 
 // TestDrainRamp lets 3,000 logs wait for a destination and holds the pages of its drain to their ramp, the oldest first.
@@ -65,5 +70,92 @@ func TestDrainOutlivesFailures(t *testing.T) {
 	}
 	if n := count(w, delivery.EventRecovered); n != 2 {
 		t.Errorf("%d recoveries, want 2", n)
+	}
+}
+
+// sentRides is a retry queue that only notes what is put on it.
+type sentRides []delivery.Ride
+
+func (s *sentRides) Send(_ context.Context, rides []delivery.Ride) []error {
+	*s = append(*s, rides...)
+	return make([]error, len(rides))
+}
+
+// drainOf makes the drain of a destination that has recovered, over a cache that holds deliveries.
+func drainOf(t *testing.T, now func() time.Time, deliveries []delivery.Delivery) (*delivery.Drain, *sentRides, *memory.Cache) {
+	t.Helper()
+	store := &memory.Directory{}
+	dest := directory.Destination{ID: "siem", WorkspaceID: "acme", Kind: directory.HTTP, State: directory.Connected, Draining: true}
+	if _, err := store.PutDestination(t.Context(), dest); err != nil {
+		t.Fatal(err)
+	}
+	cache := memory.NewCache(now)
+	for _, err := range cache.Save(t.Context(), deliveries) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	rides := &sentRides{}
+	return &delivery.Drain{
+		Destinations: store, Backlog: cache, Progress: &memory.Drains{}, Retries: rides, Journal: &memory.Journal{}, Now: now,
+	}, rides, cache
+}
+
+// TestADrainMeetsNoOtherHint holds that a log is not sent twice because two hints lead to it at one moment: its own that is about to come, a probe's
+// before, or the next pass's.
+func TestADrainMeetsNoOtherHint(t *testing.T) {
+	now := noon
+	var waiting []delivery.Delivery
+	for i, l := range []struct {
+		id     string
+		next   time.Duration
+		parked bool
+	}{
+		{"overdue", -time.Minute, false}, {"due within the page", 30 * time.Second, false}, {"due right after it", 90 * time.Second, false},
+		{"due later", 91 * time.Second, false}, {"parked", delivery.Lifetime, true},
+	} {
+		k := delivery.Key{DestinationID: "siem", WorkspaceID: "acme", LogID: l.id, AcceptedAt: noon.Add(time.Duration(i-100) * time.Minute)}
+		waiting = append(waiting, delivery.Delivery{Key: k, NextAt: noon.Add(l.next), Parked: l.parked})
+	}
+	d, rides, _ := drainOf(t, func() time.Time { return now }, waiting)
+	if err := d.Page(t.Context(), "siem"); err != nil {
+		t.Fatal(err)
+	}
+	got := make(map[string]time.Duration)
+	for _, r := range *rides {
+		got[r.LogID] = r.Delay
+	}
+	if diff := cmp.Diff(map[string]time.Duration{"due later": 10 * time.Second, "parked": 10 * time.Second}, got); diff != "" {
+		t.Errorf("delays of the logs that are sent (-want +got):\n%s", diff)
+	}
+}
+
+// TestADrainsPageIsSpread holds the delays of the second page, of 400 logs.
+func TestADrainsPageIsSpread(t *testing.T) {
+	now := noon
+	waiting := make([]delivery.Delivery, 500)
+	for i := range waiting {
+		k := delivery.Key{DestinationID: "siem", WorkspaceID: "acme", LogID: fmt.Sprintf("log-%03d", i), AcceptedAt: noon.Add(time.Duration(i-1000) * time.Second)}
+		waiting[i] = delivery.Delivery{Key: k, NextAt: k.ExpiresAt(), Parked: true}
+	}
+	d, rides, _ := drainOf(t, func() time.Time { return now }, waiting)
+	for range 2 {
+		if err := d.Page(t.Context(), "siem"); err != nil {
+			t.Fatal(err)
+		}
+		now = now.Add(time.Minute)
+	}
+	perSecond := make(map[time.Duration]int)
+	for i, r := range (*rides)[100:] {
+		perSecond[r.Delay]++
+		if want := fmt.Sprintf("log-%03d", 100+i); r.LogID != want {
+			t.Fatalf("place %d of the page is %s, want %s", i, r.LogID, want)
+		}
+	}
+	for second := range 60 * time.Second / time.Second {
+		n := perSecond[second*time.Second]
+		if within := second >= 10 && second < 55; within != (n > 0) || n > 9 {
+			t.Errorf("%d logs come in second %d of the page", n, second)
+		}
 	}
 }

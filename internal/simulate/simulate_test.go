@@ -67,10 +67,12 @@ func TestLogsOfDeadDestinationsEnd(t *testing.T) {
 	}
 }
 
-// TestOneInFiveRefusedCostsLittle lets a log in a thousand be sent twice: a drain and the log's own hint may lead to it at the same moment.
+// TestOneInFiveRefusedCostsLittle lets no log be sent twice, though drains, probes and logs' own hints lead to the same ones.
 func TestOneInFiveRefusedCostsLittle(t *testing.T) {
 	r := simulated(t, Config{Rate: 50, Destinations: 20, Span: 10 * time.Minute, Flaky: 0.2, Seed: 1, Most: 1e6}, Health)[0]
-	if perLog := float64(r.Attempts) / float64(r.Logs); perLog > 1.3 || r.Delivered != r.Logs || r.Duplicates*1000 > r.Logs {
+	perLog := float64(r.Attempts) / float64(r.Logs)
+	t.Logf("%d logs: %.3f requests a log, %d lost, %d sent twice", r.Logs, perLog, r.Lost, r.Duplicates)
+	if perLog > 1.3 || r.Delivered != r.Logs || r.Duplicates != 0 {
 		t.Errorf("%.3f requests a log, %d of %d delivered, %d twice", perLog, r.Delivered, r.Logs, r.Duplicates)
 	}
 }
@@ -81,6 +83,9 @@ func TestHangingDestinationsHurtNobody(t *testing.T) {
 	hanging := simulated(t, c, Health)[0]
 	c.Outage = 0
 	quiet := simulated(t, c, Health)[0]
+	if hanging.Lost != 0 || hanging.Duplicates != 0 || hanging.Drain > 6*time.Minute {
+		t.Errorf("%d logs lost, %d sent twice, the backlog gone in %v", hanging.Lost, hanging.Duplicates, hanging.Drain)
+	}
 	if hanging.BystanderP99 > quiet.BystanderP99*12/10 {
 		t.Errorf("bystanders' p99 is %v, in the quiet run %v: more than 20 %% above", hanging.BystanderP99, quiet.BystanderP99)
 	}
