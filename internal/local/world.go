@@ -67,7 +67,8 @@ type World struct {
 	drain   delivery.Drain
 	expire  delivery.Expire
 
-	mu       sync.Mutex // held by whoever moves the clock
+	turn     chan struct{} // holds a value while somebody moves the clock
+	followed time.Time     // the real time until which Run has moved the clock
 	nextTick time.Time
 	nextTTL  time.Time
 	streamAt time.Time // the stream is not read again before, after a failure
@@ -93,6 +94,7 @@ func NewWorld(start time.Time, hook memory.Hook) *World {
 		Journal:   &memory.Journal{},
 		nextTick:  start.Truncate(requeueEvery).Add(requeueEvery),
 		nextTTL:   start.Truncate(time.Hour).Add(time.Hour),
+		turn:      make(chan struct{}, 1),
 		slots:     make(chan struct{}, invocationsAtOnce),
 		wake:      make(chan struct{}, 1),
 	}
@@ -134,12 +136,19 @@ func (w *World) Send(body []byte) (queued bool) {
 	return true
 }
 
-// Advance moves the clock by d through everything that falls due, in order, and returns when that work is done. Time stands still while a
-// receiver is waited for.
+// Advance moves the clock by d through everything that falls due, in order, and returns when that work is done, the work included that was under
+// way before. Time stands still while a receiver is waited for, and Run does not make up for it.
 func (w *World) Advance(ctx context.Context, d time.Duration) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.stepTo(ctx, w.Clock.Now().Add(d))
+	select {
+	case w.turn <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-w.turn }()
+	w.inFlight.Wait()
+	err := w.stepTo(ctx, w.Clock.Now().Add(d))
+	w.followed = time.Now()
+	return err
 }
 
 // Run lets the clock run at the given speed until ctx ends. At speed 1 it follows real time and never waits; at any other it stands still
@@ -148,7 +157,9 @@ func (w *World) Run(ctx context.Context, speed float64) {
 	const pulse = 5 * time.Millisecond
 	ticker := time.NewTicker(pulse)
 	defer ticker.Stop()
-	last := time.Now()
+	w.turn <- struct{}{}
+	w.followed = time.Now()
+	<-w.turn
 	for {
 		select {
 		case <-ctx.Done():
@@ -157,18 +168,18 @@ func (w *World) Run(ctx context.Context, speed float64) {
 		case <-ticker.C:
 		case <-w.wake:
 		}
-		w.mu.Lock()
+		w.turn <- struct{}{}
 		now := time.Now()
-		target := w.Clock.Now().Add(time.Duration(float64(now.Sub(last)) * speed))
+		target := w.Clock.Now().Add(time.Duration(float64(now.Sub(w.followed)) * speed))
 		if speed == 1 {
 			w.Clock.set(target)
 			w.dispatch(ctx)
-			last = now
+			w.followed = now
 		} else {
 			_ = w.stepTo(ctx, target)
-			last = time.Now()
+			w.followed = time.Now()
 		}
-		w.mu.Unlock()
+		<-w.turn
 	}
 }
 
