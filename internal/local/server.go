@@ -111,7 +111,7 @@ func (s *Server) advance(w http.ResponseWriter, r *http.Request) {
 	}
 	by, err := parseDuration(ask.By)
 	if err != nil || by < 0 || by > longestAdvance {
-		problem(w, http.StatusBadRequest, `by must be a duration from 0 to 366 days, such as "90s", "8h" or "7d"`)
+		problem(w, http.StatusBadRequest, `by must be a duration from 0 to 366 days, such as "90s", "8h", "7d" or "2d14h"`)
 		return
 	}
 	if err := s.World.Advance(r.Context(), by); err != nil {
@@ -120,16 +120,25 @@ func (s *Server) advance(w http.ResponseWriter, r *http.Request) {
 	s.clock(w, r)
 }
 
-// parseDuration reads Go's durations and whole days ("7d").
+// parseDuration reads Go's durations with whole days before them: "7d", "2d14h".
 func parseDuration(text string) (time.Duration, error) {
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		n, err := strconv.Atoi(days)
-		if err != nil || n > 366 {
-			return 0, errors.New("not a number of days")
-		}
-		return time.Duration(n) * 24 * time.Hour, nil
+	days, rest, ok := strings.Cut(text, "d")
+	if !ok {
+		return time.ParseDuration(text)
 	}
-	return time.ParseDuration(text)
+	n, err := strconv.Atoi(days)
+	if err != nil || n < 0 || n > 366 {
+		return 0, errors.New("not a number of days")
+	}
+	whole := time.Duration(n) * 24 * time.Hour
+	if rest == "" {
+		return whole, nil
+	}
+	part, err := time.ParseDuration(rest)
+	if err != nil || part < 0 {
+		return 0, errors.New("not a duration after the days")
+	}
+	return whole + part, nil
 }
 
 // Attempt is one entry of GET /attempts.

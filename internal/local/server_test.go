@@ -1,0 +1,64 @@
+package local_test
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/auditrelay/auditrelay/internal/local"
+	"github.com/auditrelay/auditrelay/internal/sink"
+)
+
+// call makes one request of a new world's interface and gives the answer's status and body.
+func call(t *testing.T, w *local.World, method, path, body string) (status int, answer string) {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
+	rec := httptest.NewRecorder()
+	(&local.Server{World: w}).Handler().ServeHTTP(rec, r)
+	text, err := io.ReadAll(rec.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rec.Code, string(text)
+}
+
+func sampleWorld(t *testing.T) *local.World {
+	t.Helper()
+	w := local.NewWorld(monday, nil)
+	w.SetSinks(&sink.Factory{Secrets: w.Secrets, Network: local.Network(), Now: time.Now})
+	if err := w.Apply(t.Context(), local.Sample("http://127.0.0.1:1/")); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func TestAdvanceTakesDaysAndDurations(t *testing.T) {
+	for by, want := range map[string]time.Duration{
+		"0s": 0, "90s": 90 * time.Second, "7d": 168 * time.Hour, "2d14h": 62 * time.Hour, "1d0h30m": 24*time.Hour + 30*time.Minute,
+		"366d": 366 * 24 * time.Hour, "": -1, "1y": -1, "d": -1, "-1d": -1, "-1h": -1, "1d-1h": -1, "367d": -1, "366d1s": -1, "1.5d": -1, "1d2d": -1,
+	} {
+		t.Run(by, func(t *testing.T) {
+			w := sampleWorld(t)
+			ask, err := json.Marshal(map[string]string{"by": by})
+			if err != nil {
+				t.Fatal(err)
+			}
+			status, answer := call(t, w, http.MethodPost, "/clock/advance", string(ask))
+			if want < 0 {
+				if status != http.StatusBadRequest || !strings.Contains(answer, "by must be a duration") {
+					t.Errorf("status %d, %s", status, answer)
+				}
+				want = 0
+			}
+			if diff := cmp.Diff(monday.Add(want), w.Clock.Now()); diff != "" {
+				t.Errorf("the clock (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
