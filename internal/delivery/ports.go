@@ -71,7 +71,7 @@ type Ride struct {
 
 // RejectedQueue takes messages that are no valid logs, for a person to look at.
 type RejectedQueue interface {
-	// Reject puts messages on the queue and answers for each. The body is kept as it came.
+	// Reject puts messages on the queue and answers for each. Of the body, Rejection.Kept is kept.
 	Reject(ctx context.Context, rs []Rejection) []error
 }
 
@@ -81,3 +81,6 @@ type Rejection struct {
 	Reason string
 	At     time.Time
 }
+
+// Kept is the message's body as it came, or what may be kept of it if it asks for zero retention.
+func (r Rejection) Kept() []byte { return auditlog.Keepable(r.Body) }

@@ -64,8 +64,9 @@ func (q *RejectedQueue) Reject(ctx context.Context, rs []delivery.Rejection) []e
 }
 
 func (q *RejectedQueue) entry(ctx context.Context, r delivery.Rejection) (types.SendMessageBatchRequestEntry, error) {
+	body := r.Kept()
 	e := types.SendMessageBatchRequestEntry{
-		MessageBody: aws.String(string(r.Body)),
+		MessageBody: aws.String(string(body)),
 		MessageAttributes: map[string]types.MessageAttributeValue{
 			attrReason:     textAttribute(r.Reason),
 			attrRejectedAt: textAttribute(r.At.UTC().Format(time.RFC3339Nano)),
@@ -73,11 +74,11 @@ func (q *RejectedQueue) entry(ctx context.Context, r delivery.Rejection) (types.
 			attrSentAt:     textAttribute(r.SentAt.UTC().Format(time.RFC3339Nano)),
 		},
 	}
-	if fits(r.Body) && size(e) <= maxBytes {
+	if fits(body) && size(e) <= maxBytes {
 		return e, nil
 	}
 	key := "rejected/" + r.ID // the same for a message that is handed out twice
-	if err := q.Objects.Put(ctx, key, r.Body); err != nil {
+	if err := q.Objects.Put(ctx, key, body); err != nil {
 		return e, fmt.Errorf("store the body of message %s: %w", r.ID, err)
 	}
 	pointer, err := json.Marshal([]any{pointerClass, map[string]string{"s3BucketName": q.Bucket, "s3Key": key}})
@@ -85,7 +86,7 @@ func (q *RejectedQueue) entry(ctx context.Context, r delivery.Rejection) (types.
 		return e, fmt.Errorf("write the pointer to the body of message %s: %w", r.ID, err)
 	}
 	e.MessageBody = aws.String(string(pointer))
-	e.MessageAttributes[attrPayloadSize] = types.MessageAttributeValue{DataType: aws.String("Number"), StringValue: aws.String(strconv.Itoa(len(r.Body)))}
+	e.MessageAttributes[attrPayloadSize] = types.MessageAttributeValue{DataType: aws.String("Number"), StringValue: aws.String(strconv.Itoa(len(body)))}
 	return e, nil
 }
 
