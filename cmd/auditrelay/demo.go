@@ -28,7 +28,7 @@ func demoCommand() *cobra.Command {
 		Use:     "demo",
 		Short:   "Tell the story of a week: a destination fails and recovers, another stays dead",
 		Example: "  auditrelay demo",
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d, err := newDemo(cmd.Context(), cmd.OutOrStdout())
 			if err != nil {

@@ -29,14 +29,14 @@ func (s *sender) file(ctx context.Context, name string, stdin io.Reader) error {
 		defer f.Close()
 		in = f
 	}
-	if gzipped(name) {
-		unzipped, err := gzip.NewReader(in)
+	lines := bufio.NewReaderSize(in, 1<<16)
+	if start, _ := lines.Peek(2); gzipped(name) || bytes.Equal(start, []byte{0x1f, 0x8b}) { // no JSON begins like that
+		unzipped, err := gzip.NewReader(lines)
 		if err != nil {
 			return fmt.Errorf("%s is not gzip: %w", name, err)
 		}
-		in = unzipped
+		lines = bufio.NewReaderSize(unzipped, 1<<16)
 	}
-	lines := bufio.NewReaderSize(in, 1<<16)
 	for number := 1; ; number++ {
 		line, err := lines.ReadBytes('\n')
 		if line = bytes.TrimSpace(line); len(line) > 0 {
@@ -65,10 +65,10 @@ type wrapping struct {
 
 func (w wrapping) check() error {
 	if w.logType != "" && w.workspace == "" {
-		return errors.New("--wrap needs --workspace: the workspace that the logs belong to")
+		return usageError("--wrap needs --workspace: the workspace that the logs belong to")
 	}
 	if w.logType == "" && w.workspace != "" {
-		return errors.New("--workspace goes with --wrap; without it, lines are logs already and name their own workspace")
+		return usageError("--workspace goes with --wrap; without it, lines are logs already and name their own workspace")
 	}
 	return nil
 }
@@ -93,6 +93,9 @@ func (w wrapping) log(line []byte) (body []byte, workspaceID string, err error) 
 		return nil, "", errors.New("the line is not a JSON object")
 	}
 	id, err := field(fields, w.idField, "--id-field")
+	if raw := fields[w.idField]; wholeNumber(raw) {
+		id, err = string(raw), nil
+	}
 	if err != nil {
 		return nil, "", err
 	}
@@ -110,6 +113,16 @@ func (w wrapping) log(line []byte) (body []byte, workspaceID string, err error) 
 	}
 	body, err = json.Marshal(log)
 	return body, w.workspace, err
+}
+
+// wholeNumber says whether a JSON value is one, as the ids of many systems are.
+func wholeNumber(raw json.RawMessage) bool {
+	for _, c := range raw {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return len(raw) > 0
 }
 
 func field(fields map[string]json.RawMessage, name, flag string) (string, error) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 
@@ -19,10 +18,10 @@ func localCommand() *cobra.Command {
 		Short: "Run the whole system in this process, in memory, on a virtual clock",
 		Example: `  auditrelay local --config streams.yaml
   auditrelay local --config streams.yaml --listen 127.0.0.1:0 --speed 3600`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if o.Speed < 0 {
-				return errors.New("--speed must not be negative: 1 is real time, 3600 an hour a second, 0 stands still between advances")
+				return usageError("--speed must not be negative: 1 is real time, 3600 an hour a second, 0 stands still between advances")
 			}
 			if config == "" {
 				if o.Demo, o.Directory, err = local.StartSample(); err != nil {

@@ -18,12 +18,15 @@ func sendCommand() *cobra.Command {
 	var w wrapping
 	cmd := &cobra.Command{
 		Use:   "send --url URL [FILE…]",
-		Short: "Send logs, one JSON object a line, from files (also .gz) or standard input",
+		Short: "Send logs, one JSON object a line, from files (also .gz) or standard input (also gzipped)",
 		Example: `  auditrelay send --url http://127.0.0.1:8686/ingest logs.ndjson
   auditrelay send --url https://sqs.eu-west-1.amazonaws.com/123456789012/auditrelay-ingest logs.ndjson.gz
   auditrelay send --url http://127.0.0.1:8686/ingest --wrap user_activity --workspace acme \
       --id-field eventID --time-field eventTime cloudtrail.ndjson.gz`,
 		RunE: func(cmd *cobra.Command, files []string) error {
+			if url == "" {
+				return usageError("--url is missing: " + whereToSend)
+			}
 			if err := w.check(); err != nil {
 				return err
 			}
@@ -50,9 +53,8 @@ func sendCommand() *cobra.Command {
 	cmd.Flags().StringVar(&url, "url", "", "where to send: the /ingest address of auditrelay local, or an SQS queue URL")
 	cmd.Flags().StringVar(&w.logType, "wrap", "", "make logs of this type of foreign JSON objects; each becomes a payload")
 	cmd.Flags().StringVar(&w.workspace, "workspace", "", "with --wrap: the workspace of the logs")
-	cmd.Flags().StringVar(&w.idField, "id-field", "id", "with --wrap: the field that holds the log's id")
+	cmd.Flags().StringVar(&w.idField, "id-field", "id", "with --wrap: the field that holds the log's id, a string or a whole number")
 	cmd.Flags().StringVar(&w.timeField, "time-field", "timestamp", "with --wrap: the field that holds the log's time, RFC 3339")
-	_ = cmd.MarkFlagRequired("url")
 	return cmd
 }
 

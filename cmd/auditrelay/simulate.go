@@ -36,7 +36,7 @@ Four policies are set side by side. Numbers depend on nothing but the flags. A s
 		Example: `  auditrelay simulate
   auditrelay simulate --rate 10000 --destinations 50000 --dead 0.01 --outage 24h --days 2
   auditrelay simulate --dead 1 --outage 2h --timeout 0 --days 0.5 --policies health --plot backlog.svg`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return s.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
@@ -173,7 +173,7 @@ func callsCommand() *cobra.Command {
 		Use:     "calls",
 		Short:   "Count calls and units for 1,000 logs, healthy and failing, and what they cost",
 		Example: "  auditrelay simulate calls",
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return simulate.PrintCalls(cmd.Context(), cmd.OutOrStdout())
 		},
@@ -186,7 +186,7 @@ func retriesCommand() *cobra.Command {
 		Use:     "retries",
 		Short:   "Show when a log is tried again if its destination is down for seven days",
 		Example: "  auditrelay simulate retries --plot retries.svg",
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			for n, at := range simulate.Retries("log-0") {
 				fmt.Fprintf(cmd.OutOrStdout(), "attempt %d  %s\n", n+1, stamp(at))

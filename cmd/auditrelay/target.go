@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -22,14 +21,19 @@ type target interface {
 	send(ctx context.Context, logs []outgoing) (refused []string, err error)
 }
 
-// openTarget tells an SQS queue URL from the address of a local runner by the runner's path, /ingest.
+const whereToSend = "the /ingest address of auditrelay local, such as http://127.0.0.1:8686/ingest, or an SQS queue URL"
+
+// openTarget tells an SQS queue URL, whose path is an account and a name, from the address of a local runner by the runner's path, /ingest.
 func openTarget(ctx context.Context, address string) (target, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return nil, errors.New("--url must be the /ingest address of auditrelay local, such as http://127.0.0.1:8686/ingest, or an SQS queue URL")
+		return nil, usageError("--url must be " + whereToSend)
 	}
-	if strings.HasSuffix(u.Path, "/ingest") && strings.Count(u.Path, "/") == 1 {
+	switch account, name, ok := strings.Cut(strings.Trim(u.Path, "/"), "/"); {
+	case u.Path == "/ingest":
 		return httpTarget(address), nil
+	case !ok || account == "" || name == "" || strings.Contains(name, "/"):
+		return nil, usageError(fmt.Sprintf("--url must be %s, not %s", whereToSend, address))
 	}
 	c, err := session.Open(ctx)
 	if err != nil {
