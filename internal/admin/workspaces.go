@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/mail"
 	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -173,14 +172,10 @@ func (a *API) checkWorkspace(ctx context.Context, w directory.Workspace) error {
 	return nil
 }
 
-// longestAddress is RFC 5321's: 64 + @ + 255.
-const longestAddress = 320
-
 func checkAddresses(field string, list []string) error {
 	for i, text := range list {
-		address, err := mail.ParseAddress(text)
-		if err != nil || address.Address != text || len(text) > longestAddress {
-			return invalidField(fmt.Sprintf("%s[%d]", field, i), "must be a mail address such as ada@acme.example, without a name")
+		if err := directory.CheckAddress(text); err != nil {
+			return invalidField(fmt.Sprintf("%s[%d]", field, i), "%v", err)
 		}
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -69,6 +70,9 @@ func ParseFile(path string, source []byte, network sink.Network) (Directory, err
 	if c.tree, err = parser.ParseBytes(source, 0); err != nil {
 		return Directory{}, c.yamlError(err)
 	}
+	if len(c.tree.Docs) > 1 && c.tree.Docs[1].Body != nil {
+		return Directory{}, fmt.Errorf("%s:%d: must be one document; what follows --- would be left out", path, c.tree.Docs[1].Body.GetToken().Position.Line)
+	}
 	var f File
 	if err := yaml.UnmarshalWithOptions(source, &f, yaml.Strict()); err != nil {
 		return Directory{}, c.yamlError(err)
@@ -120,6 +124,16 @@ func (c *checker) workspace(at string, w FileWorkspace) error {
 		return c.fail(at+".id", "%q stands here twice", w.ID)
 	case !slices.Contains(directory.WorkspaceKinds(), w.Kind):
 		return c.fail(at+".kind", "must be one of %s", words(directory.WorkspaceKinds()))
+	}
+	for _, l := range []struct {
+		field     string
+		addresses []string
+	}{{"admins", w.Admins}, {"error_recipients", w.ErrorRecipients}} {
+		for i, address := range l.addresses {
+			if err := directory.CheckAddress(address); err != nil {
+				return c.fail(fmt.Sprintf("%s.%s[%d]", at, l.field, i), "%v", err)
+			}
+		}
 	}
 	c.workspaces[w.ID] = true
 	return nil
@@ -189,6 +203,9 @@ func (c *checker) fail(path, rule string, a ...any) error {
 
 // yamlError keeps the message and the line of a YAML error and leaves out the excerpt of the file, in which credentials may stand.
 func (c *checker) yamlError(err error) error {
+	if e, ok := errors.AsType[*yaml.TypeError](err); ok && e.DstType.Kind() == reflect.Bool && e.Token != nil {
+		return fmt.Errorf("%s:%d: must be true or false", c.path, e.Token.Position.Line)
+	}
 	if e, ok := errors.AsType[yaml.Error](err); ok && e.GetToken() != nil {
 		return fmt.Errorf("%s:%d: %s", c.path, e.GetToken().Position.Line, e.GetMessage())
 	}
