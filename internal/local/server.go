@@ -26,15 +26,26 @@ type Server struct {
 // Handler routes the interface.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /ingest", s.ingest)
-	mux.HandleFunc("PUT /payloads/{key...}", s.putPayload)
-	mux.HandleFunc("GET /clock", s.clock)
-	mux.HandleFunc("POST /clock/advance", s.advance)
-	mux.HandleFunc("GET /attempts", s.attempts)
-	mux.HandleFunc("GET /failed", s.failed)
-	mux.HandleFunc("GET /rejected", s.rejected)
-	mux.HandleFunc("GET /mail", s.mail)
-	mux.HandleFunc("GET /ledger", s.ledger)
+	for _, r := range []struct {
+		method, path string
+		answer       http.HandlerFunc
+	}{
+		{http.MethodPost, "/ingest", s.ingest},
+		{http.MethodPut, "/payloads/{key...}", s.putPayload},
+		{http.MethodGet, "/clock", s.clock},
+		{http.MethodPost, "/clock/advance", s.advance},
+		{http.MethodGet, "/attempts", s.attempts},
+		{http.MethodGet, "/failed", s.failed},
+		{http.MethodGet, "/rejected", s.rejected},
+		{http.MethodGet, "/mail", s.mail},
+		{http.MethodGet, "/ledger", s.ledger},
+	} {
+		mux.HandleFunc(r.method+" "+r.path, r.answer)
+		mux.HandleFunc(r.path, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Allow", r.method)
+			problem(w, http.StatusMethodNotAllowed, "this path takes "+r.method)
+		})
+	}
 	api := s.World.admin()
 	mux.Handle("/v1/", api)
 	mux.Handle("/", s.console(api))

@@ -62,3 +62,18 @@ func TestAdvanceTakesDaysAndDurations(t *testing.T) {
 		})
 	}
 }
+
+func TestAnotherMethodIsNamed(t *testing.T) {
+	w := sampleWorld(t)
+	for path, allowed := range map[string]string{
+		"/ingest": http.MethodPost, "/clock/advance": http.MethodPost, "/payloads/a": http.MethodPut, "/clock": http.MethodGet, "/attempts": http.MethodGet,
+		"/failed": http.MethodGet, "/rejected": http.MethodGet, "/mail": http.MethodGet, "/ledger": http.MethodGet,
+	} {
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
+			status, answer := call(t, w, method, path, `{"by":"1s"}`)
+			if wrong := status == http.StatusMethodNotAllowed && strings.Contains(answer, "takes "+allowed); wrong == (method == allowed) {
+				t.Errorf("%s %s: %d %s", method, path, status, answer)
+			}
+		}
+	}
+}
