@@ -20,6 +20,11 @@ func TestRetryAfter(t *testing.T) {
 		{"Retry-After", "soon", 0},
 		{"Retry-After", "Mon, 02 Nov 2026 09:31:00 GMT", time.Minute},
 		{"Retry-After", "Mon, 02 Nov 2026 09:29:00 GMT", 0},
+		{"Retry-After", "604799", 7*24*time.Hour - time.Second},
+		{"Retry-After", "604800", 0},
+		{"Retry-After", "1795510000", 0}, // a time since 1970, where seconds were due
+		{"Retry-After", "Mon, 09 Nov 2026 09:30:00 GMT", 0},
+		{"Retry-After", "Fri, 31 Dec 9999 23:59:59 GMT", 0},
 		{"X-Ms-Retry-After-Ms", "1500", 1500 * time.Millisecond},
 	}
 	for _, tt := range tests {
