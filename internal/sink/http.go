@@ -224,9 +224,13 @@ func (s *httpSink) request(ctx context.Context, header http.Header, body []byte,
 		return unanswered(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if err := s.statusError(resp); err != nil {
-		_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer) // so that the connection can be used again
-		return err
+	if resp.StatusCode/100 != 2 {
+		refused := s.statusError(resp)
+		answer, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // in any case, so that the connection can be used again
+		if s.framing.refusal != nil {
+			s.framing.refusal(answer, refused)
+		}
+		return refused
 	}
 	if s.framing.verdict != nil {
 		answer, err := io.ReadAll(io.LimitReader(resp.Body, maxVerdict))
@@ -250,11 +254,8 @@ func unanswered(err error) error {
 	return &failure.Error{Code: failure.HTTPUnexpectedReply, Detail: "the answer is not valid HTTP", Err: err}
 }
 
-// statusError is the failure that an answer's status says, or nil for any 2xx.
-func (s *httpSink) statusError(resp *http.Response) error {
-	if resp.StatusCode/100 == 2 {
-		return nil
-	}
+// statusError is the failure that an answer's status says when it is no 2xx.
+func (s *httpSink) statusError(resp *http.Response) *failure.Error {
 	return &failure.Error{
 		Code:       statusCode(resp.StatusCode),
 		Detail:     fmt.Sprintf("HTTP %d", resp.StatusCode),

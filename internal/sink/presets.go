@@ -21,6 +21,8 @@ type framing struct {
 	alone bool
 	// verdict reads an answer that speaks of each log, and sets the err of those that were refused. nil: the status speaks for all.
 	verdict func(answer []byte, logs []*outgoing) error
+	// refusal reads what an answer says besides its status, which is no 2xx, and corrects the failure. nil: the status says all.
+	refusal func(answer []byte, f *failure.Error)
 }
 
 // formats are the framings that an admin can choose by settings.format.
@@ -85,7 +87,7 @@ func splunk(index string) preset {
 		tokenRule: "is the token of the HTTP Event Collector (Settings, Data inputs, HTTP Event Collector)",
 		authorize: func(s *httpSink, token string) { s.header["Authorization"] = []string{"Splunk " + token} },
 		framing: framing{
-			contentType: "application/json", between: "\n",
+			contentType: "application/json", between: "\n", refusal: splunkRefusal,
 			item: func(dst []byte, doc auditlog.Document, message []byte, at time.Time) []byte {
 				if t, err := time.Parse(time.RFC3339, doc.OccurredAt()); err == nil {
 					at = t
@@ -97,6 +99,24 @@ func splunk(index string) preset {
 				return append(append(dst, message...), '}')
 			},
 		},
+	}
+}
+
+// splunkRefusal finds the answers 400 that are about the connection and not about a log: an index that does not exist or that the token may not
+// write to, and a token with indexer acknowledgement, which wants a channel
+// (https://docs.splunk.com/Documentation/Splunk/latest/Data/TroubleshootHTTPEventCollector).
+func splunkRefusal(answer []byte, f *failure.Error) {
+	var said struct {
+		Code int `json:"code"`
+	}
+	if json.Unmarshal(answer, &said) != nil {
+		return
+	}
+	switch said.Code {
+	case 7:
+		f.Code, f.Detail = failure.ConfigInvalid, f.Detail+", Splunk 7: the index does not exist, or the token may not write to it"
+	case 10, 11:
+		f.Code, f.Detail = failure.ConfigInvalid, f.Detail+", Splunk "+strconv.Itoa(said.Code)+": the token wants the header X-Splunk-Request-Channel, a GUID"
 	}
 }
 

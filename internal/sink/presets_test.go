@@ -157,3 +157,38 @@ func all(code failure.Code, n int) []string {
 	}
 	return list
 }
+
+// What Splunk answers with 400 may be about the whole connection, and then blames no log.
+func TestSplunkRefusals(t *testing.T) {
+	const channel = "the token wants the header X-Splunk-Request-Channel, a GUID"
+	for _, c := range []struct {
+		status int
+		answer string
+		want   failure.Error
+	}{
+		{400, `{"text":"Incorrect index","code":7,"invalid-event-number":1}`,
+			failure.Error{Code: failure.ConfigInvalid, Detail: "HTTP 400, Splunk 7: the index does not exist, or the token may not write to it"}},
+		{400, `{"text":"Data channel is missing","code":10}`, failure.Error{Code: failure.ConfigInvalid, Detail: "HTTP 400, Splunk 10: " + channel}},
+		{400, `{"text":"Invalid data channel","code":11}`, failure.Error{Code: failure.ConfigInvalid, Detail: "HTTP 400, Splunk 11: " + channel}},
+		{400, `{"text":"Invalid data format","code":6,"invalid-event-number":0}`, failure.Error{Code: failure.HTTPLogRefused, Detail: "HTTP 400"}},
+		{400, `no JSON`, failure.Error{Code: failure.HTTPLogRefused, Detail: "HTTP 400"}},
+		{403, `{"text":"Invalid token","code":4}`, failure.Error{Code: failure.HTTPForbidden, Detail: "HTTP 403"}},
+		{503, `{"text":"Server is busy","code":9}`, failure.Error{Code: failure.HTTPServerError, Detail: "HTTP 503"}},
+	} {
+		requests := 0
+		server := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			requests++
+			w.WriteHeader(c.status)
+			_, _ = io.WriteString(w, c.answer)
+		})
+		s := httpFor(t, map[string]any{"preset": "splunk_hec", "url": server.URL}, map[string]any{"token": "abc"})
+		doc := auditlog.Document{ID: "a", WorkspaceID: "ws", JSON: []byte(`{"id":"a"}`)}
+		got := failure.Of(s.Send(t.Context(), []auditlog.Document{doc})[0].Err)
+		if diff := cmp.Diff(c.want, *got); diff != "" {
+			t.Errorf("%d %s (-want +got):\n%s", c.status, c.answer, diff)
+		}
+		if requests != 1 {
+			t.Errorf("%d %s: %d requests", c.status, c.answer, requests)
+		}
+	}
+}
