@@ -109,7 +109,11 @@ func (a *API) changed(ctx context.Context, c change, before, stored directory.De
 	if !existed {
 		status, event = http.StatusCreated, connection.DestinationCreated
 	}
-	if err := a.record(ctx, destinationActivity(event, stored, changedFields(before, stored, c.credentials != nil)...)); err != nil {
+	fields := changedFields(before, stored, c.credentials != nil)
+	if mayMend(fields) {
+		a.nudge(ctx, stored)
+	}
+	if err := a.record(ctx, destinationActivity(event, stored, fields...)); err != nil {
 		return nil, err
 	}
 	return answerDestination(status, stored), nil

@@ -47,7 +47,8 @@ func (a *API) connectionRoutes(api huma.API) {
 		Errors: []int{http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusRequestEntityTooLarge}}, a.reconnect)
 	huma.Register(api, huma.Operation{OperationID: "test-destination", Method: http.MethodPost, Path: "/v1/destinations/{id}/test",
 		Summary: "Send a marked test log", Tags: tags, Errors: []int{http.StatusNotFound},
-		Description: "One log of type user_activity whose id begins with test- and whose payload has test: true. It is not kept or tried again, and changes nothing."}, a.test)
+		Description: "One log of type user_activity whose id begins with test- and whose payload has test: true. It is not kept or tried again. " +
+			"If a destination takes it that is failing, the oldest logs that wait are tried at once, so that it recovers."}, a.test)
 }
 
 func (a *API) disconnect(ctx context.Context, in *DestinationPath) (*destinationAnswer, error) {
@@ -117,6 +118,9 @@ func (a *API) test(ctx context.Context, in *DestinationPath) (*struct{ Body Test
 	result, err := a.try(ctx, d, credentials)
 	if err != nil {
 		return nil, a.internal(err)
+	}
+	if result.OK {
+		a.nudge(ctx, d)
 	}
 	return &struct{ Body TestResult }{result}, nil
 }
