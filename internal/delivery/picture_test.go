@@ -1,0 +1,58 @@
+package delivery
+
+import (
+	"flag"
+	"go/parser"
+	"go/token"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/auditrelay/auditrelay/internal/picture"
+)
+
+var update = flag.Bool("update", false, "draw docs/images/life.svg")
+
+// TestLifePictureIsCurrent draws the steps as the package's comment tells them, and the table of the retries.
+func TestLifePictureIsCurrent(t *testing.T) {
+	steps := toldSteps(t)
+	if len(steps) != 10 {
+		t.Fatalf("the package's comment has %d steps, and the picture has a part for each of ten: %q", len(steps), steps)
+	}
+	svg := picture.Life(steps, picture.Schedule{Pauses: retryDelays[:], Last: lastAttempt, Lifetime: Lifetime})
+	if err := picture.Hold("../../docs/images/life.svg", svg, *update); err != nil {
+		t.Error(err)
+	}
+}
+
+// toldSteps are the first sentences of the steps in doc.go.
+func toldSteps(t *testing.T) []string {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), "doc.go", nil, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begins := regexp.MustCompile(`^\s*\d+\.\s+(.*)$`)
+	var steps []string
+	open := false
+	for line := range strings.Lines(file.Doc.Text()) {
+		line = strings.TrimRight(line, "\n")
+		if m := begins.FindStringSubmatch(line); m != nil {
+			steps, open = append(steps, m[1]), true
+		} else if strings.HasPrefix(line, "    ") && open {
+			steps[len(steps)-1] += " " + strings.TrimSpace(line)
+		} else {
+			open = false
+		}
+		if open {
+			if first, _, more := strings.Cut(steps[len(steps)-1]+" ", ". "); more {
+				steps[len(steps)-1], open = first+".", false
+			}
+		}
+	}
+	linked := strings.NewReplacer("[", "", "]", "")
+	for i := range steps {
+		steps[i] = linked.Replace(steps[i])
+	}
+	return steps
+}
