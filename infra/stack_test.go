@@ -31,6 +31,7 @@ func TestStack(t *testing.T) {
 	t.Run("dashboard", func(t *testing.T) { testDashboard(t, tmpl) })
 	t.Run("queries", func(t *testing.T) { testQueries(t, tmpl) })
 	t.Run("outputs", func(t *testing.T) { testOutputs(t, tmpl) })
+	t.Run("picture", func(t *testing.T) { testPicture(t, tmpl) })
 }
 
 func TestStackOfOtherSettings(t *testing.T) {
