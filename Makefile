@@ -49,6 +49,7 @@ fuzz: ## Fuzz every target for FUZZTIME, one after the other, in FUZZPKG
 .PHONY: bench
 bench: ## CPU seconds per 1,000 logs against baselines of the same run, into docs/performance.md
 	go run ./cmd/bench -write docs/performance.md
+	go test ./internal/picture -run TestBenchPictureIsCurrent -update
 
 .PHONY: calls
 calls: ## Calls and units per 1,000 logs, healthy and failing, and what they cost
@@ -72,10 +73,15 @@ $(GOLANGCI_LINT):
 	@mv $(@D)/golangci-lint $@
 
 .PHONY: docs
-docs: ## Make the pages that are made from code: docs/errors.md, docs/openapi.json, docs/cli.md
+docs: node_modules ## Make the pages and pictures that are made from code; the console's, if they are stale, need Chromium
 	go test ./internal/failure -run TestErrorsPageIsCurrent -update
 	go test ./internal/admin -run TestDocumentIsCurrent -update
 	go test ./cmd/auditrelay -run TestManualIsCurrent -update
+	go test ./internal/picture -run PictureIsCurrent -update
+	go test ./internal/delivery -run TestLifePictureIsCurrent -update
+	go test ./internal/simulate -run TestPlotsAreCurrent -update
+	go test ./infra -run 'TestStack$$' -update
+	go test ./internal/local/console -run TestPicturesAreCurrent || $(MAKE) pictures
 
 .PHONY: synth
 synth: node_modules ## Synthesize the CloudFormation template into cdk.out (builds the functions)

@@ -1,5 +1,8 @@
 // Takes the pictures of the console that the documentation shows, into the folder that is named on the command line: a destination that failed for
-// some hours and has recovered, another one that still fails.
+// some hours and has recovered, another one that still fails. Then records what they were taken of, in console.sha256, so that a test can tell when they
+// are stale; `sha256sum -c docs/images/console.sha256` reads it too.
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { open, play } from "./stage.mjs";
 
@@ -50,3 +53,12 @@ try {
 } finally {
   await close();
 }
+
+const inside = (path) => readdirSync(path).map((name) => join(path, name));
+const files = [
+  ...inside("internal/local/console/templates"), ...inside("internal/local/console/assets"),
+  "internal/local/browser/pictures.mjs", "internal/local/browser/stage.mjs",
+  ...inside(folder).filter((name) => /console[^/]*\.png$/.test(name)),
+].sort();
+const sum = (path) => createHash("sha256").update(readFileSync(path)).digest("hex");
+writeFileSync(join(folder, "console.sha256"), files.map((path) => `${sum(path)}  ${path}\n`).join(""));

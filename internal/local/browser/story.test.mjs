@@ -79,6 +79,29 @@ test("example logs are delivered without a reload", async () => {
   await reads(figure(card("Acme SIEM"), "Pending"), /^0$/);
 });
 
+test("a log from elsewhere shows by itself", async () => {
+  const log = { id: "from-elsewhere", workspace_id: "acme", type: "user_activity", occurred_at: "2026-11-02T09:00:04Z", payload: { event: "login" } };
+  const answer = await fetch(`${stage.address}/ingest`, { method: "POST", body: JSON.stringify(log) });
+  assert.equal(answer.status, 200);
+  await reads(page.locator("#logs"), "from-elsewhere");
+});
+
+test("each answer of a receiver is what its destination meets", async () => {
+  await card("Acme SIEM").getByRole("link", { name: "Acme SIEM" }).click();
+  for (const [answer, outcome] of Object.entries({
+    "401 Unauthorized": "not taken: 401 Unauthorized.", "403 Forbidden": "not taken: 403 Forbidden.", "404 Not Found": "not taken: 404 Destination Not Found.",
+    "503 Unavailable": "not taken: 5xx.", Hang: "not taken: Timeout.", Reset: "not taken: Connection reset.",
+    Slow: /took a test log in 3\d\d\d ms/, "200 OK": /took a test log in \d{1,3} ms/,
+  })) {
+    await fault("Acme SIEM", answer).click();
+    await told(`now answers: ${answer}`);
+    await page.getByRole("button", { pressed: true, name: answer }).waitFor();
+    await button("Send a test log").click();
+    await told(outcome);
+  }
+  await page.getByRole("link", { name: "Overview" }).first().click();
+});
+
 test("a broken receiver makes its destination fail, and the admin gets a mail", async () => {
   await fault("Acme SIEM", "401 Unauthorized").click();
   await told("The receiver of Acme SIEM now answers: 401 Unauthorized.");

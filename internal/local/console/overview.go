@@ -20,6 +20,8 @@ type overviewMain struct {
 	Rejected     []delivery.Rejection
 	Demo         bool
 	Receivers    []faultPanel
+	// Ingest is where logs are sent to, as the browser reaches it.
+	Ingest string
 }
 
 // card is a destination at a glance.
@@ -55,7 +57,7 @@ type logTable struct {
 
 func (s *server) overview(w http.ResponseWriter, r *http.Request) {
 	now := s.Now()
-	main := overviewMain{Now: now, Ledger: s.Journal.Ledger(), Demo: s.Demo != nil, Rejected: newest(s.Rejected.All())}
+	main := overviewMain{Now: now, Ingest: "http://" + r.Host + "/ingest", Ledger: s.Journal.Ledger(), Demo: s.Demo != nil, Rejected: newest(s.Rejected.All())}
 	s.tally.mu.Lock()
 	s.tally.catchUp()
 	for _, d := range s.destinations(r.Context()) {

@@ -95,6 +95,8 @@ func kindName(k directory.Kind) string {
 		return "Azure Monitor"
 	case directory.AzureBlob:
 		return "Azure Blob Storage"
+	case directory.GCS:
+		return "Google Cloud Storage"
 	}
 	return string(k)
 }

@@ -37,20 +37,24 @@ async function refresh() {
   read = performance.now();
 }
 
-// One fetch at a time, and at most three a second; what changes meanwhile is fetched once after.
+// One fetch at a time, and at most three a second; what changes meanwhile is fetched once after. Who waits is told when a fetch that began after its
+// call has ended.
 let running = false;
 let again = false;
+let waiting = [];
 async function changed() {
   again = true;
   if (running || document.hidden) return;
   running = true;
   while (again) {
     again = false;
+    const served = waiting.splice(0);
     try {
       await refresh();
     } catch {
       // The server has gone; the event source tries to reach it again.
     }
+    for (const done of served) done();
     await new Promise((done) => setTimeout(done, 300));
   }
   running = false;
@@ -65,12 +69,12 @@ document.addEventListener("submit", async (event) => {
   try {
     const answer = await fetch(form.action, { method: "POST", headers: { Accept: "application/json" }, body });
     const { ok, message } = await answer.json();
+    await new Promise((done) => waiting.push(done) && changed()); // what it says can then be seen
     say(ok, message);
   } catch {
     say(false, "The server did not answer.");
   }
   document.body.removeAttribute("aria-busy");
-  changed();
 });
 
 // Between fetches the clock runs here.
