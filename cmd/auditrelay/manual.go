@@ -42,9 +42,13 @@ func section(b *strings.Builder, cmd *cobra.Command) {
 	if text == "" {
 		text = cmd.Short + "."
 	}
-	fmt.Fprintf(b, "%s\n\n```\n%s\n```\n", text, cmd.UseLine())
-	if cmd.Example != "" {
-		fmt.Fprintf(b, "\n```\n%s\n```\n", unindented(cmd.Example))
+	fmt.Fprintf(b, "%s\n\n```text\n%s\n```\n", text, cmd.UseLine())
+	here, account := examples(cmd)
+	if len(here) > 0 {
+		fmt.Fprintf(b, "\n```sh\n%s\n```\n", strings.Join(here, "\n"))
+	}
+	if len(account) > 0 {
+		fmt.Fprintf(b, "\n<!-- needs an AWS account -->\n```sh\n%s\n```\n", strings.Join(account, "\n"))
 	}
 	cmd.InitDefaultHelpFlag()
 	rows := ""
@@ -70,11 +74,16 @@ func section(b *strings.Builder, cmd *cobra.Command) {
 	}
 }
 
-// unindented takes away the two spaces that examples have in the help.
-func unindented(example string) string {
-	var b strings.Builder
-	for line := range strings.Lines(example) {
-		b.WriteString(strings.TrimPrefix(line, "  "))
+// examples are a command's, without the two spaces that they have in the help: those that a test executes, and those that need an AWS account.
+func examples(cmd *cobra.Command) (here, account []string) {
+	whole := strings.ReplaceAll(cmd.Example, "\\\n  ", "\x00") // a line that goes on stays with its beginning
+	for line := range strings.Lines(whole) {
+		line = strings.ReplaceAll(strings.TrimPrefix(strings.TrimSuffix(line, "\n"), "  "), "\x00", "\\\n")
+		if strings.Contains(line, ".on.aws") || strings.Contains(line, ".amazonaws.com") {
+			account = append(account, line)
+		} else {
+			here = append(here, line)
+		}
 	}
-	return b.String()
+	return here, account
 }

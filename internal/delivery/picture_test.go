@@ -11,7 +11,7 @@ import (
 	"github.com/auditrelay/auditrelay/internal/picture"
 )
 
-var update = flag.Bool("update", false, "draw docs/images/life.svg")
+var update = flag.Bool("update", false, "draw docs/images/life.svg and docs/images/states.svg")
 
 // TestLifePictureIsCurrent draws the steps as the package's comment tells them, and the table of the retries.
 func TestLifePictureIsCurrent(t *testing.T) {
@@ -19,9 +19,14 @@ func TestLifePictureIsCurrent(t *testing.T) {
 	if len(steps) != 10 {
 		t.Fatalf("the package's comment has %d steps, and the picture has a part for each of ten: %q", len(steps), steps)
 	}
-	svg := picture.Life(steps, picture.Schedule{Pauses: retryDelays[:], Last: lastAttempt, Lifetime: Lifetime})
-	if err := picture.Hold("../../docs/images/life.svg", svg, *update); err != nil {
-		t.Error(err)
+	times := picture.Schedule{Pauses: retryDelays[:], Last: lastAttempt, Lifetime: Lifetime}
+	for path, svg := range map[string][]byte{
+		"../../docs/images/life.svg":   picture.Life(steps, times),
+		"../../docs/images/states.svg": picture.Life(nil, times), // for the README
+	} {
+		if err := picture.Hold(path, svg, *update); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

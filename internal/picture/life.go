@@ -29,9 +29,10 @@ type lifeBox struct {
 	words           string
 }
 
-// Life is the life of a log: the way through the parts, each with the number of its step, the times of the attempts, and the steps in words.
+// Life is the life of a log: the way through the parts, each with the number of its step, the times of the attempts, and the steps in words. Without
+// steps the parts have no numbers.
 func Life(steps []string, s Schedule) []byte {
-	d := &drawing{title: "The life of a log", width: 960, description: strings.Join(steps, " ")}
+	d := &drawing{title: "The life of a log", width: 960, description: "A log is attempted at once; if that fails it is cached and tried again until it is delivered or seven days are over."}
 	const above, row, below, lowest = 24, 116, 246, 336
 	for _, b := range []lifeBox{
 		{0, 0, row, "box", "producer", "sends a log"},
@@ -49,7 +50,7 @@ func Life(steps []string, s Schedule) []byte {
 		{10, 5, lowest, "bad", "announced", "once"},
 	} {
 		d.box(b.class, lifeColumn(b.column), b.y, lifeWide, lifeHigh, b.name, b.words)
-		if b.step > 0 {
+		if b.step > 0 && len(steps) > 0 {
 			d.mark(lifeColumn(b.column), b.y, b.step)
 		}
 	}
