@@ -74,7 +74,7 @@ $(GOLANGCI_LINT):
 
 .PHONY: docs
 docs: node_modules ## Make the pages and pictures that are made from code; the console's, if they are stale, need Chromium
-	go test ./internal/failure -run TestErrorsPageIsCurrent -update
+	go test ./internal/failure -run 'TestErrorsPageIsCurrent|TestErrorsOfDestinationPages' -update
 	go test ./internal/admin -run TestDocumentIsCurrent -update
 	go test ./cmd/auditrelay -run TestManualIsCurrent -update
 	go test ./internal/picture -run PictureIsCurrent -update

@@ -2,11 +2,15 @@ package delivery
 
 import (
 	"flag"
+	"fmt"
 	"go/parser"
 	"go/token"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/auditrelay/auditrelay/internal/picture"
 )
@@ -27,6 +31,25 @@ func TestLifePictureIsCurrent(t *testing.T) {
 		if err := picture.Hold(path, svg, *update); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestRetriesPageTellsTheTable compares the table of docs/retries.md with the schedule.
+func TestRetriesPageTellsTheTable(t *testing.T) {
+	page, err := os.ReadFile("../../docs/retries.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, m := range regexp.MustCompile(`(?m)^\| (\d+) \| ([\d,]+) min`).FindAllStringSubmatch(string(page), -1) {
+		got = append(got, m[1]+": "+strings.ReplaceAll(m[2], ",", ""))
+	}
+	var want []string
+	for i, delay := range retryDelays {
+		want = append(want, fmt.Sprintf("%d: %d", i+2, int(delay.Minutes())))
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("attempt: minutes before it (-schedule +page):\n%s", diff)
 	}
 }
 

@@ -38,6 +38,19 @@ in mails, together with the error as the service itself names it. A link to a co
 	return b.String()
 }
 
+// Table is what a destination kind's page has of the catalogue: the errors that somebody must act on.
+func Table(kind string) string {
+	var b strings.Builder
+	b.WriteString("| error | code | it means | what to do |\n|---|---|---|---|\n")
+	for _, e := range catalogue {
+		if e.Kind == kind && e.Class != Transient {
+			fmt.Fprintf(&b, "| %s | [`%s`](../errors.md#%s) | %s | %s |\n", e.Status, e.Code, e.Code, e.Description, e.Guidance)
+		}
+	}
+	b.WriteString("\nThrottling, time-outs and faults of the service end by themselves; these and the network's are in [errors](../errors.md).\n")
+	return b.String()
+}
+
 func heading(kind string) string {
 	if kind == "Any" {
 		return "Any kind of destination"

@@ -27,6 +27,35 @@ func TestErrorsPageIsCurrent(t *testing.T) {
 	}
 }
 
+func TestErrorsOfDestinationPagesAreCurrent(t *testing.T) {
+	const begin, end = "<!-- errors -->\n", "<!-- /errors -->"
+	for page, kind := range map[string]string{"s3": "S3", "http": "HTTP", "azure_monitor": "Azure Monitor", "azure_blob": "Azure Blob", "gcs": "Google Cloud Storage"} {
+		path := "../../docs/destinations/" + page + ".md"
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, rest, opened := strings.Cut(string(text), begin)
+		_, after, closed := strings.Cut(rest, end)
+		if !opened || !closed {
+			t.Fatalf("%s has no place for errors between %s and %s", path, begin, end)
+		}
+		want := before + begin + Table(kind) + end + after
+		if *update {
+			if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if diff := cmp.Diff(want, string(text)); diff != "" {
+			t.Errorf("%s is not what the catalogue says; run make docs (-catalogue +page):\n%s", path, diff)
+		}
+		if n := strings.Count(Table(kind), "\n| "); n < 4 {
+			t.Errorf("%s: %d errors; is %q a kind of the catalogue?", path, n, kind)
+		}
+	}
+}
+
 func TestErrorsPageHasEveryCodeUnderItsAnchor(t *testing.T) {
 	page := Markdown()
 	for _, e := range Catalogue() {
