@@ -105,8 +105,8 @@ build: ## Compile the Lambda functions into build/<name>/bootstrap
 	done
 
 .PHONY: test-integration
-test-integration: node_modules ## The adapters against real protocol servers, which it starts; needs Java 17 and moto (pip install 'moto[server]')
-	go test -tags integration ./internal/aws/... ./internal/sink/...
+test-integration: node_modules ## The adapters and docs/producers.md against real protocol servers, which it starts; needs JDK 17 and moto (pip install 'moto[server]')
+	go test -tags integration ./internal/aws/... ./internal/sink/... ./docs
 
 # Debian's package is chromium; nothing else of a browser is needed.
 CHROMIUM ?= /usr/bin/chromium

@@ -166,7 +166,7 @@ import (
 
 func main() {
 	ctx := context.Background()
-	account, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(nil))
+	account, err := config.LoadDefaultConfig(ctx)
 	if err != nil {
 		panic(err)
 	}
