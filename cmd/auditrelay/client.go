@@ -100,8 +100,10 @@ func regionOf(host string) string {
 // refusal is the API's answer to what it does not do.
 type refusal struct{ admin.Problem }
 
+// Error is the API's sentence in the words of the command line.
 func (r *refusal) Error() string {
-	return strings.Replace(r.Detail, "verify=false skips", "--no-verify skips", 1)
+	return strings.NewReplacer("verify=false skips", "--no-verify skips", "GET /v1/destinations lists", "auditrelay destination list shows",
+		"GET /v1/workspaces lists", "auditrelay workspace list shows").Replace(r.Detail)
 }
 
 // call is one request. Body and into are JSON; either may be nil.

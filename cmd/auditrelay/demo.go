@@ -11,7 +11,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -157,37 +156,41 @@ func (d *demo) timeline() error {
 	entries := d.world.Journal.Entries()
 	defer func() { d.told = len(entries) }()
 	first := make(map[string]int)
-	table := tabwriter.NewWriter(d.out, 0, 0, 2, ' ', 0)
+	var tales table
 	for _, e := range entries[d.told:] {
 		if e.Event == delivery.EventAttempted && e.Outcome == delivery.Delivered && e.Attempt == 1 {
 			first[e.DestinationID]++
 			continue
 		}
-		if line := tale(e); line != "" {
-			fmt.Fprintf(table, "  %s\t%s\n", stamp(e.At.Sub(d.started)), line)
+		if cells := tale(e); cells != nil {
+			tales.add(append([]cell{text("  %s", stamp(e.At.Sub(d.started)))}, cells...)...)
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(first)) {
 		fmt.Fprintf(d.out, "  delivered at the first attempt: %d to %s\n", first[id], id)
 	}
-	return table.Flush()
+	return tales.write(d.out)
 }
 
 // tale tells one entry in the columns of the timeline: log, destination, attempt, outcome, what next.
-func tale(e delivery.Entry) string {
+func tale(e delivery.Entry) []cell {
+	row := func(attempt, outcome cell, next string) []cell {
+		return []cell{text("%s", e.LogID), text("%s", e.DestinationID), attempt, outcome, text("%s", next)}
+	}
+	attempt := text("attempt %d", e.Attempt)
 	switch {
 	case e.Event == delivery.EventAttempted && e.Outcome == delivery.Delivered:
-		return fmt.Sprintf("%s\t%s\tattempt %d\tdelivered\t", e.LogID, e.DestinationID, e.Attempt)
+		return row(attempt, text("delivered").in(green), "")
 	case e.Event == delivery.EventAttempted:
-		return fmt.Sprintf("%s\t%s\tattempt %d\t%s\t%s", e.LogID, e.DestinationID, e.Attempt, e.Code, wait(e))
+		return row(attempt, text("%s", e.Code).in(yellow), wait(e))
 	case e.Event == delivery.EventFailing:
-		return fmt.Sprintf("\t%s\t\tis failing\t%s", e.DestinationID, failure.Find(e.Code).Status)
+		return row(text(""), text("is failing").in(red), failure.Find(e.Code).Status)
 	case e.Event == delivery.EventRecovered:
-		return fmt.Sprintf("\t%s\t\thas recovered\t", e.DestinationID)
+		return row(text(""), text("has recovered").in(green), "")
 	case e.Event == delivery.EventFailed:
-		return fmt.Sprintf("%s\t%s\t%d attempts\tgiven up\t%s", e.LogID, e.DestinationID, e.Attempt, failure.Find(e.Code).Status)
+		return row(text("%d attempts", e.Attempt), text("given up").in(red), failure.Find(e.Code).Status)
 	}
-	return ""
+	return nil
 }
 
 // wait tells the pause that follows a failed attempt.

@@ -55,9 +55,12 @@ const (
 const reset = "\x1b[0m"
 
 // colourful says whether to write colours: to a terminal, unless NO_COLOR is set (no-color.org).
-func colourful(w io.Writer) bool {
+func colourful(w io.Writer) bool { return terminal(w) && os.Getenv("NO_COLOR") == "" }
+
+// terminal says whether a person sees what is written.
+func terminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == ""
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // cell is a text of a table.

@@ -10,7 +10,6 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 )
 
 func sendCommand() *cobra.Command {
@@ -124,8 +123,7 @@ func (s *sender) summary(out io.Writer) error {
 
 // progress draws a bar on a terminal and nothing elsewhere.
 func progress(to io.Writer, total int64, what string) *progressbar.ProgressBar {
-	f, ok := to.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
+	if !terminal(to) {
 		return progressbar.DefaultBytesSilent(total)
 	}
 	return progressbar.NewOptions64(total, progressbar.OptionSetDescription(what), progressbar.OptionSetWriter(to), progressbar.OptionShowBytes(true),

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"sync"
 	"text/tabwriter"
 	"time"
@@ -120,20 +119,10 @@ func progressOn(status io.Writer, policies int) simulate.Progress {
 	}
 }
 
-// terminal says whether a person sees what is written.
-func terminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
-
 // sideBySide prints a column for each policy.
 func sideBySide(out io.Writer, reports []simulate.Report) error {
 	first := reports[0]
-	fmt.Fprintf(out, "%d logs to %d destinations were simulated", first.Logs, first.Destinations)
+	fmt.Fprintf(out, "%s logs to %s destinations were simulated", grouped(float64(first.Logs)), grouped(float64(first.Destinations)))
 	if first.Scale > 1 {
 		fmt.Fprintf(out, "; the whole is %.4g times as large, and so are the rows marked *", first.Scale)
 	}
@@ -146,7 +135,7 @@ func sideBySide(out io.Writer, reports []simulate.Report) error {
 		}
 		fmt.Fprintln(table)
 	}
-	whole := func(r simulate.Report, n int) string { return fmt.Sprintf("%.0f", float64(n)*r.Scale) }
+	whole := func(r simulate.Report, n int) string { return grouped(float64(n) * r.Scale) }
 	row("", func(r simulate.Report) string { return r.Policy.Title() })
 	row("delivered *", func(r simulate.Report) string { return whole(r, r.Delivered) })
 	row("given up after seven days *", func(r simulate.Report) string { return whole(r, r.GivenUp) })
@@ -166,6 +155,15 @@ func sideBySide(out io.Writer, reports []simulate.Report) error {
 	row("dollars *", func(r simulate.Report) string { return fmt.Sprintf("%.2f", r.Dollars*r.Scale) })
 	row("dollars a million logs", func(r simulate.Report) string { return fmt.Sprintf("%.4f", r.PerMillion) })
 	return table.Flush()
+}
+
+// grouped is a whole number with commas between thousands.
+func grouped(n float64) string {
+	digits := fmt.Sprintf("%.0f", n)
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
 }
 
 func callsCommand() *cobra.Command {
