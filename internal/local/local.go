@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/auditrelay/auditrelay/internal/delivery"
@@ -45,6 +46,9 @@ type Options struct {
 // Run runs the whole system until ctx ends.
 func Run(ctx context.Context, o Options) error {
 	listener, err := net.Listen("tcp", o.Listen)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("listen at %s: something else listens there, another auditrelay local perhaps: end it, or choose an address with --listen", o.Listen)
+	}
 	if err != nil {
 		return fmt.Errorf("listen for logs: %w", err)
 	}
