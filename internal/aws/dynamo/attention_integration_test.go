@@ -5,6 +5,7 @@ package dynamo
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	gocmp "github.com/google/go-cmp/cmp"
@@ -15,7 +16,7 @@ import (
 // TestAttentionFollowsTheRecord has destinations fail and recover: the index shows those that need attention, of all its partitions.
 func TestAttentionFollowsTheRecord(t *testing.T) {
 	everyServer(t, func(t *testing.T, client *dynamodb.Client) {
-		d := &Directory{Client: client, Table: createDirectory(t, client)}
+		d := &Directory{Client: client, Table: createDirectory(t, client), Now: time.Now}
 		var want, after []string
 		for i := range 40 {
 			dest := directory.Destination{ID: fmt.Sprintf("dest-%02d", i), WorkspaceID: "ws", State: directory.Connected, Draining: true}

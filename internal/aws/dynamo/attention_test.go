@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -53,7 +54,7 @@ func (a *attentive) answer(operation string, request map[string]any) (string, st
 func TestAttentionIsSpread(t *testing.T) {
 	const failing = 1600
 	table := &attentive{rows: make(map[string]map[string]any)}
-	d := &Directory{Client: (&service{answer: table.answer}).client(), Table: "directory"}
+	d := &Directory{Client: (&service{answer: table.answer}).client(), Table: "directory", Now: time.Now}
 	var want []string
 	shards := make(map[string]int)
 	for i := range failing + 100 {
