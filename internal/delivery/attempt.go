@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -67,7 +68,7 @@ func (d *Deliver) group(ctx context.Context, trials []trial) {
 	if len(tries) > 0 {
 		tries, over = d.ration(ctx, tries[0].dest, tries)
 	}
-	d.park(ctx, append(holds, over...))
+	d.hold(ctx, holds, over)
 	switch {
 	case len(tries) == 0:
 	case tries[0].Revision == 0 && tries[0].dest.Health.State == directory.Failing:
@@ -85,6 +86,26 @@ func (d *Deliver) handOver(ctx context.Context, trials []trial) {
 		t.NextAt, t.Parked, t.reserved = d.Now().Add(handOverIn), false, true
 	}
 	d.save(ctx, trials)
+}
+
+// hold parks what is not tried. Logs over the rate of a destination that takes logs are a drain's, which must be under way before they are parked, and
+// not have ended meanwhile.
+func (d *Deliver) hold(ctx context.Context, holds, over []trial) {
+	fast := slices.ContainsFunc(over, func(t trial) bool { return !t.drain && t.dest.Health.State != directory.Failing })
+	if fast && !over[0].dest.Draining {
+		if err := d.callDrain(ctx, over[0].DestinationID); err != nil {
+			for _, t := range over {
+				d.fault(t.messages, err)
+			}
+			over, fast = nil, false
+		}
+	}
+	d.park(ctx, append(holds, over...))
+	if fast {
+		if err := d.callDrain(ctx, over[0].DestinationID); err != nil {
+			d.fault(nil, err)
+		}
+	}
 }
 
 // park leaves deliveries in the cache until their destination takes logs again, or their end. One that is parked already costs no write.

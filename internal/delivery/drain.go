@@ -56,6 +56,8 @@ const (
 	drainEvery = time.Minute
 	drainLead  = 10 * time.Second
 	drainTail  = 5 * time.Second
+	// drainSpread is what remains.
+	drainSpread = drainEvery - drainLead - drainTail
 	// drainRead is how many deliveries are listed at once.
 	drainRead = 1000
 	// ownWay is how soon a delivery's own time must be for the drain to leave it alone: its hint is under way, and would reach deliver at the moment at
@@ -94,7 +96,7 @@ func (d *Drain) Page(ctx context.Context, destinationID string) error {
 	if now.Sub(state.At) < drainEvery-time.Second && state.Revision > 0 {
 		return nil
 	}
-	hints, next, err := d.collect(ctx, destinationID, resume(state, now), now)
+	hints, next, err := d.collect(ctx, dest, resume(state, now), now)
 	if err != nil {
 		return err
 	}
@@ -107,7 +109,28 @@ func (d *Drain) Page(ctx context.Context, destinationID string) error {
 	} else if err != nil {
 		return fmt.Errorf("save the drain of %s: %w", destinationID, err)
 	}
-	return errors.Join(d.Retries.Send(ctx, spread(hints))...)
+	return errors.Join(d.Retries.Send(ctx, spread(hints, dest.Rate() > 0))...)
+}
+
+// callDrain has a destination that takes logs drained, if it is not being drained already.
+func (d *Deliver) callDrain(ctx context.Context, destinationID string) error {
+	for range transitionTries {
+		current, err := d.Destinations.CurrentDestination(ctx, destinationID)
+		if err != nil {
+			return fmt.Errorf("look whether %s is being drained: %w", destinationID, err)
+		}
+		if current.Draining || current.State != directory.Connected || current.Health.State == directory.Failing {
+			return nil // a recovery or a reconnect begins one
+		}
+		current.Draining = true
+		if _, err := d.Destinations.PutDestination(ctx, current); errors.Is(err, directory.ErrChanged) {
+			continue
+		} else if err != nil {
+			return fmt.Errorf("have %s drained: %w", destinationID, err)
+		}
+		return d.Drains.Start(ctx, destinationID)
+	}
+	return fmt.Errorf("have %s drained: %w", destinationID, directory.ErrChanged)
 }
 
 // resume starts anew after a break: the destination may have failed in the meantime, and what it then refused must come again.
@@ -118,14 +141,23 @@ func resume(s DrainState, now time.Time) DrainState {
 	return s
 }
 
+// pageSize is how many logs a page of a destination has: as the ramp says, and no more than its rate allows in the time over which they are spread.
+func pageSize(page, rate int) int {
+	size := drainPages[min(page, len(drainPages)-1)]
+	if rate > 0 {
+		size = min(size, rate*int(drainSpread/time.Second))
+	}
+	return size
+}
+
 // collect reads one page of the backlog. At the end of the backlog the next pass begins.
-func (d *Drain) collect(ctx context.Context, destinationID string, s DrainState, now time.Time) ([]Hint, DrainState, error) {
-	size := drainPages[min(s.Page, len(drainPages)-1)]
+func (d *Drain) collect(ctx context.Context, dest directory.Destination, s DrainState, now time.Time) ([]Hint, DrainState, error) {
+	size := pageSize(s.Page, dest.Rate())
 	var hints []Hint
 	for len(hints) < size {
-		read, err := d.Backlog.Waiting(ctx, destinationID, s.After, min(drainRead, size-len(hints)))
+		read, err := d.Backlog.Waiting(ctx, dest.ID, s.After, min(drainRead, size-len(hints)))
 		if err != nil {
-			return nil, s, fmt.Errorf("list the backlog of %s: %w", destinationID, err)
+			return nil, s, fmt.Errorf("list the backlog of %s: %w", dest.ID, err)
 		}
 		if len(read) == 0 {
 			s.After = Key{}
@@ -162,13 +194,13 @@ func (d *Drain) finish(ctx context.Context, dest directory.Destination, now time
 	return nil
 }
 
-// spread gives the hints of a page delays that fill most of the time until the next one. A first, small page goes together.
-func spread(hints []Hint) []Ride {
+// spread gives the hints of a page delays that fill most of the time until the next one. A small page goes together, unless the destination has a rate.
+func spread(hints []Hint, always bool) []Ride {
 	rides := make([]Ride, len(hints))
 	for i, h := range hints {
 		rides[i] = Ride{Hint: h, Delay: drainLead}
-		if len(hints) > drainPages[0] {
-			rides[i].Delay += ((drainEvery - drainLead - drainTail) * time.Duration(i) / time.Duration(len(hints))).Truncate(time.Second)
+		if always || len(hints) > drainPages[0] {
+			rides[i].Delay += (drainSpread * time.Duration(i) / time.Duration(len(hints))).Truncate(time.Second)
 		}
 	}
 	return rides

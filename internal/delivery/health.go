@@ -19,11 +19,18 @@ type DestinationStore interface {
 	PutDestination(ctx context.Context, d directory.Destination) (directory.Destination, error)
 }
 
-// Budget counts the attempts at failing destinations, over all instances of deliver together.
+// Budget counts attempts at destinations, over all instances of deliver together.
 type Budget interface {
-	// Reserve takes up to n of the limit attempts that a destination may have in a minute, and answers how many it got. What is reserved
-	// and not used is lost for that minute.
-	Reserve(ctx context.Context, destinationID string, minute time.Time, n, limit int) (int, error)
+	// Reserve takes up to n of the attempts that a destination may have in a window, and answers how many it got. What is reserved and not
+	// used is lost for that window.
+	Reserve(ctx context.Context, destinationID string, w Window, n int) (int, error)
+}
+
+// Window is a span of time in which a destination may have so many attempts. Windows of another length are counted apart.
+type Window struct {
+	Start  time.Time
+	Length time.Duration
+	Limit  int
 }
 
 // Notices is the queue of what admins may have to be told.
@@ -35,6 +42,8 @@ type Notices interface {
 const (
 	// attemptsAMinute is how many attempts a failing destination gets.
 	attemptsAMinute = 10
+	// rateWindow is the time over which a destination's rate is held: so much of it may come at once.
+	rateWindow = 10 * time.Second
 	// chanceAtMost is how many logs may fail together for a passing reason before their destination counts as failing. A log that fails
 	// again on its retry is no chance either, nor is a time-out: another would hold up an invocation as long again.
 	chanceAtMost = 2
@@ -197,14 +206,16 @@ func failureNotice(d directory.Destination, now time.Time) (directory.Notice, bo
 	return directory.Notice{Kind: directory.Involuntary, DestinationID: d.ID, Since: d.Health.Since, Code: d.Health.Code, At: now}, true
 }
 
-// ration lets the oldest trials of a failing destination through, as many as its budget has left, and holds the others. A healthy destination's
-// all pass. When the budget cannot be asked, one passes, so that a recovery is noticed.
+// ration lets the oldest trials through, as many as the destination's window has room for, and holds the others: ten a minute of a failing
+// destination, those that its rate allows of one that has a rate. When the budget cannot be asked, one passes at a failing destination, so that a
+// recovery is noticed, and all at another, which can say itself what is too much.
 func (d *Deliver) ration(ctx context.Context, dest directory.Destination, trials []trial) (pass, held []trial) {
-	if dest.Health.State != directory.Failing {
+	failing, rate := dest.Health.State == directory.Failing, dest.Rate()
+	if !failing && rate == 0 {
 		return trials, nil
 	}
 	now := d.Now()
-	if now.Before(dest.Health.Until) {
+	if failing && now.Before(dest.Health.Until) {
 		return nil, trials
 	}
 	var asking []trial
@@ -218,15 +229,20 @@ func (d *Deliver) ration(ctx context.Context, dest directory.Destination, trials
 	if len(asking) == 0 {
 		return pass, nil
 	}
-	at := now
-	if asking[0].Revision == 0 {
-		at = now.Add(handOverIn) // fresh logs are tried then, see handOver
-	}
 	slices.SortFunc(asking, func(a, b trial) int { return a.AcceptedAt.Compare(b.AcceptedAt) })
-	n, err := d.Budget.Reserve(ctx, dest.ID, at.Truncate(time.Minute), len(asking), attemptsAMinute)
+	w := Window{Start: now.Truncate(rateWindow), Length: rateWindow, Limit: rate * int(rateWindow/time.Second)}
+	if failing {
+		if asking[0].Revision == 0 {
+			now = now.Add(handOverIn) // fresh logs are tried then, see handOver
+		}
+		w = Window{Start: now.Truncate(time.Minute), Length: time.Minute, Limit: attemptsAMinute}
+	}
+	n, err := d.Budget.Reserve(ctx, dest.ID, w, len(asking))
 	if err != nil {
 		d.fault(nil, fmt.Errorf("reserve attempts at %s: %w", dest.ID, err))
-		n = 1
+		if n = 1; !failing {
+			n = len(asking)
+		}
 	}
 	return append(pass, asking[:n]...), asking[n:]
 }

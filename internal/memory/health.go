@@ -9,36 +9,37 @@ import (
 	"github.com/auditrelay/auditrelay/internal/delivery"
 )
 
-// Budget counts the attempts at failing destinations.
+// Budget counts attempts at destinations.
 type Budget struct {
 	Hook Hook
 
 	mu   sync.Mutex
-	used map[minuteOf]int
-	last time.Time // the latest minute that was asked for
+	used map[windowOf]int
+	tidy time.Time // the start of the window at which past ones were last dropped
 }
 
-// minuteOf is a destination's minute, in Unix time.
-type minuteOf struct {
+// windowOf is a window of a destination.
+type windowOf struct {
 	destinationID string
-	minute        int64
+	start         int64 // Unix time
+	length        time.Duration
 }
 
 // Reserve implements delivery.Budget.
-func (b *Budget) Reserve(_ context.Context, destinationID string, minute time.Time, n, limit int) (got int, err error) {
+func (b *Budget) Reserve(_ context.Context, destinationID string, w delivery.Window, n int) (got int, err error) {
 	err = b.Hook.do(CallReserve, func() error {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		if minute.After(b.last) { // the counts of past minutes are of no use
-			maps.DeleteFunc(b.used, func(m minuteOf, _ int) bool { return m.minute < b.last.Unix() })
-			b.last = minute
+		if past := w.Start.Add(-time.Minute); past.After(b.tidy) {
+			b.tidy = w.Start
+			maps.DeleteFunc(b.used, func(o windowOf, _ int) bool { return o.start < past.Unix() })
 		}
 		if b.used == nil {
-			b.used = make(map[minuteOf]int)
+			b.used = make(map[windowOf]int)
 		}
-		m := minuteOf{destinationID, minute.Unix()}
-		got = max(0, min(n, limit-b.used[m]))
-		b.used[m] += n
+		o := windowOf{destinationID, w.Start.Unix(), w.Length}
+		got = max(0, min(n, w.Limit-b.used[o]))
+		b.used[o] += n
 		return nil
 	})
 	return got, err

@@ -131,9 +131,9 @@ type budget struct {
 }
 
 // Reserve implements delivery.Budget.
-func (b *budget) Reserve(ctx context.Context, destinationID string, minute time.Time, n, limit int) (int, error) {
+func (b *budget) Reserve(ctx context.Context, destinationID string, w delivery.Window, n int) (int, error) {
 	b.meter.add(HealthMarks, Count{Dynamo: 1, Writes: 1})
-	return b.Budget.Reserve(ctx, destinationID, minute, n, limit)
+	return b.Budget.Reserve(ctx, destinationID, w, n)
 }
 
 // notices counts the notices that are sent; nobody reads them here.

@@ -136,7 +136,7 @@ func entraCode(body []byte) string {
 
 // azureClient makes the guarded HTTP client of one destination.
 func azureClient(n Network) *http.Client {
-	return &http.Client{Transport: n.transport(nil, parallelUploads), CheckRedirect: noRedirect}
+	return &http.Client{Transport: n.transport(nil, mostConcurrency), CheckRedirect: noRedirect}
 }
 
 // secureURL gives an endpoint as an https URL, and a client that reaches it: the SDK sends tokens over https only, and an endpoint may be plain

@@ -17,6 +17,7 @@ import (
 
 // monitorSettings are the settings of the kind azure_monitor.
 type monitorSettings struct {
+	paceSettings
 	entraSettings
 	// API is "ingestion" (the default, the Logs Ingestion API) or "legacy" (the HTTP Data Collector API).
 	API string `json:"api"`
@@ -66,7 +67,11 @@ func newAzureMonitor(settings, secret json.RawMessage, env environment) (deliver
 	if err := decode("credentials", secret, &c); err != nil {
 		return nil, err
 	}
-	m := &monitorSink{now: env.now}
+	parallel, err := s.check(parallelPosts)
+	if err != nil {
+		return nil, err
+	}
+	m := &monitorSink{now: env.now, parallel: parallel}
 	if s.Template != "" {
 		template, err := auditlog.ParseTemplate(s.Template)
 		if err != nil && env.saving {
@@ -74,7 +79,6 @@ func newAzureMonitor(settings, secret json.RawMessage, env environment) (deliver
 		}
 		m.template = template // on an error the zero one, which gives the document itself
 	}
-	var err error
 	switch s.API {
 	case "", "ingestion":
 		m.largest = maxIngestion
@@ -96,6 +100,7 @@ type monitorSink struct {
 	template auditlog.Template
 	now      func() time.Time
 	largest  int
+	parallel int
 	// post makes one call. The error is a *failure.Error.
 	post func(ctx context.Context, records []byte) error
 }
@@ -122,7 +127,7 @@ func (m *monitorSink) Send(ctx context.Context, logs []auditlog.Document) []deli
 		records = append(records, r)
 	}
 	calls := pages(records)
-	inParallel(len(calls), parallelPosts, func(i int) {
+	inParallel(len(calls), m.parallel, func(i int) {
 		for j, result := range sendSearching(ctx, calls[i], failure.Unknown, m.send) {
 			results[calls[i][j].index] = result // no two calls share a log
 		}

@@ -290,7 +290,7 @@ func TestAzureMonitorRefusesOneLog(t *testing.T) {
 
 func TestAzureMonitorCallsStayUnderTheLimit(t *testing.T) {
 	var largest, calls int
-	m := &monitorSink{now: time.Now, largest: maxIngestion}
+	m := &monitorSink{parallel: parallelPosts, now: time.Now, largest: maxIngestion}
 	var mu sync.Mutex
 	m.post = func(_ context.Context, records []byte) error {
 		mu.Lock()

@@ -58,7 +58,7 @@ func newGCS(settings, secret json.RawMessage, env environment) (delivery.Sink, e
 	if err != nil {
 		return nil, err
 	}
-	client := &http.Client{Transport: env.network.transport(nil, parallelUploads), CheckRedirect: noRedirect}
+	client := &http.Client{Transport: env.network.transport(nil, mostConcurrency), CheckRedirect: noRedirect}
 	account, err := newServiceAccount(c.ServiceAccount, client, env)
 	if err != nil {
 		return nil, err

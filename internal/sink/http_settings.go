@@ -19,15 +19,15 @@ import (
 
 // httpSettings are the settings of an HTTP destination, see docs/destinations/http.md.
 type httpSettings struct {
-	URL         string            `json:"url"`
-	Preset      string            `json:"preset"`
-	Format      string            `json:"format"`
-	MaxBatch    int               `json:"max_batch"`
-	Headers     map[string]string `json:"headers"`
-	Gzip        bool              `json:"gzip"`
-	Timeout     string            `json:"timeout"`
-	Concurrency int               `json:"concurrency"`
-	Template    string            `json:"template"`
+	paceSettings
+	URL      string            `json:"url"`
+	Preset   string            `json:"preset"`
+	Format   string            `json:"format"`
+	MaxBatch int               `json:"max_batch"`
+	Headers  map[string]string `json:"headers"`
+	Gzip     bool              `json:"gzip"`
+	Timeout  string            `json:"timeout"`
+	Template string            `json:"template"`
 	// Index is Splunk's or Elastic's, for their presets.
 	Index string `json:"index"`
 	// CA is one or more certificates in PEM form.
@@ -70,7 +70,6 @@ const (
 	defaultBatch       = 100
 	mostBatch          = 1000
 	defaultConcurrency = 8
-	mostConcurrency    = 32
 	defaultTimeout     = 10 * time.Second
 	leastTimeout       = 10 * time.Millisecond
 	mostTimeout        = 30 * time.Second
@@ -136,18 +135,16 @@ func newHTTP(settings, credentials json.RawMessage, env environment) (delivery.S
 
 // limits takes over the numbers.
 func (s *httpSink) limits(set httpSettings) error {
-	s.maxBatch, s.parallel, s.timeout = defaultBatch, defaultConcurrency, defaultTimeout
+	var err error
+	if s.parallel, err = set.check(defaultConcurrency); err != nil {
+		return err
+	}
+	s.maxBatch, s.timeout = defaultBatch, defaultTimeout
 	if set.MaxBatch != 0 {
 		s.maxBatch = set.MaxBatch
 	}
 	if s.maxBatch < 1 || s.maxBatch > mostBatch {
 		return invalid("settings.max_batch", "must be 1 to %d", mostBatch)
-	}
-	if set.Concurrency != 0 {
-		s.parallel = set.Concurrency
-	}
-	if s.parallel < 1 || s.parallel > mostConcurrency {
-		return invalid("settings.concurrency", "must be 1 to %d", mostConcurrency)
 	}
 	if set.Timeout != "" {
 		timeout, err := time.ParseDuration(set.Timeout)

@@ -33,6 +33,8 @@ func TestHTTPSettingsRefused(t *testing.T) {
 		{`{` + url + `,"max_batch":1001}`, ``, "settings.max_batch: must be 1 to 1000"},
 		{`{` + url + `,"max_batch":-1}`, ``, "settings.max_batch: must be 1 to 1000"},
 		{`{` + url + `,"concurrency":33}`, ``, "settings.concurrency: must be 1 to 32"},
+		{`{` + url + `,"rate":-1}`, ``, "settings.rate: must be 1 to 100000 logs a second, or 0 for any number"},
+		{`{` + url + `,"rate":0.5}`, ``, "settings.rate: must be a whole number, not a number 0.5"},
 		{`{` + url + `,"timeout":"10"}`, ``, "settings.timeout: must be a duration from 10ms to 30s, such as 10s"},
 		{`{` + url + `,"timeout":"31s"}`, ``, "settings.timeout: must be"},
 		{`{` + url + `,"format":"xml"}`, ``, "settings.format: must be single, ndjson or json_array"},

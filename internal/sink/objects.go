@@ -22,6 +22,7 @@ const (
 
 // objectSettings are the settings that all stores of objects share. They are embedded in each kind's own.
 type objectSettings struct {
+	paceSettings
 	// Prefix stands before every name, with a slash between.
 	Prefix string `json:"prefix"`
 	// Layout is "object" (the default) or "batch".
@@ -34,8 +35,8 @@ type objectSettings struct {
 
 // Limits of uploads.
 const (
-	parallelUploads = 16
-	uploadTimeout   = 60 * time.Second // 40 MB over 5 Mbit/s
+	defaultUploads = 16               // at the same time
+	uploadTimeout  = 60 * time.Second // 40 MB over 5 Mbit/s
 	// maxBatchObject is how many bytes of logs one object of the layout "batch" holds before compression, unless one log is larger.
 	maxBatchObject = 32 << 20
 )
@@ -51,6 +52,7 @@ type object struct {
 type objects struct {
 	settings objectSettings
 	template auditlog.Template
+	parallel int
 	now      func() time.Time
 	// put stores an object, over one that has the name. The error is a *failure.Error.
 	put func(ctx context.Context, o object) error
@@ -75,7 +77,11 @@ func newObjects(s objectSettings, env environment) (*objects, error) {
 			return nil, invalid("settings.key_template", "%s", problem)
 		}
 	}
-	o := &objects{settings: s, now: env.now}
+	parallel, err := s.check(defaultUploads)
+	if err != nil {
+		return nil, err
+	}
+	o := &objects{settings: s, parallel: parallel, now: env.now}
 	if s.Template != "" {
 		template, err := auditlog.ParseTemplate(s.Template)
 		if err != nil && env.saving {
@@ -92,7 +98,7 @@ func (o *objects) Send(ctx context.Context, logs []auditlog.Document) []delivery
 		return o.sendBatches(ctx, logs)
 	}
 	results := make([]delivery.Result, len(logs))
-	inParallel(len(logs), parallelUploads, func(i int) {
+	inParallel(len(logs), o.parallel, func(i int) {
 		results[i] = o.store(ctx, func() object {
 			return object{
 				key:         joinPrefix(o.settings.Prefix, objectKey(logs[i], o.settings.KeyTemplate)),

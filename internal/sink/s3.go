@@ -166,7 +166,7 @@ func (s s3Settings) provider(destinationID string, c s3Credentials) (*aws.Creden
 
 // transport guards the connections to an endpoint that an admin wrote. The hosts of AWS need no guard, and in a VPC they may have private addresses.
 func (s s3Settings) transport(n Network) *http.Transport {
-	t := n.transport(nil, parallelUploads)
+	t := n.transport(nil, mostConcurrency)
 	if s.Endpoint == "" {
 		t.DialContext = n.dial(&net.Dialer{Timeout: dialTimeout})
 	}

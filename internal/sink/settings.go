@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"regexp"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -106,8 +107,10 @@ var unknownKey = regexp.MustCompile(`^json: unknown field "(.*)"$`)
 // undecodable names the field of a decoding error without quoting its value, which may be a credential.
 func undecodable(field string, err error) error {
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		if wrong.Field != "" {
-			field += "." + wrong.Field
+		for name := range strings.SplitSeq(wrong.Field, ".") {
+			if name != "" && strings.ToLower(name) == name { // the others are names of embedded Go types
+				field += "." + name
+			}
 		}
 		return invalid(field, "must be %s, not %s", article(wrong.Type.Kind().String()), article(wrong.Value))
 	}

@@ -3,34 +3,34 @@ package dynamo
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/auditrelay/auditrelay/internal/delivery"
 )
 
-// Budget counts the attempts at failing destinations in the directory table, one small item a destination and minute. It implements
-// delivery.Budget.
+// Budget counts attempts at destinations in the directory table, one small item a destination and window. It implements delivery.Budget.
 type Budget struct {
 	Client *dynamodb.Client
 	Table  string
 }
 
-// budgetKept is how long a minute's count is kept before TTL may remove it.
+// budgetKept is how long a window's count is kept before TTL may remove it.
 const budgetKept = time.Hour
 
 // Reserve implements delivery.Budget with one atomic addition.
-func (b *Budget) Reserve(ctx context.Context, destinationID string, minute time.Time, n, limit int) (int, error) {
+func (b *Budget) Reserve(ctx context.Context, destinationID string, w delivery.Window, n int) (int, error) {
 	out, err := b.Client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName:        &b.Table,
-		Key:              item{attrPK: text(budgetPrefix + destinationID + "#" + strconv.FormatInt(minute.Unix()/60, 10))},
+		Key:              item{attrPK: text(fmt.Sprintf("%s%s#%d#%d", budgetPrefix, destinationID, w.Length/time.Second, w.Start.Unix()))},
 		UpdateExpression: aws.String("ADD u :n SET #ttl = :ttl"),
 		ExpressionAttributeNames: map[string]string{
 			"#ttl": attrTTL, // a reserved word
 		},
-		ExpressionAttributeValues: item{":n": number(n), ":ttl": number(minute.Add(budgetKept).Unix())},
+		ExpressionAttributeValues: item{":n": number(n), ":ttl": number(w.Start.Add(budgetKept).Unix())},
 		ReturnValues:              types.ReturnValueUpdatedNew,
 	})
 	if err != nil {
@@ -40,5 +40,5 @@ func (b *Budget) Reserve(ctx context.Context, destinationID string, minute time.
 	if err != nil {
 		return 0, err
 	}
-	return max(0, min(n, limit-(int(used)-n))), nil
+	return max(0, min(n, w.Limit-(int(used)-n))), nil
 }
