@@ -1,6 +1,7 @@
 package auditlog
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -49,4 +50,26 @@ func TestKeepable(t *testing.T) {
 			}
 		})
 	}
+}
+
+// FuzzKeepable: what is kept is the message itself, and then it does not ask for zero retention, or a short JSON object.
+func FuzzKeepable(f *testing.F) {
+	for _, body := range exampleLogs(f) {
+		f.Add(body)
+		f.Add(body[:len(body)/2])
+	}
+	f.Add([]byte(`{"id":"\"","zero_retention":1}`))
+	f.Add([]byte(`{"zero_retention":true,"id":"a"`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		kept := Keepable(body)
+		if bytes.Equal(kept, body) {
+			if log, err := Decode(body); err == nil && log.ZeroRetention {
+				t.Fatal("a zero-retention log was kept as it came")
+			}
+			return
+		}
+		if !json.Valid(kept) || len(kept) > 2000 {
+			t.Fatalf("kept %d bytes, %q", len(kept), kept)
+		}
+	})
 }
