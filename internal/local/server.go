@@ -59,8 +59,16 @@ func (s *Server) ingest(w http.ResponseWriter, r *http.Request) {
 		Queued  int `json:"queued"`
 		Refused int `json:"refused,omitempty"`
 	}
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+		problem(w, http.StatusUnsupportedMediaType, "the lines must be sent as they are, without Content-Encoding")
+		return
+	}
 	for {
 		line, err := lines.ReadBytes('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			problem(w, http.StatusBadRequest, fmt.Sprintf("the body broke off after %d whole lines, which are queued", answer.Queued+answer.Refused))
+			return
+		}
 		if body := trimLine(line); len(body) > 0 {
 			if s.World.Send(body) {
 				answer.Queued++
@@ -68,12 +76,8 @@ func (s *Server) ingest(w http.ResponseWriter, r *http.Request) {
 				answer.Refused++
 			}
 		}
-		if errors.Is(err, io.EOF) {
-			break
-		}
 		if err != nil {
-			problem(w, http.StatusBadRequest, fmt.Sprintf("the body broke off after %d lines, which are queued", answer.Queued))
-			return
+			break
 		}
 	}
 	answerJSON(w, answer)

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -75,5 +76,36 @@ func TestAnotherMethodIsNamed(t *testing.T) {
 				t.Errorf("%s %s: %d %s", method, path, status, answer)
 			}
 		}
+	}
+}
+
+func TestIngestTakesWholeLinesOnly(t *testing.T) {
+	const line = `{"id":"a","workspace_id":"acme","type":"user_activity","occurred_at":"2026-11-02T08:59:58Z","payload":{}}` + "\n"
+	for name, c := range map[string]struct {
+		body     io.Reader
+		encoding string
+		status   int
+		answer   string
+		queued   int
+	}{
+		"whole":          {strings.NewReader(line + "\r\n" + strings.TrimSpace(line)), "", 200, `{"queued":2}`, 2},
+		"broken off":     {io.MultiReader(strings.NewReader(line+line[:20]), iotest.ErrReader(io.ErrUnexpectedEOF)), "", 400, "broke off after 1 whole lines", 1},
+		"compressed":     {strings.NewReader("\x1f\x8b"), "gzip", 415, "without Content-Encoding", 0},
+		"as they are":    {strings.NewReader(line), "identity", 200, `{"queued":1}`, 1},
+		"nothing at all": {strings.NewReader(""), "", 200, `{"queued":0}`, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := sampleWorld(t)
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/ingest", c.body)
+			r.Header.Set("Content-Encoding", c.encoding)
+			rec := httptest.NewRecorder()
+			(&local.Server{World: w}).Handler().ServeHTTP(rec, r)
+			if got := rec.Body.String(); rec.Code != c.status || !strings.Contains(got, c.answer) {
+				t.Errorf("%d %s, want %d %s", rec.Code, got, c.status, c.answer)
+			}
+			if n := w.Ingest.Queue.Len(); n != c.queued {
+				t.Errorf("%d messages on the queue, want %d", n, c.queued)
+			}
+		})
 	}
 }
