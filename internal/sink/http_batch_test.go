@@ -105,8 +105,8 @@ func TestHTTPBatchRefused(t *testing.T) {
 		{"first and last", 422, 100, []string{"log-000", "log-099"}, 98, failure.HTTPLogRefused, 27},
 		{"too large", 413, 100, []string{"log-007"}, 99, failure.HTTPLogTooLarge, 15},
 		{"a few, all of them", 400, 4, nil, 0, failure.HTTPLogRefused, 7},
-		{"all of them", 400, 100, nil, 0, failure.HTTPUnexpectedReply, 22},
-		{"all of the most", 400, 1000, nil, 0, failure.HTTPUnexpectedReply, 25},
+		{"all of them", 400, 100, nil, 0, failure.HTTPUnexpectedReply, 25},
+		{"all of the most", 400, 1000, nil, 0, failure.HTTPUnexpectedReply, 33},
 		{"every other", 400, 100, alternate, -1, failure.HTTPLogRefused, maxRequests},
 	} {
 		t.Run(c.name, func(t *testing.T) {

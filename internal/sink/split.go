@@ -33,17 +33,26 @@ const (
 	manyRefused = 8
 )
 
-// sendSearching is sendHalving within both bounds above. When one of them ends the search, what is left counts as refused without another
-// request, and is tried again at its next time in other company. If none was taken at all, the fault is hardly that of the logs: the failure is
-// hopeless then, a code that concerns the connection.
+// sendSearching is sendHalving within both bounds above. After manyRefused, each part that is left is sent once more, whole: the culprits may
+// all stand at the beginning of the batch. What is refused then, or was not sent within maxRequests, counts as refused without another request, and
+// is tried again at its next time in other company. If none was taken at all, the fault is hardly that of the logs: the failure is hopeless then,
+// a code that concerns the connection.
 func sendSearching[T any](ctx context.Context, batch []T, hopeless failure.Code, send func(context.Context, []T) error) []delivery.Result {
 	var requests, taken, alone int
+	var decided int // how many of the next logs belong to a part that was refused whole
 	var refused error
-	ended := func() bool { return taken == 0 && alone >= manyRefused }
+	doubtful := func() bool { return taken == 0 && alone >= manyRefused }
 	results := sendHalving(ctx, batch, func(ctx context.Context, part []T) error {
-		if refused != nil && (ended() || requests == maxRequests) {
+		if decided > 0 {
+			if len(part) == 1 {
+				decided--
+			}
 			return refused
 		}
+		if refused != nil && requests == maxRequests {
+			return refused
+		}
+		whole := doubtful()
 		requests++
 		err := send(ctx, part)
 		switch {
@@ -53,12 +62,14 @@ func sendSearching[T any](ctx context.Context, batch []T, hopeless failure.Code,
 			refused = err
 			if len(part) == 1 {
 				alone++
+			} else if whole {
+				decided = len(part)
 			}
 		}
 		return err
 	})
 	for i, r := range results {
-		if ended() && r.Err != nil && ofLog(r.Err) {
+		if doubtful() && r.Err != nil && ofLog(r.Err) {
 			results[i].Err = &failure.Error{Code: hopeless, Detail: failure.Of(r.Err).Detail + " for each of the logs tried", Err: r.Err}
 		}
 	}

@@ -88,8 +88,10 @@ func TestSendSearching(t *testing.T) {
 		requests int
 		codes    map[string]int
 	}{
-		{"everything", func(int) bool { return true }, 24, map[string]int{"unknown": 1000}},
+		{"everything", func(int) bool { return true }, 33, map[string]int{"unknown": 1000}},
 		{"one", func(log int) bool { return log == 500 }, 19, map[string]int{"": 999, "http.log_refused": 1}},
+		{"the first twelve", func(log int) bool { return log < 12 }, 33, map[string]int{"": 985, "http.log_refused": 15}},
+		{"the last twelve", func(log int) bool { return log >= 988 }, 37, map[string]int{"": 988, "http.log_refused": 12}},
 		{"every other", func(log int) bool { return log%2 == 0 }, maxRequests, map[string]int{"": 14, "http.log_refused": 986}},
 	}
 	for _, tt := range tests {
