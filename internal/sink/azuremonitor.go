@@ -71,7 +71,7 @@ func newAzureMonitor(settings, secret json.RawMessage, env environment) (deliver
 	if err != nil {
 		return nil, err
 	}
-	m := &monitorSink{now: env.now, parallel: parallel}
+	m := &monitorSink{now: env.now, parallel: parallel, doubt: doubt{hopeless: failure.Unknown}}
 	if s.Template != "" {
 		template, err := auditlog.ParseTemplate(s.Template)
 		if err != nil && env.saving {
@@ -101,6 +101,7 @@ type monitorSink struct {
 	now      func() time.Time
 	largest  int
 	parallel int
+	doubt    doubt
 	// post makes one call. The error is a *failure.Error.
 	post func(ctx context.Context, records []byte) error
 }
@@ -132,6 +133,7 @@ func (m *monitorSink) Send(ctx context.Context, logs []auditlog.Document) []deli
 			results[calls[i][j].index] = result // no two calls share a log
 		}
 	})
+	m.doubt.judge(logs, results)
 	return results
 }
 

@@ -35,6 +35,7 @@ type httpSink struct {
 	tokens    *tokens // nil unless the destination uses OAuth
 	transport http.RoundTripper
 	now       func() time.Time
+	doubt     doubt
 }
 
 // outgoing is a log as the receiver wants it.
@@ -47,6 +48,12 @@ type outgoing struct {
 
 // Send posts logs, each alone or in batches, several requests beside each other.
 func (s *httpSink) Send(ctx context.Context, logs []auditlog.Document) []delivery.Result {
+	results := s.sendAll(ctx, logs)
+	s.doubt.judge(logs, results)
+	return results
+}
+
+func (s *httpSink) sendAll(ctx context.Context, logs []auditlog.Document) []delivery.Result {
 	results := make([]delivery.Result, len(logs))
 	at := s.now()
 	if s.framing.alone {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/auditrelay/auditrelay/internal/auditlog"
 	"github.com/auditrelay/auditrelay/internal/delivery"
+	"github.com/auditrelay/auditrelay/internal/failure"
 )
 
 // httpSettings are the settings of an HTTP destination, see docs/destinations/http.md.
@@ -87,7 +88,7 @@ func newHTTP(settings, credentials json.RawMessage, env environment) (delivery.S
 	if err := decode("credentials", credentials, &cred); err != nil {
 		return nil, err
 	}
-	s := &httpSink{now: env.now, header: http.Header{
+	s := &httpSink{now: env.now, doubt: doubt{hopeless: failure.HTTPUnexpectedReply}, header: http.Header{
 		"User-Agent": {"auditrelay"},
 		// Not sent, since it has no value; it tells the transport that a request may be repeated on a new connection when a kept one turns out to
 		// be closed. The receiver recognises the repetition by webhook-id.

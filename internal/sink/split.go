@@ -70,7 +70,7 @@ func sendSearching[T any](ctx context.Context, batch []T, hopeless failure.Code,
 	})
 	for i, r := range results {
 		if doubtful() && r.Err != nil && ofLog(r.Err) {
-			results[i].Err = &failure.Error{Code: hopeless, Detail: failure.Of(r.Err).Detail + " for each of the logs tried", Err: r.Err}
+			results[i].Err = hopelessly(hopeless, r.Err)
 		}
 	}
 	return results
