@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/auditrelay/auditrelay/events"
 	"github.com/auditrelay/auditrelay/internal/connection"
@@ -71,6 +72,10 @@ func (a *API) change(ctx context.Context, c change) (*destinationAnswer, error) 
 		if err := a.check(ctx, c, after, exists, &verified); err != nil {
 			return nil, err
 		}
+		fields := changedFields(before, after, c.credentials != nil)
+		if mayMend(fields) {
+			after.Health.Until = time.Time{} // the pause was asked for by the receiver as it was connected before
+		}
 		if !exists {
 			if after, err = directory.Transition(after, directory.Connect, a.Now()); err != nil {
 				return nil, a.transitionError(c.id, err)
@@ -87,7 +92,7 @@ func (a *API) change(ctx context.Context, c change) (*destinationAnswer, error) 
 		if err := a.keep(ctx, c); err != nil {
 			return nil, err
 		}
-		return a.changed(ctx, c, before, stored, exists)
+		return a.changed(ctx, stored, exists, fields)
 	}
 	return nil, changedMeanwhile()
 }
@@ -104,12 +109,11 @@ func (a *API) keep(ctx context.Context, c change) error {
 	return nil
 }
 
-func (a *API) changed(ctx context.Context, c change, before, stored directory.Destination, existed bool) (*destinationAnswer, error) {
+func (a *API) changed(ctx context.Context, stored directory.Destination, existed bool, fields []string) (*destinationAnswer, error) {
 	status, event := http.StatusOK, connection.DestinationUpdated
 	if !existed {
 		status, event = http.StatusCreated, connection.DestinationCreated
 	}
-	fields := changedFields(before, stored, c.credentials != nil)
 	if mayMend(fields) {
 		a.nudge(ctx, stored)
 	}

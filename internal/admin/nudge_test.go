@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -81,5 +82,34 @@ func TestNudgeThatFailsIsOurOwnAffair(t *testing.T) {
 	w.want(t, http.StatusOK, http.MethodPost, "/v1/destinations/siem/test", "")
 	if len(w.faults) != 1 || !strings.Contains(w.faults[0], "have the oldest logs for destination siem tried") {
 		t.Errorf("faults %v", w.faults)
+	}
+}
+
+// A receiver that has asked for days of rest holds back its destination no longer once that is connected in another way.
+func TestMendedDestinationNeedNotRest(t *testing.T) {
+	until := noon.Add(6 * 24 * time.Hour)
+	for body, want := range map[string]time.Time{
+		`{"settings":{"format":"ndjson"}}`:        {},
+		`{"credentials":{"bearer":"s3cr3t-two"}}`: {},
+		`{"name":"other"}`:                        until,
+	} {
+		w := newWorld(t)
+		w.seed(t)
+		w.fail(t, "siem")
+		d, err := w.directory.CurrentDestination(t.Context(), "siem")
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Health.Until = until
+		if _, err := w.directory.PutDestination(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+		w.want(t, http.StatusOK, http.MethodPatch, "/v1/destinations/siem", body)
+		if d, err = w.directory.CurrentDestination(t.Context(), "siem"); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(directory.Health{State: directory.Failing, Since: noon, Code: failure.HTTPUnauthorized, Until: want}, d.Health); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", body, diff)
+		}
 	}
 }
