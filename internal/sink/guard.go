@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -110,8 +111,15 @@ func (n Network) transport(tlsConfig *tls.Config, parallel int) *http.Transport 
 	if tlsConfig == nil {
 		tlsConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
+	dial := n.dial(n.dialer())
 	t := &http.Transport{
-		DialContext:            n.dial(n.dialer()),
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			c, err := dial(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			return patient{c}, nil
+		},
 		TLSClientConfig:        tlsConfig,
 		TLSHandshakeTimeout:    dialTimeout,
 		MaxIdleConnsPerHost:    parallel,
@@ -124,6 +132,23 @@ func (n Network) transport(tlsConfig *tls.Config, parallel int) *http.Transport 
 		n.connections.transports = append(n.connections.transports, t)
 	}
 	return t
+}
+
+// patient is a connection on which an answer is heard although sending failed. Receivers answer 413 or 401 to the header of a large request and close
+// the connection without reading the rest. The transport would report that the request could not be sent, while the answer that says why has
+// arrived and is about to be read.
+type patient struct{ net.Conn }
+
+// answerTime is how long a failed Write waits for the answer to be read. It has arrived by then, or there is none.
+const answerTime = 100 * time.Millisecond
+
+// Write implements net.Conn.
+func (p patient) Write(b []byte) (int, error) {
+	n, err := p.Conn.Write(b)
+	if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
+		time.Sleep(answerTime)
+	}
+	return n, err
 }
 
 // endpoint parses a URL from the settings that logs or credentials are sent to.

@@ -3,11 +3,13 @@ package sink
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"testing"
 
 	"code.dny.dev/ssrf"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/auditrelay/auditrelay/internal/failure"
 	"github.com/auditrelay/auditrelay/internal/sink/sinktest"
@@ -139,5 +141,34 @@ func TestHTTPBlocked(t *testing.T) {
 	}
 	if transport := (Network{}).transport(nil, 1); transport.Proxy != nil {
 		t.Error("a proxy from the environment would dial what the guard refuses")
+	}
+}
+
+// A receiver answers 413 as soon as it has seen the header of a large request, and closes the connection with the rest unread.
+func TestAnswerToAnUnreadRequestIsHeard(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				_, _ = c.Read(make([]byte, 1024))
+				_, _ = io.WriteString(c, "HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+				_ = c.Close() // what was not read makes it a reset
+			}()
+		}
+	}()
+	s := httpFor(t, map[string]any{"url": "http://" + listener.Addr().String()}, nil)
+	for range 20 {
+		got := codes(s.Send(t.Context(), sinktest.Logs(1, 8_000_000)))
+		if diff := cmp.Diff([]string{"http.log_too_large"}, got); diff != "" {
+			t.Fatalf("codes (-want +got):\n%s", diff)
+		}
 	}
 }
