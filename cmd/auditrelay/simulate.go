@@ -54,7 +54,7 @@ Four policies are set side by side. Numbers depend on nothing but the flags. A s
 	flags.StringSliceVar(&s.policies, "policies", []string{"hop", "schedule", "index", "health"}, "which policies are compared")
 	flags.StringVarP(&s.output, "output", "o", "text", "text or json")
 	flags.StringVar(&s.plot, "plot", "", "draw the backlog over time into this `file`, .svg or .png")
-	cmd.AddCommand(callsCommand(), retriesCommand())
+	cmd.AddCommand(callsCommand(), drainCommand(), retriesCommand())
 	return cmd
 }
 
@@ -176,6 +176,26 @@ func callsCommand() *cobra.Command {
 			return simulate.PrintCalls(cmd.Context(), cmd.OutOrStdout())
 		},
 	}
+}
+
+func drainCommand() *cobra.Command {
+	var logs int
+	cmd := &cobra.Command{
+		Use:     "drain",
+		Short:   "Drain a backlog of one destination, and show its pages, calls and memory",
+		Example: "  auditrelay simulate drain --logs 100000",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			progress := progressOn(cmd.ErrOrStderr(), 1)
+			r, err := simulate.Drain(cmd.Context(), logs, func(done float64) { progress(simulate.Health, done) })
+			if err != nil {
+				return err
+			}
+			return r.Print(cmd.OutOrStdout())
+		},
+	}
+	cmd.Flags().IntVar(&logs, "logs", 1_000_000, "how many logs are parked")
+	return cmd
 }
 
 func retriesCommand() *cobra.Command {

@@ -25,6 +25,7 @@ type tally struct {
 	lostCauses int // given up
 	duplicates int
 	drained    time.Time // when the last log of the outage was delivered
+	last       time.Time // when a log was delivered last
 	most       int
 	backlog    []Point
 	every      int // minutes between the points
@@ -65,6 +66,7 @@ func (t *tally) delivered(log, destination int, accepted, at time.Time) {
 	t.ended[log] = true
 	t.open--
 	t.done++
+	t.last = at
 	if !t.world.dead[destination] {
 		t.bystanders.add(at.Sub(accepted))
 	} else if t.world.isDown(destination, accepted) && at.After(t.drained) {

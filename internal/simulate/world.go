@@ -46,6 +46,9 @@ type world struct {
 	dead     []bool
 	tally    tally
 	fault    error
+	// sent, if set, is told each batch of hints; over, if set, says when the run is over.
+	sent func(rides []delivery.Ride)
+	over func() bool
 }
 
 // instance is an execution environment of deliver, which remembers the directory.
@@ -173,6 +176,9 @@ func (w *world) Send(_ context.Context, rides []delivery.Ride) []error {
 	w.meter.add(Hints, Count{SQS: times(len(rides), sqsACall), Items: len(rides)})
 	w.tally.mu.Lock()
 	defer w.tally.mu.Unlock()
+	if w.sent != nil {
+		w.sent(rides)
+	}
 	for _, r := range rides {
 		w.delayed.add(work{log: numberOf(r.LogID), destination: destinationOf(r.DestinationID), accepted: r.AcceptedAt, hint: r.Hint, since: w.now.Add(r.Delay)})
 	}
@@ -231,7 +237,7 @@ func (w *world) run(ctx context.Context, progress func(float64)) error {
 		}
 		if !arrival.Before(w.end) {
 			at, do = last, nil
-			if w.running == 0 && w.tally.open == 0 {
+			if w.running == 0 && w.tally.open == 0 && (w.over == nil || w.over()) {
 				break
 			}
 		}
