@@ -12,6 +12,9 @@ import (
 // group, objects in the payload bucket, and roles in customers' accounts.
 type grants struct{ parts }
 
+// outgoingPrefix begins the keys of what is to be told, in the table directory (package dynamo).
+const outgoingPrefix = "O#"
+
 func (g grants) deliver() []awsiam.PolicyStatement {
 	return []awsiam.PolicyStatement{
 		consume(g.qs.ingest, g.qs.retry),
@@ -19,6 +22,7 @@ func (g grants) deliver() []awsiam.PolicyStatement {
 		g.announce(),
 		g.owned(),
 		allow(jsii.Strings(index(*g.st.directory.TableArn(), writesIndex)), "dynamodb:Query"),
+		g.told(),
 		// It writes a destination's health, and the count of its attempts while it fails.
 		allow(jsii.Strings(*g.st.directory.TableArn()), "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"),
 		allow(jsii.Strings(*g.st.deliveries.TableArn()),
@@ -45,7 +49,8 @@ func (g grants) requeue() []awsiam.PolicyStatement {
 		// The end of a drain, and of the eight hours of a disconnect whose timer was lost.
 		g.disable(),
 		g.owned(),
-		g.announce(),
+		g.announce(), // and what others could not tell
+		g.told(),
 		send(g.qs.notices, g.qs.ingest),
 		g.crypto("sqs", "dynamodb"),
 	}
@@ -68,6 +73,7 @@ func (g grants) disconnect() []awsiam.PolicyStatement {
 		g.disable(),
 		g.owned(),
 		g.announce(),
+		g.told(),
 		send(g.qs.notices, g.qs.ingest),
 		// What it did not settle, Lambda puts there in its name.
 		allow(jsii.Strings(*g.cs.missed.QueueArn()), "sqs:SendMessage"),
@@ -126,6 +132,15 @@ func (g grants) disable() awsiam.PolicyStatement {
 // announce tells of changes on the bus.
 func (g grants) announce() awsiam.PolicyStatement {
 	return allow(jsii.Strings(*g.cs.bus.EventBusArn()), "events:PutEvents")
+}
+
+// told removes from the directory what was told, and nothing else.
+func (g grants) told() awsiam.PolicyStatement {
+	return awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Actions:    jsii.Strings("dynamodb:DeleteItem"),
+		Resources:  jsii.Strings(*g.st.directory.TableArn()),
+		Conditions: &map[string]any{"ForAllValues:StringLike": map[string]any{"dynamodb:LeadingKeys": jsii.Strings(outgoingPrefix + "*")}},
+	})
 }
 
 func send(qs ...queue) awsiam.PolicyStatement { return allow(arnsOf(qs), "sqs:SendMessage") }

@@ -57,7 +57,7 @@ func testGrants(t *testing.T, tmpl template) {
 			"dynamodb:BatchWriteItem":       {"{Deliveries.Arn}"},
 			"dynamodb:PutItem":              {"{Deliveries.Arn}", "{Directory.Arn}"},
 			"dynamodb:UpdateItem":           {"{Deliveries.Arn}", "{Directory.Arn}"},
-			"dynamodb:DeleteItem":           {"{Deliveries.Arn}"},
+			"dynamodb:DeleteItem":           {"{Deliveries.Arn}", "{Directory.Arn}"},
 			"s3:GetObject":                  {cached, produced, rejected},
 			"s3:PutObject":                  {cached, rejected},
 			"s3:ListBucket":                 {"{Payloads.Arn}"},
@@ -73,6 +73,7 @@ func testGrants(t *testing.T, tmpl template) {
 			"sqs:SendMessage":             {"{Drain.Arn}", "{Ingest.Arn}", "{Notices.Arn}", "{Retry.Arn}"},
 			"dynamodb:Query":              {"{Deliveries.Arn}", "{Deliveries.Arn}/index/due", "{Directory.Arn}/index/attention", "{Directory.Arn}/index/owner"},
 			"events:PutEvents":            {"{Bus.Arn}"},
+			"dynamodb:DeleteItem":         {"{Directory.Arn}"},
 			"dynamodb:GetItem":            {"{Deliveries.Arn}", "{Directory.Arn}"},
 			"dynamodb:PutItem":            {"{Deliveries.Arn}", "{Directory.Arn}"},
 		},
@@ -87,11 +88,12 @@ func testGrants(t *testing.T, tmpl template) {
 			"events:PutEvents":          {"{Bus.Arn}"},
 		},
 		"Disconnect": {
-			"sqs:SendMessage":  {"{Ingest.Arn}", "{Notices.Arn}", "{ScheduleDeadLetters.Arn}"},
-			"dynamodb:Query":   {"{Directory.Arn}/index/owner"},
-			"dynamodb:GetItem": {"{Directory.Arn}"},
-			"dynamodb:PutItem": {"{Directory.Arn}"},
-			"events:PutEvents": {"{Bus.Arn}"},
+			"sqs:SendMessage":     {"{Ingest.Arn}", "{Notices.Arn}", "{ScheduleDeadLetters.Arn}"},
+			"dynamodb:Query":      {"{Directory.Arn}/index/owner"},
+			"dynamodb:GetItem":    {"{Directory.Arn}"},
+			"dynamodb:PutItem":    {"{Directory.Arn}"},
+			"dynamodb:DeleteItem": {"{Directory.Arn}"},
+			"events:PutEvents":    {"{Bus.Arn}"},
 		},
 		"Notify": {
 			"sqs:ReceiveMessage":          {"{Notices.Arn}"},
@@ -154,8 +156,11 @@ func testBounds(t *testing.T, tmpl template) {
 		"Notify ses:SendEmail": jsonOf(t, `{"StringEquals":{"ses:FromAddress":"notices@auditrelay.invalid"}}`),
 		"Admin iam:PassRole":   jsonOf(t, `{"StringEquals":{"iam:PassedToService":"scheduler.amazonaws.com"}}`),
 	}
+	for _, function := range []string{"Deliver", "Requeue", "Disconnect"} { // of the directory, only what was told
+		want[function+" dynamodb:DeleteItem"] = jsonOf(t, `{"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["O#*"]}}`)
+	}
 	got := make(map[string]any)
-	for _, function := range []string{"Notify", "Admin"} {
+	for _, function := range []string{"Notify", "Admin", "Deliver", "Requeue", "Disconnect"} {
 		for _, p := range list(tmpl.one(t, "AWS::IAM::Role", function+"Role").at("Policies")) {
 			doc := resource{Properties: p.(map[string]any)}
 			for _, v := range list(doc.at("PolicyDocument", "Statement")) {

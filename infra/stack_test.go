@@ -310,7 +310,7 @@ func testEnvironment(t *testing.T, tmpl template) {
 	stores := config.Stores{DirectoryTable: "{Directory}", DeliveriesTable: "{Deliveries}", PayloadBucket: "{Payloads}"}
 	telemetry := config.Telemetry{MetricsNamespace: "auditrelay/dev"}
 	activity := config.Activity{IngestQueueURL: "{Ingest}", EventBus: "{Bus.Arn}"}
-	changes := config.Disconnect{Activity: activity, DirectoryTable: "{Directory}", NoticesQueueURL: "{Notices}"}
+	changes := config.Disconnect{Telemetry: telemetry, Activity: activity, DirectoryTable: "{Directory}", NoticesQueueURL: "{Notices}"}
 	load(t, "Deliver", func() (any, error) { return config.Load[config.Deliver]() }, config.Deliver{
 		Stores: stores, Telemetry: telemetry,
 		RetryQueueURL: "{Retry}", RetryQueueARN: "{Retry.Arn}", RejectedQueueURL: "{Rejected}", DrainQueueURL: "{Drain}", NoticesQueueURL: "{Notices}",
@@ -330,7 +330,7 @@ func testEnvironment(t *testing.T, tmpl template) {
 		MailConfigurationSet: "{Mails}",
 	})
 	load(t, "Admin", func() (any, error) { return config.Load[config.Admin]() }, config.Admin{
-		Disconnect: changes, Telemetry: telemetry,
+		Disconnect: changes,
 		Timers: config.Timers{
 			ScheduleGroup: "auditrelay-dev", ScheduleRoleARN: "{ScheduleRole.Arn}", ScheduleDeadLettersARN: "{ScheduleDeadLetters.Arn}", DisconnectFunctionARN: "{Disconnect.Arn}",
 		},

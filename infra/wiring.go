@@ -65,7 +65,7 @@ func (p parts) activity() config.Activity {
 }
 
 func (p parts) changes() config.Disconnect {
-	return config.Disconnect{Activity: p.activity(), DirectoryTable: *p.st.directory.TableName(), NoticesQueueURL: *p.qs.notices.QueueUrl()}
+	return config.Disconnect{Telemetry: p.telemetry(), Activity: p.activity(), DirectoryTable: *p.st.directory.TableName(), NoticesQueueURL: *p.qs.notices.QueueUrl()}
 }
 
 func (p parts) deliver() function {
@@ -168,7 +168,6 @@ func (p parts) admin(fs functions) function {
 				ScheduleDeadLettersARN: *p.cs.missed.QueueArn(),
 				DisconnectFunctionARN:  *fs.disconnect.FunctionArn(),
 			},
-			Telemetry:        p.telemetry(),
 			Network:          p.network(),
 			DeliveriesTable:  *p.st.deliveries.TableName(),
 			RetryQueueURL:    *p.qs.retry.QueueUrl(),

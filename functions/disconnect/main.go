@@ -4,12 +4,16 @@ package main
 import (
 	"context"
 	"log"
+	"os"
+	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"github.com/auditrelay/auditrelay/internal/aws/handler"
+	"github.com/auditrelay/auditrelay/internal/aws/scheduler"
 	"github.com/auditrelay/auditrelay/internal/aws/session"
 	"github.com/auditrelay/auditrelay/internal/config"
+	"github.com/auditrelay/auditrelay/internal/delivery"
 )
 
 func main() {
@@ -21,5 +25,10 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	lambda.Start(handler.Disconnect(c, aws))
+	lines := delivery.NewLines(os.Stdout, c.MetricsNamespace)
+	disconnect := handler.Disconnect(c, aws, lines)
+	lambda.Start(func(ctx context.Context, e scheduler.Event) error {
+		defer func() { lines.Flush(time.Now()) }()
+		return disconnect(ctx, e)
+	})
 }

@@ -2,27 +2,33 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"net/http"
 
 	"github.com/auditrelay/auditrelay/internal/connection"
 	"github.com/auditrelay/auditrelay/internal/directory"
 )
 
-// record writes down a change that was made. If that fails, the client is told that the change stands.
-func (a *API) record(ctx context.Context, activity connection.Activity) error {
-	activity.At, activity.By = a.Now(), callerFrom(ctx)
-	if err := a.Audit.Record(ctx, activity); err != nil {
-		a.Fault(fmt.Errorf("record %s in the activity audit: %w", activity.Event, err))
-		return problem(http.StatusInternalServerError, "the change was made, but not written into the activity audit; the operator finds the reason in the function's log")
+// destinationActivity is what is to be told of a change of a destination. It is stored with the change.
+func (a *API) destinationActivity(ctx context.Context, event connection.Event, d directory.Destination, fields ...string) (directory.Outgoing, error) {
+	owner, _, err := a.Workspaces.Workspace(ctx, d.WorkspaceID)
+	if err != nil && !errors.Is(err, directory.ErrNotFound) {
+		return directory.Outgoing{}, a.internal(fmt.Errorf("look up workspace %s for the activity audit: %w", d.WorkspaceID, err))
 	}
-	return nil
+	owner.ID = d.WorkspaceID
+	return a.activity(ctx, connection.Activity{Event: event, Workspace: owner, Destination: d, Fields: fields})
 }
 
-func workspaceActivity(event connection.Event, w directory.Workspace) connection.Activity {
-	return connection.Activity{Event: event, Workspace: w}
+// workspaceActivity is what is to be told of a change of a workspace.
+func (a *API) workspaceActivity(ctx context.Context, event connection.Event, w directory.Workspace) (directory.Outgoing, error) {
+	return a.activity(ctx, connection.Activity{Event: event, Workspace: w})
 }
 
-func destinationActivity(event connection.Event, d directory.Destination, fields ...string) connection.Activity {
-	return connection.Activity{Event: event, Workspace: directory.Workspace{ID: d.WorkspaceID}, Destination: d, Fields: fields}
+func (a *API) activity(ctx context.Context, done connection.Activity) (directory.Outgoing, error) {
+	done.At, done.By = a.Now(), callerFrom(ctx)
+	tell, err := done.Outgoing()
+	if err != nil {
+		return directory.Outgoing{}, a.internal(err)
+	}
+	return tell, nil
 }

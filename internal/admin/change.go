@@ -82,17 +82,30 @@ func (a *API) change(ctx context.Context, c change) (*destinationAnswer, error) 
 			}
 		}
 		after.Version++
-		stored, err := a.Destinations.PutDestination(ctx, after)
+		status, event := http.StatusOK, connection.DestinationUpdated
+		if !exists {
+			status, event = http.StatusCreated, connection.DestinationCreated
+		}
+		tell, err := a.destinationActivity(ctx, event, after, fields...)
+		if err != nil {
+			return nil, err
+		}
+		stored, err := a.Destinations.PutDestination(ctx, after, tell)
 		if errors.Is(err, directory.ErrChanged) {
 			continue
 		}
 		if err != nil {
 			return nil, a.internal(err)
 		}
-		if err := a.keep(ctx, c); err != nil {
-			return nil, err
+		kept := a.keep(ctx, c)
+		a.Outbox.Tell(ctx, tell) // the record was changed, whatever became of the credentials
+		if kept != nil {
+			return nil, kept
 		}
-		return a.changed(ctx, stored, exists, fields)
+		if mayMend(fields) {
+			a.nudge(ctx, stored)
+		}
+		return answerDestination(status, stored), nil
 	}
 	return nil, changedMeanwhile()
 }
@@ -107,20 +120,6 @@ func (a *API) keep(ctx context.Context, c change) error {
 		return problem(http.StatusInternalServerError, "the settings were saved, but the credentials were not; repeat the change")
 	}
 	return nil
-}
-
-func (a *API) changed(ctx context.Context, stored directory.Destination, existed bool, fields []string) (*destinationAnswer, error) {
-	status, event := http.StatusOK, connection.DestinationUpdated
-	if !existed {
-		status, event = http.StatusCreated, connection.DestinationCreated
-	}
-	if mayMend(fields) {
-		a.nudge(ctx, stored)
-	}
-	if err := a.record(ctx, destinationActivity(event, stored, fields...)); err != nil {
-		return nil, err
-	}
-	return answerDestination(status, stored), nil
 }
 
 func (a *API) current(ctx context.Context, c change) (d directory.Destination, exists bool, err error) {

@@ -246,7 +246,11 @@ func (a *API) deleteDestination(ctx context.Context, in *struct {
 		if err := in.check(d, true); err != nil {
 			return nil, err
 		}
-		err = a.Destinations.DeleteDestination(ctx, d.ID, d.Revision)
+		tell, err := a.destinationActivity(ctx, connection.DestinationDeleted, d)
+		if err != nil {
+			return nil, err
+		}
+		err = a.Destinations.DeleteDestination(ctx, d.ID, d.Revision, tell)
 		if errors.Is(err, directory.ErrChanged) {
 			continue
 		}
@@ -256,7 +260,8 @@ func (a *API) deleteDestination(ctx context.Context, in *struct {
 		if err := a.Secrets.Forget(ctx, d.ID); err != nil {
 			a.Fault(fmt.Errorf("forget the credentials of destination %s, which is deleted: %w", d.ID, err))
 		}
-		return nil, a.record(ctx, destinationActivity(connection.DestinationDeleted, d))
+		a.Outbox.Tell(ctx, tell)
+		return nil, nil
 	}
 	return nil, changedMeanwhile()
 }

@@ -14,14 +14,14 @@ import (
 	"github.com/auditrelay/auditrelay/internal/sink"
 )
 
-// Workspaces stores workspaces.
+// Workspaces stores workspaces. What is to be told of a change is stored in one write with it, both or neither; so it is with Destinations.
 type Workspaces interface {
 	// Workspace gives a workspace with the destinations that it owns, or directory.ErrNotFound.
 	Workspace(ctx context.Context, id string) (directory.Workspace, []directory.Destination, error)
 	// PutWorkspace stores a workspace, new or not.
-	PutWorkspace(ctx context.Context, w directory.Workspace) error
+	PutWorkspace(ctx context.Context, w directory.Workspace, tell ...directory.Outgoing) error
 	// DeleteWorkspace removes a workspace; one that is not there is no error.
-	DeleteWorkspace(ctx context.Context, id string) error
+	DeleteWorkspace(ctx context.Context, id string, tell ...directory.Outgoing) error
 }
 
 // Destinations stores destinations.
@@ -30,9 +30,9 @@ type Destinations interface {
 	CurrentDestination(ctx context.Context, id string) (directory.Destination, error)
 	// PutDestination stores a new destination if its revision is 0, otherwise in place of that revision, else directory.ErrChanged. The answer is
 	// what was stored.
-	PutDestination(ctx context.Context, d directory.Destination) (directory.Destination, error)
+	PutDestination(ctx context.Context, d directory.Destination, tell ...directory.Outgoing) (directory.Destination, error)
 	// DeleteDestination removes that revision, else directory.ErrChanged.
-	DeleteDestination(ctx context.Context, id string, revision int) error
+	DeleteDestination(ctx context.Context, id string, revision int, tell ...directory.Outgoing) error
 }
 
 // Listing goes through the whole directory, in any order.
@@ -59,10 +59,12 @@ type Connections interface {
 	Reconnect(ctx context.Context, id string, by connection.Caller) (directory.Destination, error)
 }
 
-// Audit keeps who changed what.
-type Audit interface {
-	// Record writes one change down; when it returns, the entry is durable.
-	Record(ctx context.Context, a connection.Activity) error
+// Outbox tells who changed what: in the activity audit and on the event bus.
+type Outbox interface {
+	// Keep stores what is to be told of an action that is about to be taken and changes no record.
+	Keep(ctx context.Context, o directory.Outgoing) error
+	// Tell tells what was stored just now. What it cannot tell is told later by others.
+	Tell(ctx context.Context, o directory.Outgoing)
 }
 
 // Pending lists deliveries that wait in the cache.
@@ -114,7 +116,7 @@ type API struct {
 	Listing      Listing
 	Secrets      Secrets
 	Connections  Connections
-	Audit        Audit
+	Outbox       Outbox
 	Pending      Pending
 	Failed       Failed
 	Attempts     Attempts

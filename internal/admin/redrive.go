@@ -103,7 +103,7 @@ func (a *API) redrive(ctx context.Context, in *struct{ Body RedriveInput }) (*st
 
 // redriveOne sends hints for one destination's deliveries, until its end or that of the request's bound.
 func (a *API) redriveOne(ctx context.Context, in RedriveInput, d directory.Destination, from delivery.Key, result *RedriveResult) error {
-	before := result.Queued
+	var tell directory.Outgoing
 	for {
 		page, err := a.Pending.Pending(ctx, d.ID, from, readAtOnce)
 		if err != nil {
@@ -113,6 +113,14 @@ func (a *API) redriveOne(ctx context.Context, in RedriveInput, d directory.Desti
 		for _, p := range page {
 			if in.meant(p) {
 				rides = append(rides, delivery.Ride{Hint: delivery.Hint{Key: p.Key, At: p.NextAt, Drain: true}})
+			}
+		}
+		if len(rides) > 0 && tell.ID == "" { // kept first: a redrive of which half the hints went is told of too
+			if tell, err = a.destinationActivity(ctx, connection.DeliveriesRedriven, d); err != nil {
+				return err
+			}
+			if err := a.Outbox.Keep(ctx, tell); err != nil {
+				return a.internal(err)
 			}
 		}
 		if err := errors.Join(a.Retries.Send(ctx, rides)...); err != nil {
@@ -129,8 +137,8 @@ func (a *API) redriveOne(ctx context.Context, in RedriveInput, d directory.Desti
 			break
 		}
 	}
-	if result.Queued == before {
-		return nil
+	if tell.ID != "" {
+		a.Outbox.Tell(ctx, tell)
 	}
-	return a.record(ctx, destinationActivity(connection.DeliveriesRedriven, d))
+	return nil
 }

@@ -139,12 +139,14 @@ func (a *API) putWorkspace(ctx context.Context, in *struct {
 	case reflect.DeepEqual(viewWorkspace(before), viewWorkspace(w)):
 		return answerWorkspace(http.StatusOK, w), nil
 	}
-	if err := a.Workspaces.PutWorkspace(ctx, w); err != nil {
-		return nil, a.internal(err)
-	}
-	if err := a.record(ctx, workspaceActivity(event, w)); err != nil {
+	tell, err := a.workspaceActivity(ctx, event, w)
+	if err != nil {
 		return nil, err
 	}
+	if err := a.Workspaces.PutWorkspace(ctx, w, tell); err != nil {
+		return nil, a.internal(err)
+	}
+	a.Outbox.Tell(ctx, tell)
 	return answerWorkspace(status, w), nil
 }
 
@@ -197,8 +199,13 @@ func (a *API) deleteWorkspace(ctx context.Context, in *WorkspacePath) (*struct{}
 			return nil, problem(http.StatusConflict, "the workspace is the parent of %s; delete its children first, or give them another parent", child.ID)
 		}
 	}
-	if err := a.Workspaces.DeleteWorkspace(ctx, w.ID); err != nil {
+	tell, err := a.workspaceActivity(ctx, connection.WorkspaceDeleted, w)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.Workspaces.DeleteWorkspace(ctx, w.ID, tell); err != nil {
 		return nil, a.internal(err)
 	}
-	return nil, a.record(ctx, workspaceActivity(connection.WorkspaceDeleted, w))
+	a.Outbox.Tell(ctx, tell)
+	return nil, nil
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/auditrelay/auditrelay/events"
 	"github.com/auditrelay/auditrelay/internal/admin"
 	"github.com/auditrelay/auditrelay/internal/connection"
 	"github.com/auditrelay/auditrelay/internal/delivery"
@@ -37,21 +38,73 @@ type world struct {
 	answer    int // of the receiver
 	bodies    []string
 	faults    []string
+	outbox    *connection.Outbox
 	mu        sync.Mutex
+	now       time.Time
 }
 
-// auditLog keeps activities.
+// auditLog is an ingest queue and a bus, which keep what they are told.
 type auditLog struct {
+	hook memory.Hook
+
 	mu      sync.Mutex
-	entries []connection.Activity
-	err     error
+	entries []events.Log
+	events  []events.Announcement
 }
 
-func (l *auditLog) Record(_ context.Context, a connection.Activity) error {
+func (l *auditLog) Send(_ context.Context, log events.Log) error {
+	return l.hook.Do(memory.CallSendLog, func() error {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.entries = append(l.entries, log)
+		return nil
+	})
+}
+
+func (l *auditLog) Publish(_ context.Context, a events.Announcement) error {
+	return l.hook.Do(memory.CallPublish, func() error {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.events = append(l.events, a)
+		return nil
+	})
+}
+
+// line is what an entry of the audit says.
+type line struct {
+	Event     connection.Event
+	Workspace string
+	Name      string // of the workspace
+	By        string
+	Fields    []string
+}
+
+// lines are the entries so far, each once by its id, in the order of their first coming.
+func (l *auditLog) lines(t testing.TB) (lines []line) {
+	t.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.entries = append(l.entries, a)
-	return l.err
+	seen := make(map[string]bool)
+	for _, e := range l.entries {
+		if seen[e.ID] {
+			continue
+		}
+		seen[e.ID] = true
+		var p struct {
+			Event           connection.Event
+			Timestamp       time.Time
+			User, Workspace struct{ ID, Name string }
+			Details         struct{ Activity struct{ Fields []string } }
+		}
+		if err := json.Unmarshal(e.Payload, &p); err != nil {
+			t.Fatal(err)
+		}
+		if p.Timestamp.IsZero() || p.Workspace.ID != e.WorkspaceID {
+			t.Errorf("an entry without its time or workspace: %s", e.Payload)
+		}
+		lines = append(lines, line{p.Event, p.Workspace.ID, p.Workspace.Name, p.User.ID, p.Details.Activity.Fields})
+	}
+	return lines
 }
 
 type noTimers struct{}
@@ -69,11 +122,18 @@ func (noAttempts) Attempts(context.Context, admin.AttemptQuery) ([]admin.Attempt
 	return nil, nil
 }
 
-func newWorld(t testing.TB) *world {
-	w := &world{directory: &memory.Directory{}, secrets: &memory.Secrets{}, audit: &auditLog{}, answer: http.StatusOK}
-	now := func() time.Time { return noon }
+func newWorld(t testing.TB) *world { return newWorldWith(t, nil) }
+
+// newWorldWith has a world whose stores and queues the hook can make fail.
+func newWorldWith(t testing.TB, hook memory.Hook) *world {
+	w := &world{directory: &memory.Directory{Hook: hook}, secrets: &memory.Secrets{}, audit: &auditLog{hook: hook}, answer: http.StatusOK, now: noon}
+	now := func() time.Time {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.now
+	}
 	w.cache = memory.NewCache(now)
-	w.retries = &memory.RetryQueue{Queue: memory.Queue[delivery.Hint]{Now: now, Visibility: time.Minute}}
+	w.retries = &memory.RetryQueue{Queue: memory.Queue[delivery.Hint]{Now: now, Visibility: time.Minute}, Hook: hook}
 	w.receiver = httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		w.mu.Lock()
@@ -82,18 +142,20 @@ func newWorld(t testing.TB) *world {
 		out.WriteHeader(w.answer)
 	}))
 	t.Cleanup(w.receiver.Close)
+	fault := func(err error) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.faults = append(w.faults, err.Error())
+	}
+	w.outbox = &connection.Outbox{Store: w.directory, Logs: w.audit, Bus: w.audit, Now: now, Fault: fault}
 	w.API = &admin.API{
 		Workspaces: w.directory, Destinations: w.directory, Listing: w.directory, Secrets: w.secrets,
-		Connections: &connection.Service{Store: w.directory, Timers: noTimers{}, Notices: noNotices{}, Audit: w.audit, Now: now},
-		Audit:       w.audit, Pending: w.cache, Failed: w.cache, Attempts: noAttempts{}, Retries: w.retries,
+		Connections: &connection.Service{Store: w.directory, Timers: noTimers{}, Notices: noNotices{}, Outbox: w.outbox, Now: now},
+		Outbox:      w.outbox, Pending: w.cache, Failed: w.cache, Attempts: noAttempts{}, Retries: w.retries,
 		Network: sink.Network{AllowPrivate: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, AllowHTTP: true},
 		Now:     now,
 		Caller:  func(*http.Request) connection.Caller { return connection.Caller{Identity: "arn:aws:iam::1:user/ada"} },
-		Fault: func(err error) {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			w.faults = append(w.faults, err.Error())
-		},
+		Fault:   fault,
 	}
 	w.handler = w.Handler()
 	return w

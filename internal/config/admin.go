@@ -6,7 +6,6 @@ import "time"
 type Admin struct {
 	Disconnect
 	Timers
-	Telemetry
 	Network
 	DeliveriesTable string `env:"DELIVERIES_TABLE,required,notEmpty"`
 	RetryQueueURL   string `env:"RETRY_QUEUE_URL,required,notEmpty"`

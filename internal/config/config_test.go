@@ -54,12 +54,13 @@ func TestVariablesAreWhatLoadReads(t *testing.T) {
 	t.Run("admin", func(t *testing.T) {
 		comesBack(t, config.Admin{
 			Disconnect: config.Disconnect{
-				Activity: config.Activity{IngestQueueURL: "https://sqs/ingest", EventBus: "arn:bus"}, DirectoryTable: "dir", NoticesQueueURL: "https://sqs/notices",
+				Telemetry: config.Telemetry{MetricsNamespace: "ns"},
+				Activity:  config.Activity{IngestQueueURL: "https://sqs/ingest", EventBus: "arn:bus"}, DirectoryTable: "dir", NoticesQueueURL: "https://sqs/notices",
 			},
 			Timers: config.Timers{
 				ScheduleGroup: "group", ScheduleRoleARN: "arn:role", ScheduleDeadLettersARN: "arn:dead", ScheduleKeyARN: "arn:key", DisconnectFunctionARN: "arn:f",
 			},
-			Telemetry: config.Telemetry{MetricsNamespace: "ns"}, Network: config.Network{AllowHTTP: true}, DeliveriesTable: "del",
+			Network: config.Network{AllowHTTP: true}, DeliveriesTable: "del",
 			RetryQueueURL: "https://sqs/retry", SecretPrefix: "p/", SecretKeyARN: "arn:key", AttemptsLogGroup: "/log", SearchLimit: time.Second,
 		})
 	})

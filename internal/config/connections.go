@@ -25,6 +25,7 @@ type Timers struct {
 
 // Disconnect is the configuration of the function disconnect.
 type Disconnect struct {
+	Telemetry
 	Activity
 	DirectoryTable  string `env:"DIRECTORY_TABLE,required,notEmpty"`
 	NoticesQueueURL string `env:"NOTICES_QUEUE_URL,required,notEmpty"`

@@ -1,18 +1,10 @@
 package connection
 
 import (
-	"context"
 	"time"
 
 	"github.com/auditrelay/auditrelay/internal/directory"
 )
-
-// Audit is the activity audit.
-type Audit interface {
-	// Record writes down what was done. When it returns nil the entry is safe. Recording the same activity again, after an error or a restart,
-	// is harmless: it is one log, by its id.
-	Record(ctx context.Context, a Activity) error
-}
 
 // Caller is who asked for something, and from where.
 type Caller struct {

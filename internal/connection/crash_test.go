@@ -59,6 +59,7 @@ func eachFault(t *testing.T, story func(t *testing.T, s *saboteur)) {
 	calls := []string{
 		memory.CallDestination, memory.CallPutDestination, memory.CallWorkspace, memory.CallSetTimer, memory.CallCancelTimer, memory.CallNotify,
 		memory.CallClaim, memory.CallSaveClaim, memory.CallMail, memory.CallSendLog, memory.CallPublish, memory.CallAck,
+		memory.CallOutgoing, memory.CallTold,
 	}
 	for _, call := range calls {
 		for nth := 1; nth <= 3; nth++ {
@@ -123,7 +124,7 @@ func TestCrashOfDisconnect(t *testing.T) {
 			t.Errorf("disabled %v late", late)
 		}
 		w.checkOneMail(s)
-		w.want("audit entries", w.audited(connection.DestinationDisabled), 1)
+		w.checkTold(connection.DestinationDisconnected, connection.DestinationDisabled)
 	})
 }
 
@@ -136,7 +137,7 @@ func TestCrashOfTheEnd(t *testing.T) {
 		w.until(10 * time.Hour)
 		w.want("state", w.destination().State, directory.Disabled)
 		w.checkOneMail(s)
-		w.want("audit entries", w.audited(connection.DestinationDisabled), 1)
+		w.checkTold(connection.DestinationDisconnected, connection.DestinationDisabled)
 		w.want("generation", w.destination().Generation, 3)
 	})
 }
@@ -156,6 +157,7 @@ func TestCrashOfReconnect(t *testing.T) {
 		w.want("state", w.destination().State, directory.Connected)
 		w.want("mails", w.mails(), []string(nil))
 		w.want("delivered", w.siem.logs(), w.sent)
+		w.checkTold(connection.DestinationDisconnected, connection.DestinationReconnected)
 	})
 }
 

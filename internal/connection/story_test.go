@@ -38,6 +38,7 @@ type receiver struct {
 	mu   sync.Mutex
 	fail failure.Code
 	held map[string]int
+	text map[string]string // what each log says
 }
 
 func (r *receiver) Sink(context.Context, directory.Destination) (delivery.Sink, error) { return r, nil }
@@ -52,6 +53,7 @@ func (r *receiver) Send(_ context.Context, logs []auditlog.Document) []delivery.
 			continue
 		}
 		r.held[log.ID]++
+		r.text[log.ID] = string(log.JSON)
 	}
 	return results
 }
@@ -79,7 +81,7 @@ type world struct {
 // newWorld has one workspace with one destination, an hour old.
 func newWorld(t *testing.T, hook memory.Hook) *world {
 	t.Helper()
-	w := &world{World: local.NewWorld(monday.Add(-time.Hour), hook), t: t, siem: &receiver{held: make(map[string]int)}}
+	w := &world{World: local.NewWorld(monday.Add(-time.Hour), hook), t: t, siem: &receiver{held: make(map[string]int), text: make(map[string]string)}}
 	w.SetSinks(w.siem)
 	if err := w.Apply(t.Context(), local.Directory{
 		Workspaces: []directory.Workspace{{
@@ -160,13 +162,32 @@ func (w *world) announced() []string {
 
 // audited counts the system's own logs of an event, wherever they are now: each log once.
 func (w *world) audited(event connection.Event) int {
-	ids := make(map[string]bool)
+	w.siem.mu.Lock()
+	defer w.siem.mu.Unlock()
+	texts := maps.Clone(w.siem.text)
 	for _, d := range w.Cache.All() {
-		if strings.Contains(string(d.Document.JSON), `"event":"`+string(event)+`"`) {
-			ids[d.LogID] = true
+		texts[d.LogID] = string(d.Document.JSON)
+	}
+	n := 0
+	for _, text := range texts {
+		if strings.Contains(text, `"event":"`+string(event)+`"`) {
+			n++
 		}
 	}
-	return len(ids)
+	return n
+}
+
+// checkTold holds that each of these is one entry of the activity audit, that the bus was told of each, and that nothing is left to tell.
+func (w *world) checkTold(activities ...connection.Event) {
+	w.t.Helper()
+	for _, event := range activities {
+		w.want("audit entries of "+string(event), w.audited(event), 1)
+		a := connection.Activity{Event: event}
+		if announcement, ok := a.Announcement(); !ok || !slices.Contains(w.announced(), announcement.DetailType) {
+			w.t.Errorf("the bus heard %v, and nothing of %s", w.announced(), event)
+		}
+	}
+	w.want("left to tell", len(w.Directory.Untold()), 0)
 }
 
 func (w *world) want(what string, got, want any) {

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/auditrelay/auditrelay/events"
@@ -14,6 +15,12 @@ type Bus interface {
 	Publish(ctx context.Context, a events.Announcement) error
 }
 
+// Outbox tells of changes of the directory that were stored together with what is to be told of them.
+type Outbox interface {
+	// Tell tells of a change that was stored just now. What it cannot tell is told later by others.
+	Tell(ctx context.Context, o directory.Outgoing)
+}
+
 // failedAnnouncement tells the bus of a failed event. The kind is empty if the destination was deleted.
 func failedAnnouncement(e FailedEvent, kind directory.Kind, now time.Time) events.Announcement {
 	return events.Announcement{DetailType: events.LogDeliveryFailed, At: now, Detail: events.LogDeliveryFailedDetail{
@@ -22,18 +29,21 @@ func failedAnnouncement(e FailedEvent, kind directory.Kind, now time.Time) event
 	}}
 }
 
-// healthAnnouncement tells the bus of a change of health, or answers false if the change is none for it.
-func healthAnnouncement(from, to directory.Destination, now time.Time) (events.Announcement, bool) {
+// healthOutgoing is what is to be told of a change of health: one event, or none if the change is of no interest outside.
+func healthOutgoing(from, to directory.Destination, now time.Time) []directory.Outgoing {
 	name := events.DestinationName{DestinationID: to.ID, DestinationName: to.Name, WorkspaceID: to.WorkspaceID, Kind: string(to.Kind)}
+	now = now.UTC().Truncate(time.Millisecond)
+	e := events.Announcement{At: now}
 	switch {
 	case from.Health.State == directory.Failing && to.Health.State == directory.Healthy:
-		return events.Announcement{DetailType: events.DestinationRecovered, At: now, Detail: events.DestinationRecoveredDetail{
-			DestinationName: name, FailingSince: from.Health.Since, RecoveredAt: now, Code: string(from.Health.Code),
-		}}, true
+		e.DetailType = events.DestinationRecovered
+		e.Detail = events.DestinationRecoveredDetail{DestinationName: name, FailingSince: from.Health.Since, RecoveredAt: now, Code: string(from.Health.Code)}
 	case from.Health.State != directory.Failing && to.Health.State == directory.Failing:
-		return events.Announcement{DetailType: events.DestinationFailing, At: now, Detail: events.DestinationFailingDetail{
-			DestinationName: name, Since: to.Health.Since, Code: string(to.Health.Code),
-		}}, true
+		e.DetailType = events.DestinationFailing
+		e.Detail = events.DestinationFailingDetail{DestinationName: name, Since: to.Health.Since, Code: string(to.Health.Code)}
+	default:
+		return nil
 	}
-	return events.Announcement{}, false
+	id := fmt.Sprintf("%s-%s-%d", e.DetailType, to.ID, now.UnixMilli())
+	return []directory.Outgoing{{ID: id, At: now, Event: &e}}
 }

@@ -23,7 +23,7 @@ type Deliver struct {
 	Budget       Budget
 	Notices      Notices
 	Drains       DrainQueue
-	Bus          Bus
+	Outbox       Outbox
 	Journal      Journal
 	Now          func() time.Time
 	// PayloadBucket is the name of the bucket that Payloads reads; a pointer to another one is rejected.

@@ -15,8 +15,9 @@ import (
 type DestinationStore interface {
 	// CurrentDestination gives a destination as of now, never older; directory.ErrNotFound if there is none.
 	CurrentDestination(ctx context.Context, id string) (directory.Destination, error)
-	// PutDestination stores it over the same revision, else directory.ErrChanged, and answers it with the new one.
-	PutDestination(ctx context.Context, d directory.Destination) (directory.Destination, error)
+	// PutDestination stores it over the same revision, else directory.ErrChanged, and answers it with the new one. What is to be told of it is stored
+	// with it, both or neither.
+	PutDestination(ctx context.Context, d directory.Destination, tell ...directory.Outgoing) (directory.Destination, error)
 }
 
 // Budget counts attempts at destinations, over all instances of deliver together.
@@ -156,7 +157,7 @@ func (d *Deliver) observe(ctx context.Context, seen directory.Destination, e evi
 	}
 }
 
-// transition stores a new health and tells of it. The notice of a recovery goes before the write, because nothing would send it after a death
+// transition stores a new health, with what is to be told of it, and tells it. The notice of a recovery goes before the write, because nothing would send it after a death
 // between the two; notify looks at the record before it mails. A failure's notice needs no such care: requeue sends it as long as it lasts.
 func (d *Deliver) transition(ctx context.Context, from, to directory.Destination, now time.Time) error {
 	recovered := from.Health.State == directory.Failing && to.Health.State == directory.Healthy
@@ -166,14 +167,13 @@ func (d *Deliver) transition(ctx context.Context, from, to directory.Destination
 			return err
 		}
 	}
-	if _, err := d.Destinations.PutDestination(ctx, to); err != nil {
+	tell := healthOutgoing(from, to, now)
+	if _, err := d.Destinations.PutDestination(ctx, to, tell...); err != nil {
 		return err
 	}
 	d.Journal.Record(healthEntry(to, now))
-	if a, ok := healthAnnouncement(from, to, now); ok {
-		if err := d.Bus.Publish(ctx, a); err != nil { // the record and the log line tell it all the same
-			d.fault(nil, fmt.Errorf("announce the health of %s: %w", to.ID, err))
-		}
+	for _, o := range tell {
+		d.Outbox.Tell(ctx, o)
 	}
 	if recovered {
 		return d.Drains.Start(ctx, to.ID)

@@ -117,8 +117,8 @@ func (c *CachedDirectory) CurrentDestination(ctx context.Context, id string) (di
 }
 
 // PutDestination writes to the source.
-func (c *CachedDirectory) PutDestination(ctx context.Context, d directory.Destination) (directory.Destination, error) {
-	d, err := c.Source.PutDestination(ctx, d)
+func (c *CachedDirectory) PutDestination(ctx context.Context, d directory.Destination, tell ...directory.Outgoing) (directory.Destination, error) {
+	d, err := c.Source.PutDestination(ctx, d, tell...)
 	if err == nil {
 		c.learn(d)
 	}

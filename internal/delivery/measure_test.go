@@ -34,6 +34,8 @@ func (b backlogs) Waiting(_ context.Context, id string, _ delivery.Key, _ int) (
 	return []delivery.Waiting{{Hint: delivery.Hint{Key: delivery.Key{DestinationID: id, LogID: "l", AcceptedAt: b[id]}}}}, nil
 }
 
+func nothingLeft(context.Context) error { return nil }
+
 var noon = time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)
 
 // TestOldestAge holds that the age of the oldest waiting log becomes a metric, the largest of all destinations, once in a quarter of an hour.
@@ -44,7 +46,7 @@ func TestOldestAge(t *testing.T) {
 		now := noon.Add(time.Duration(minute)*time.Minute + 41*time.Second)
 		var out bytes.Buffer
 		lines := delivery.NewLines(&out, "test")
-		watch := delivery.Watch{Attention: waiting, Backlog: waiting, Journal: lines, Now: func() time.Time { return now }, AtOnce: 3, Budget: time.Minute}
+		watch := delivery.Watch{Attention: waiting, Backlog: waiting, Journal: lines, Now: func() time.Time { return now }, AtOnce: 3, Budget: time.Minute, Sweep: nothingLeft}
 		if err := watch.Run(t.Context()); err != nil {
 			t.Fatal(err)
 		}

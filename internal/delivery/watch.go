@@ -43,6 +43,8 @@ type Watch struct {
 	Retries   RetryQueue
 	Notices   Notices
 	Drains    DrainQueue
+	// Sweep tells of changes whose teller failed or died.
+	Sweep func(ctx context.Context) error
 	// Disable disables a destination whose eight hours are over, if it is still disconnected in that generation.
 	Disable func(ctx context.Context, destinationID string, generation int) error
 	Now     func() time.Time
@@ -72,6 +74,7 @@ type search struct {
 func (w *Watch) Run(ctx context.Context) error {
 	bounded, cancel := context.WithTimeout(ctx, w.Budget)
 	defer cancel()
+	swept := w.Sweep(ctx)
 	list, err := w.list(ctx)
 	errs := make([]error, len(list))
 	var wg sync.WaitGroup
@@ -90,7 +93,7 @@ func (w *Watch) Run(ctx context.Context) error {
 		err = errors.Join(err, fmt.Errorf("%d of %d destinations that need attention were looked at in %v; the others come first in the next run",
 			reached, len(list), w.Budget))
 	}
-	return errors.Join(append(errs, err)...)
+	return errors.Join(append(errs, swept, err)...)
 }
 
 // take waits for a slot, and says whether it got one before ctx ended.

@@ -41,7 +41,7 @@ func failingID(i int) string { return fmt.Sprintf("dest-%04d", i) }
 
 func (f *failingDestinations) watch(now func() time.Time) *delivery.Watch {
 	f.limits, f.hinted = make(map[string][]int), make(map[string][]string)
-	return &delivery.Watch{Attention: f, Backlog: f, Retries: f, Now: now, AtOnce: 8, Budget: 45 * time.Second}
+	return &delivery.Watch{Attention: f, Backlog: f, Retries: f, Now: now, AtOnce: 8, Budget: 45 * time.Second, Sweep: nothingLeft}
 }
 
 // Attention implements delivery.Attention.

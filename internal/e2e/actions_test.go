@@ -81,6 +81,7 @@ type tableCall struct {
 	IndexName     string
 	RequestItems  map[string]json.RawMessage
 	TransactItems []map[string]struct{ TableName string }
+	Key           map[string]map[string]string
 }
 
 func tableNeeds(c call) ([]need, error) {
@@ -94,7 +95,11 @@ func tableNeeds(c call) ([]need, error) {
 	var needs []need
 	switch c.target {
 	case "GetItem", "PutItem", "UpdateItem", "DeleteItem", "DescribeTable":
-		needs = append(needs, table(c.target, in.TableName))
+		n := table(c.target, in.TableName)
+		if pk := in.Key["pk"]["S"]; pk != "" {
+			n.context = map[string][]string{"dynamodb:LeadingKeys": {pk}}
+		}
+		needs = append(needs, n)
 	case "Query", "Scan":
 		n := table(c.target, in.TableName)
 		if in.IndexName != "" {

@@ -20,7 +20,7 @@ func (w *World) admin() http.Handler {
 		Listing:      w.Directory,
 		Secrets:      w.Secrets,
 		Connections:  w.Connections,
-		Audit:        w.Audit,
+		Outbox:       w.outbox,
 		Pending:      w.Cache,
 		Failed:       w.Cache,
 		Attempts:     entries{w},
@@ -30,9 +30,7 @@ func (w *World) admin() http.Handler {
 		Caller: func(r *http.Request) connection.Caller {
 			return connection.Caller{Identity: actor, IPAddress: r.RemoteAddr, UserAgent: r.UserAgent()}
 		},
-		Fault: func(err error) {
-			w.Journal.Record(delivery.Entry{Event: delivery.EventFault, At: w.Clock.Now(), Reason: err.Error()})
-		},
+		Fault: w.fault,
 	}
 	return api.Handler()
 }

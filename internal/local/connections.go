@@ -16,15 +16,16 @@ import (
 func (w *World) openConnections(hook memory.Hook) {
 	w.Timers = &memory.Timers{Hook: hook}
 	w.Bus = &memory.Bus{Hook: hook}
-	w.deliver.Bus, w.expire.Bus = w.Bus, w.Bus
+	w.expire.Bus = w.Bus
 	w.Mail = &memory.Mailer{Hook: hook, Now: w.Clock.Now}
 	w.MailJournal = &memory.MailJournal{}
-	w.Audit = &connection.Recorder{Logs: ingested{w, hook}, Bus: w.Bus}
-	w.Connections = &connection.Service{Store: w.Directory, Timers: w.Timers, Notices: w.Notices, Audit: w.Audit, Now: w.Clock.Now}
+	w.outbox = &connection.Outbox{Store: w.Directory, Logs: ingested{w, hook}, Bus: w.Bus, Now: w.Clock.Now, Fault: w.fault}
+	w.deliver.Outbox = w.outbox
+	w.Connections = &connection.Service{Store: w.Directory, Timers: w.Timers, Notices: w.Notices, Outbox: w.outbox, Now: w.Clock.Now}
 	w.notify = notice.Notify{
 		Directory: w.Directory, Claims: &memory.Claims{Hook: hook}, Mailer: w.Mail, Renderer: renderer(), Journal: w.MailJournal, Now: w.Clock.Now,
 	}
-	w.watch.Disable = w.Connections.Fire
+	w.watch.Disable, w.watch.Sweep = w.Connections.Fire, w.outbox.Sweep
 }
 
 func renderer() *notice.Renderer {

@@ -58,8 +58,8 @@ type World struct {
 	Mail        *memory.Mailer
 	MailJournal *memory.MailJournal
 	Connections *connection.Service
-	Audit       connection.Audit
 
+	outbox  *connection.Outbox
 	deliver delivery.Deliver
 	notify  notice.Notify
 	requeue delivery.Requeue
@@ -221,6 +221,9 @@ func (w *World) nextEvent() time.Time {
 // usefulTick is when requeue next finds something to do. Its runs before that are left out: they would only move its progress.
 func (w *World) usefulTick() time.Time {
 	now := w.Clock.Now()
+	if len(w.Directory.Untold()) > 0 {
+		return w.nextTick
+	}
 	useful := now.Add(time.Hour)
 	if look := delivery.NextLook(w.Cache.FirstDue()); !look.IsZero() && look.Before(useful) {
 		useful = look

@@ -22,6 +22,7 @@ type Directory struct {
 	mu           sync.Mutex
 	workspaces   map[string]directory.Workspace
 	destinations map[string]directory.Destination
+	outgoing     map[string]directory.Outgoing
 	written      map[recordName]directory.Written
 }
 
@@ -62,8 +63,8 @@ func (d *Directory) WrittenSince(_ context.Context, since time.Time) ([]director
 	return writes, err
 }
 
-// PutWorkspace stores a workspace, new or not.
-func (d *Directory) PutWorkspace(_ context.Context, w directory.Workspace) error {
+// PutWorkspace stores a workspace, new or not, and what is to be told of it.
+func (d *Directory) PutWorkspace(_ context.Context, w directory.Workspace, tell ...directory.Outgoing) error {
 	return d.Hook.do(CallPutWorkspace, func() error {
 		d.mu.Lock()
 		defer d.mu.Unlock()
@@ -72,24 +73,26 @@ func (d *Directory) PutWorkspace(_ context.Context, w directory.Workspace) error
 		}
 		d.workspaces[w.ID] = w
 		d.note(directory.Written{WorkspaceID: w.ID})
+		d.keep(tell)
 		return nil
 	})
 }
 
 // DeleteWorkspace removes a workspace. One that is not there is no error. Its destinations stay.
-func (d *Directory) DeleteWorkspace(_ context.Context, id string) error {
+func (d *Directory) DeleteWorkspace(_ context.Context, id string, tell ...directory.Outgoing) error {
 	return d.Hook.do(CallPutWorkspace, func() error {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		delete(d.workspaces, id)
 		d.note(directory.Written{WorkspaceID: id, Removed: true})
+		d.keep(tell)
 		return nil
 	})
 }
 
 // PutDestination stores a destination: a new one if its revision is 0, otherwise in place of that same revision, else directory.ErrChanged. The
-// answer is the stored destination, its revision one higher.
-func (d *Directory) PutDestination(_ context.Context, dest directory.Destination) (directory.Destination, error) {
+// answer is the stored destination, its revision one higher. What is to be told of it is stored with it, both or neither.
+func (d *Directory) PutDestination(_ context.Context, dest directory.Destination, tell ...directory.Outgoing) (directory.Destination, error) {
 	err := d.Hook.do(CallPutDestination, func() error {
 		d.mu.Lock()
 		defer d.mu.Unlock()
@@ -102,6 +105,7 @@ func (d *Directory) PutDestination(_ context.Context, dest directory.Destination
 		dest.Revision++
 		d.destinations[dest.ID] = dest
 		d.note(directory.Written{WorkspaceID: dest.WorkspaceID, DestinationID: dest.ID, Revision: dest.Revision})
+		d.keep(tell)
 		return nil
 	})
 	if err != nil {
@@ -111,7 +115,7 @@ func (d *Directory) PutDestination(_ context.Context, dest directory.Destination
 }
 
 // DeleteDestination removes that revision of a destination, else directory.ErrChanged.
-func (d *Directory) DeleteDestination(_ context.Context, id string, revision int) error {
+func (d *Directory) DeleteDestination(_ context.Context, id string, revision int, tell ...directory.Outgoing) error {
 	return d.Hook.do(CallPutDestination, func() error {
 		d.mu.Lock()
 		defer d.mu.Unlock()
@@ -121,6 +125,7 @@ func (d *Directory) DeleteDestination(_ context.Context, id string, revision int
 		}
 		delete(d.destinations, id)
 		d.note(directory.Written{WorkspaceID: dest.WorkspaceID, DestinationID: id, Removed: true})
+		d.keep(tell)
 		return nil
 	})
 }

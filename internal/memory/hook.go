@@ -41,6 +41,9 @@ const (
 	CallPutDestination = "directory.put_destination"
 	CallAttention      = "directory.attention"
 	CallWrittenSince   = "directory.written_since"
+	CallKeep           = "outbox.keep"
+	CallOutgoing       = "outbox.list"
+	CallTold           = "outbox.told"
 	CallReserve        = "budget.reserve"
 	CallNotify         = "notices.send"
 	CallStartDrain     = "drain.send"
@@ -62,7 +65,7 @@ const (
 // Calls lists every call that hooks can make fail.
 func Calls() []string {
 	return []string{CallLoad, CallSave, CallRemove, CallGiveUp, CallRecord, CallDue, CallProgress, CallSaveProgress, CallSendHint, CallReject,
-		CallAck, CallWorkspace, CallDestination, CallPutWorkspace, CallPutDestination, CallAttention, CallWrittenSince, CallReserve, CallNotify, CallStartDrain, CallWaiting,
+		CallAck, CallWorkspace, CallDestination, CallPutWorkspace, CallPutDestination, CallAttention, CallWrittenSince, CallKeep, CallOutgoing, CallTold, CallReserve, CallNotify, CallStartDrain, CallWaiting,
 		CallDrainState, CallSaveDrainState, CallReadPayload, CallDeletePayload, CallSetTimer, CallCancelTimer, CallClaim, CallSaveClaim, CallMail, CallSendLog, CallPublish}
 }
 

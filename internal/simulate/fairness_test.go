@@ -80,7 +80,7 @@ func bystanders(t *testing.T, destinations, dead int) (p99 time.Duration) {
 		cache := memory.NewCache(time.Now)
 		remembered := &delivery.CachedDirectory{Source: store, TTL: directoryTTL, Now: time.Now, Fault: func(err error) { t.Error(err) }}
 		deliver := &delivery.Deliver{
-			Bus:       &memory.Bus{},
+			Outbox:    outbox{new(Meter)},
 			Directory: remembered, Destinations: remembered, Sinks: sinks, Cache: cache, Failed: cache, Budget: &memory.Budget{}, Now: time.Now,
 			Retries:   &memory.RetryQueue{Queue: memory.Queue[delivery.Hint]{Now: time.Now, Visibility: time.Minute}},
 			Notices:   &memory.NoticeQueue{Queue: memory.Queue[directory.Notice]{Now: time.Now, Visibility: time.Minute}},

@@ -121,15 +121,16 @@ func (m *Meter) Counts() Counts {
 
 // How the adapters and the stack use the services, see internal/aws and infra.
 const (
-	writesACall  = 25  // BatchWriteItem
-	readsACall   = 100 // BatchGetItem
-	sqsACall     = 10  // SendMessageBatch, and the poller's receives and deletes
-	writeUnit    = 1024
-	readUnit     = 4096
-	writeShards  = 8 // partitions of a destination's deliveries, each listed by a query of its own
-	deliverMB    = 512
-	requeueMB    = 1769
-	recordWrites = 5 // a destination's record stands in the table, the index owner, while it fails the index attention, and moves in the index writes
+	writesACall    = 25  // BatchWriteItem
+	readsACall     = 100 // BatchGetItem
+	sqsACall       = 10  // SendMessageBatch, and the poller's receives and deletes
+	writeUnit      = 1024
+	readUnit       = 4096
+	writeShards    = 8 // partitions of a destination's deliveries, each listed by a query of its own
+	deliverMB      = 512
+	requeueMB      = 1769
+	outgoingWrites = 2 // what is to be told stands in the table and the index attention
+	recordWrites   = 5 // a destination's record stands in the table, the index owner, while it fails the index attention, and moves in the index writes
 
 	writtenShards = 4   // partitions of the index writes
 	writtenBytes  = 150 // an entry of it

@@ -72,7 +72,7 @@ func newWorld(c Config, p Policy, logs *samples) *world {
 	w.budget = &budget{meter: w.meter}
 	w.requeue = delivery.Requeue{Index: w.store, Retries: w, Now: w.clock, Budget: time.Hour}
 	w.watch = delivery.Watch{Attention: w.registry, Backlog: w.store, Retries: w, Notices: notices{w.meter}, Drains: w, Now: w.clock,
-		AtOnce: 1, Budget: time.Hour} // one after the other, so that a run depends on nothing but its configuration
+		Sweep: w.registry.sweep, AtOnce: 1, Budget: time.Hour} // one after the other, so that a run depends on nothing but its configuration
 	w.drain = delivery.Drain{
 		Destinations: w.registry, Backlog: w.store, Progress: &drains{meter: w.meter}, Retries: w, Journal: &w.tally, Now: w.clock,
 	}
@@ -138,7 +138,7 @@ func (w *world) instance() *instance {
 		current = w.registry // so that nothing of what it answers is remembered
 	}
 	return &instance{deliver: delivery.Deliver{
-		Bus:       &memory.Bus{},
+		Outbox:    outbox{w.meter},
 		Directory: remembered, Destinations: current, Sinks: sinks{w}, Cache: w.store, Failed: w.store, Retries: w, Budget: w.budget,
 		Notices: notices{w.meter}, Drains: w, Journal: &w.tally, Now: w.clock, TimeLimit: time.Hour,
 	}}

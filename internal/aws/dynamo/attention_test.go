@@ -36,7 +36,7 @@ func (a *attentive) answer(operation string, request map[string]any) (string, st
 	case "Query":
 		found := []map[string]any{}
 		for _, pk := range slices.Sorted(maps.Keys(a.rows)) {
-			if shard := value(a.rows[pk], "attention"); shard != "" && shard == value(request["ExpressionAttributeValues"], ":shard") {
+			if shard := value(a.rows[pk], "attention"); shard != "" && shard == value(request["ExpressionAttributeValues"], ":key") {
 				found = append(found, a.rows[pk])
 			}
 		}

@@ -79,28 +79,28 @@ func (d *Directory) destination(ctx context.Context, id string, consistent bool)
 	return parseDestination(out.Item)
 }
 
-// PutWorkspace stores a workspace, new or not.
-func (d *Directory) PutWorkspace(ctx context.Context, w directory.Workspace) error {
+// PutWorkspace stores a workspace, new or not, and what is to be told of it, both or neither.
+func (d *Directory) PutWorkspace(ctx context.Context, w directory.Workspace, tell ...directory.Outgoing) error {
 	i := workspaceItem(w)
 	i.setWritten(d.Now())
+	if len(tell) > 0 {
+		return d.together(ctx, "put workspace "+w.ID, tell, types.TransactWriteItem{Put: &types.Put{TableName: &d.Table, Item: i}})
+	}
 	if _, err := d.Client.PutItem(ctx, &dynamodb.PutItemInput{TableName: &d.Table, Item: i}); err != nil {
 		return fmt.Errorf("put workspace %s: %w", w.ID, err)
 	}
 	return nil
 }
 
-// DeleteWorkspace removes a workspace. One that is not there is no error. Its destinations stay.
-func (d *Directory) DeleteWorkspace(ctx context.Context, id string) error {
-	key := directoryKey(workspacePrefix, id)
-	if err := d.remove(ctx, &types.Delete{TableName: &d.Table, Key: key}, id); err != nil {
-		return fmt.Errorf("delete workspace %s: %w", id, err)
-	}
-	return nil
+// DeleteWorkspace removes a workspace, and stores what is to be told of it, both or neither. One that is not there is no error. Its destinations stay.
+func (d *Directory) DeleteWorkspace(ctx context.Context, id string, tell ...directory.Outgoing) error {
+	record := types.Delete{TableName: &d.Table, Key: directoryKey(workspacePrefix, id)}
+	return d.together(ctx, "delete workspace "+id, tell, d.removal(record, id)...)
 }
 
 // PutDestination stores a destination: a new one if its revision is 0, otherwise in place of that same revision, else directory.ErrChanged. The
-// answer is the stored destination, its revision one higher.
-func (d *Directory) PutDestination(ctx context.Context, dest directory.Destination) (directory.Destination, error) {
+// answer is the stored destination, its revision one higher. What is to be told of it is stored with it, both or neither.
+func (d *Directory) PutDestination(ctx context.Context, dest directory.Destination, tell ...directory.Outgoing) (directory.Destination, error) {
 	in := &dynamodb.PutItemInput{TableName: &d.Table, ConditionExpression: aws.String(notThere)}
 	if dest.Revision > 0 {
 		in.ConditionExpression = aws.String("revision = :revision")
@@ -110,14 +110,21 @@ func (d *Directory) PutDestination(ctx context.Context, dest directory.Destinati
 	i := destinationItem(dest)
 	i.setWritten(d.Now())
 	in.Item = i
+	if len(tell) > 0 {
+		put := types.Put{TableName: in.TableName, Item: in.Item, ConditionExpression: in.ConditionExpression, ExpressionAttributeValues: in.ExpressionAttributeValues}
+		if err := d.together(ctx, "put destination "+dest.ID, tell, types.TransactWriteItem{Put: &put}); err != nil {
+			return directory.Destination{}, err
+		}
+		return dest, nil
+	}
 	if _, err := d.Client.PutItem(ctx, in); err != nil {
 		return directory.Destination{}, changed(err, "put destination "+dest.ID)
 	}
 	return dest, nil
 }
 
-// DeleteDestination removes that revision of a destination, else directory.ErrChanged.
-func (d *Directory) DeleteDestination(ctx context.Context, id string, revision int) error {
+// DeleteDestination removes that revision of a destination, else directory.ErrChanged, and stores what is to be told of it, both or neither.
+func (d *Directory) DeleteDestination(ctx context.Context, id string, revision int, tell ...directory.Outgoing) error {
 	dest, err := d.CurrentDestination(ctx, id)
 	if errors.Is(err, directory.ErrNotFound) {
 		return directory.ErrChanged
@@ -125,23 +132,17 @@ func (d *Directory) DeleteDestination(ctx context.Context, id string, revision i
 	if err != nil {
 		return err
 	}
-	err = d.remove(ctx, &types.Delete{
+	record := types.Delete{
 		TableName:                 &d.Table,
 		Key:                       directoryKey(destinationPrefix, id),
 		ConditionExpression:       aws.String("revision = :revision"),
 		ExpressionAttributeValues: item{":revision": number(revision)},
-	}, dest.WorkspaceID)
-	if canceled, ok := errors.AsType[*types.TransactionCanceledException](err); ok && aws.ToString(canceled.CancellationReasons[0].Code) == "ConditionalCheckFailed" {
-		return directory.ErrChanged
 	}
-	if err != nil {
-		return fmt.Errorf("delete destination %s: %w", id, err)
-	}
-	return nil
+	return d.together(ctx, "delete destination "+id, tell, d.removal(record, dest.WorkspaceID)...)
 }
 
 func changed(err error, operation string) error {
-	if _, ok := errors.AsType[*types.ConditionalCheckFailedException](err); ok {
+	if overtaken(err) {
 		return directory.ErrChanged
 	}
 	return fmt.Errorf("%s: %w", operation, err)
@@ -151,31 +152,11 @@ func changed(err error, operation string) error {
 func (d *Directory) Attention(ctx context.Context) iter.Seq2[directory.Destination, error] {
 	return func(yield func(directory.Destination, error) bool) {
 		for shard := range attentionShards {
-			for dest, err := range d.attention(ctx, strconv.Itoa(shard)) {
-				if !yield(dest, err) || err != nil {
+			for row, err := range d.attention(ctx, strconv.Itoa(shard)) {
+				if err != nil {
+					yield(directory.Destination{}, err)
 					return
 				}
-			}
-		}
-	}
-}
-
-// attention lists one partition of the index.
-func (d *Directory) attention(ctx context.Context, shard string) iter.Seq2[directory.Destination, error] {
-	return func(yield func(directory.Destination, error) bool) {
-		pages := dynamodb.NewQueryPaginator(d.Client, &dynamodb.QueryInput{
-			TableName:                 &d.Table,
-			IndexName:                 aws.String(attentionIndex),
-			KeyConditionExpression:    aws.String("attention = :shard"),
-			ExpressionAttributeValues: item{":shard": text(shard)},
-		})
-		for pages.HasMorePages() {
-			out, err := pages.NextPage(ctx)
-			if err != nil {
-				yield(directory.Destination{}, fmt.Errorf("query the destinations that need attention: %w", err))
-				return
-			}
-			for _, row := range out.Items {
 				dest, err := parseDestination(row)
 				if !yield(dest, err) || err != nil {
 					return

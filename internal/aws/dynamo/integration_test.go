@@ -114,20 +114,18 @@ func createDirectory(t *testing.T, client *dynamodb.Client) string {
 		AttributeDefinitions: []types.AttributeDefinition{
 			defined("pk", "S"), defined("workspace_id", "S"), defined("attention", "S"), defined("written", "S"), defined("written_at", "N"),
 		},
-		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{{
-			IndexName:  aws.String("owner"),
-			KeySchema:  []types.KeySchemaElement{hashKey("workspace_id"), rangeKey("pk")},
-			Projection: &types.Projection{ProjectionType: types.ProjectionTypeAll},
-		}, {
+		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{directoryIndex("owner", "workspace_id"), directoryIndex("attention", "attention"), {
 			IndexName:  aws.String("writes"),
 			KeySchema:  []types.KeySchemaElement{hashKey("written"), rangeKey("written_at")},
 			Projection: &types.Projection{ProjectionType: types.ProjectionTypeInclude, NonKeyAttributes: []string{"workspace_id", "revision", "removed_from"}},
-		}, {
-			IndexName:  aws.String("attention"),
-			KeySchema:  []types.KeySchemaElement{hashKey("attention"), rangeKey("pk")},
-			Projection: &types.Projection{ProjectionType: types.ProjectionTypeAll},
 		}},
 	})
+}
+
+func directoryIndex(name, hash string) types.GlobalSecondaryIndex {
+	return types.GlobalSecondaryIndex{
+		IndexName: &name, KeySchema: []types.KeySchemaElement{hashKey(hash), rangeKey("pk")}, Projection: &types.Projection{ProjectionType: types.ProjectionTypeAll},
+	}
 }
 
 func createTable(t *testing.T, client *dynamodb.Client, in *dynamodb.CreateTableInput) string {

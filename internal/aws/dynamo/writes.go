@@ -60,13 +60,10 @@ func parseWritten(i item) (directory.Written, error) {
 	return w, nil
 }
 
-// remove deletes a record of a workspace and leaves a trace of it for WrittenSince, both or neither.
-func (d *Directory) remove(ctx context.Context, record *types.Delete, workspaceID string) error {
-	_, err := d.Client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
-		{Delete: record},
-		{Put: &types.Put{TableName: &d.Table, Item: removedItem(record.Key, workspaceID, d.Now())}},
-	}})
-	return err
+// removal deletes a record of a workspace and leaves a trace of it for WrittenSince.
+func (d *Directory) removal(record types.Delete, workspaceID string) []types.TransactWriteItem {
+	trace := types.Put{TableName: &d.Table, Item: removedItem(record.Key, workspaceID, d.Now())}
+	return []types.TransactWriteItem{{Delete: &record}, {Put: &trace}}
 }
 
 // WrittenSince implements delivery.Writes. What is read is not yet what was written a moment ago, as with every index.

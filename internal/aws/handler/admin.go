@@ -33,14 +33,14 @@ func Admin(c config.Admin, account aws.Config, journal delivery.Journal) (http.H
 	if err != nil {
 		return nil, err
 	}
-	connections := Connections(c.Disconnect, Timers(c.Timers, account), account)
+	outbox := Outbox(c.Activity, c.DirectoryTable, account, journal)
 	api := &admin.API{
 		Workspaces:   directory,
 		Destinations: directory,
 		Listing:      directory,
 		Secrets:      &secrets.Manager{Client: secretsmanager.NewFromConfig(account), Prefix: c.SecretPrefix, KeyID: c.SecretKeyARN, Now: time.Now},
-		Connections:  connections,
-		Audit:        connections.Audit,
+		Connections:  Connections(c.Disconnect, Timers(c.Timers, account), account, outbox),
+		Outbox:       outbox,
 		Pending:      cache,
 		Failed:       cache,
 		Attempts:     &attempts.Reader{Client: cloudwatchlogs.NewFromConfig(account), Group: c.AttemptsLogGroup, TimeLimit: c.SearchLimit},
@@ -48,9 +48,7 @@ func Admin(c config.Admin, account aws.Config, journal delivery.Journal) (http.H
 		Network:      sink.Network{AllowPrivate: private, AllowHTTP: c.AllowHTTP},
 		Now:          time.Now,
 		Caller:       functionurl.Caller,
-		Fault: func(err error) {
-			journal.Record(delivery.Entry{Event: delivery.EventFault, At: time.Now(), Reason: err.Error()})
-		},
+		Fault:        faults(journal),
 	}
 	return api.Handler(), nil
 }

@@ -16,13 +16,24 @@ import (
 	"github.com/auditrelay/auditrelay/internal/aws/sqs"
 	"github.com/auditrelay/auditrelay/internal/config"
 	"github.com/auditrelay/auditrelay/internal/connection"
+	"github.com/auditrelay/auditrelay/internal/delivery"
 )
 
-// Audit is where changes are told.
-func Audit(c config.Activity, account aws.Config) *connection.Recorder {
-	return &connection.Recorder{
-		Logs: &sqs.ActivityQueue{Client: awssqs.NewFromConfig(account), URL: c.IngestQueueURL},
-		Bus:  &eventbridge.Bus{Client: awseventbridge.NewFromConfig(account), Name: c.EventBus},
+// Outbox tells of changes that were stored in the table.
+func Outbox(c config.Activity, table string, account aws.Config, journal delivery.Journal) *connection.Outbox {
+	return &connection.Outbox{
+		Store: &dynamo.Directory{Client: dynamodb.NewFromConfig(account), Table: table},
+		Logs:  &sqs.ActivityQueue{Client: awssqs.NewFromConfig(account), URL: c.IngestQueueURL},
+		Bus:   &eventbridge.Bus{Client: awseventbridge.NewFromConfig(account), Name: c.EventBus},
+		Now:   time.Now,
+		Fault: faults(journal),
+	}
+}
+
+// faults writes errors of our own down.
+func faults(journal delivery.Journal) func(error) {
+	return func(err error) {
+		journal.Record(delivery.Entry{Event: delivery.EventFault, At: time.Now(), Reason: err.Error()})
 	}
 }
 
@@ -35,19 +46,19 @@ func Timers(c config.Timers, account aws.Config) *scheduler.Timers {
 }
 
 // Connections changes connections. Without timers it can only disable, by Fire.
-func Connections(c config.Disconnect, timers connection.Timers, account aws.Config) *connection.Service {
+func Connections(c config.Disconnect, timers connection.Timers, account aws.Config, outbox *connection.Outbox) *connection.Service {
 	return &connection.Service{
 		Store:   &dynamo.Directory{Client: dynamodb.NewFromConfig(account), Table: c.DirectoryTable, Now: time.Now},
 		Timers:  timers,
 		Notices: &sqs.NoticeQueue{Client: awssqs.NewFromConfig(account), URL: c.NoticesQueueURL},
-		Audit:   Audit(c.Activity, account),
+		Outbox:  outbox,
 		Now:     time.Now,
 	}
 }
 
 // Disconnect takes the events of the one-time schedules.
-func Disconnect(c config.Disconnect, account aws.Config) func(context.Context, scheduler.Event) error {
-	connections := Connections(c, nil, account)
+func Disconnect(c config.Disconnect, account aws.Config, journal delivery.Journal) func(context.Context, scheduler.Event) error {
+	connections := Connections(c, nil, account, Outbox(c.Activity, c.DirectoryTable, account, journal))
 	return func(ctx context.Context, e scheduler.Event) error {
 		return connections.Fire(ctx, e.DestinationID, e.Generation)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/auditrelay/auditrelay/internal/aws/secrets"
 	"github.com/auditrelay/auditrelay/internal/aws/sqs"
 	"github.com/auditrelay/auditrelay/internal/config"
+	"github.com/auditrelay/auditrelay/internal/connection"
 	"github.com/auditrelay/auditrelay/internal/delivery"
 	"github.com/auditrelay/auditrelay/internal/sink"
 )
@@ -53,10 +54,15 @@ func Deliver(c config.Deliver, account aws.Config, journal delivery.Journal) (*s
 		Retries:  &sqs.RetryQueue{Client: queues, URL: c.RetryQueueURL},
 		Rejected: &sqs.RejectedQueue{Client: queues, URL: c.RejectedQueueURL, Objects: bucket, Bucket: c.PayloadBucket},
 		Payloads: bucket, PayloadBucket: c.PayloadBucket,
-		Budget:    &dynamo.Budget{Client: database, Table: c.DirectoryTable},
-		Notices:   &sqs.NoticeQueue{Client: queues, URL: c.NoticesQueueURL},
-		Drains:    &sqs.DrainQueue{Client: queues, URL: c.DrainQueueURL},
-		Bus:       &eventbridge.Bus{Client: awseventbridge.NewFromConfig(account), Name: c.EventBus},
+		Budget:  &dynamo.Budget{Client: database, Table: c.DirectoryTable},
+		Notices: &sqs.NoticeQueue{Client: queues, URL: c.NoticesQueueURL},
+		Drains:  &sqs.DrainQueue{Client: queues, URL: c.DrainQueueURL},
+		Outbox: &connection.Outbox{ // of health alone, which is no activity of anybody
+			Store: &dynamo.Directory{Client: database, Table: c.DirectoryTable},
+			Bus:   &eventbridge.Bus{Client: awseventbridge.NewFromConfig(account), Name: c.EventBus},
+			Now:   time.Now,
+			Fault: faults(journal),
+		},
 		Journal:   journal,
 		Now:       time.Now,
 		TimeLimit: c.AttemptLimit,
@@ -76,6 +82,7 @@ func Requeue(c config.Requeue, account aws.Config, journal delivery.Journal) (*M
 	}
 	destinations := &dynamo.Directory{Client: database, Table: c.DirectoryTable, Now: time.Now}
 	retries := &sqs.RetryQueue{Client: queues, URL: c.RetryQueueURL}
+	outbox := Outbox(c.Activity, c.DirectoryTable, account, journal)
 	disconnect := config.Disconnect{Activity: c.Activity, DirectoryTable: c.DirectoryTable, NoticesQueueURL: c.NoticesQueueURL}
 	return &Minute{
 		Requeue: &delivery.Requeue{Index: cache, Retries: retries, Now: time.Now, Budget: c.TimeLimit},
@@ -83,7 +90,8 @@ func Requeue(c config.Requeue, account aws.Config, journal delivery.Journal) (*M
 			Attention: destinations, Backlog: cache, Retries: retries, Now: time.Now,
 			Notices: &sqs.NoticeQueue{Client: queues, URL: c.NoticesQueueURL},
 			Drains:  &sqs.DrainQueue{Client: queues, URL: c.DrainQueueURL},
-			Disable: Connections(disconnect, nil, account).Fire,
+			Sweep:   outbox.Sweep,
+			Disable: Connections(disconnect, nil, account, outbox).Fire,
 			Journal: journal,
 			AtOnce:  watchedAtOnce,
 			Budget:  c.TimeLimit,

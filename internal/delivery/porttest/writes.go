@@ -15,10 +15,10 @@ import (
 // WrittenStore is a directory that can be written and tells of it.
 type WrittenStore interface {
 	delivery.Writes
-	PutWorkspace(ctx context.Context, w directory.Workspace) error
-	DeleteWorkspace(ctx context.Context, id string) error
-	PutDestination(ctx context.Context, d directory.Destination) (directory.Destination, error)
-	DeleteDestination(ctx context.Context, id string, revision int) error
+	PutWorkspace(ctx context.Context, w directory.Workspace, tell ...directory.Outgoing) error
+	DeleteWorkspace(ctx context.Context, id string, tell ...directory.Outgoing) error
+	PutDestination(ctx context.Context, d directory.Destination, tell ...directory.Outgoing) (directory.Destination, error)
+	DeleteDestination(ctx context.Context, id string, revision int, tell ...directory.Outgoing) error
 }
 
 // Writes is the suite of delivery.Writes. Open makes an empty directory whose writes are made at the time that now gives.

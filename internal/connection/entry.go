@@ -1,7 +1,6 @@
 package connection
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -13,48 +12,30 @@ import (
 	"github.com/auditrelay/auditrelay/internal/directory"
 )
 
-// Logs is the ingest queue, from a producer's side.
-type Logs interface {
-	// Send puts a log on the queue. When it returns nil the log is safe there.
-	Send(ctx context.Context, l events.Log) error
-}
-
-// Bus is the event bus.
-type Bus interface {
-	// Publish puts an event on the bus. When it returns nil the bus has it; after an error it may have.
-	Publish(ctx context.Context, a events.Announcement) error
-}
-
-// Recorder writes the activity audit: a user_activity log of the owner workspace, and an event on the bus.
-type Recorder struct {
-	Logs Logs
-	Bus  Bus
-}
-
-// Record implements Audit.
-func (r *Recorder) Record(ctx context.Context, a Activity) error {
+// Outgoing is the activity as it is told: a user_activity log of the owner workspace and, where events/bus.go has a type for it, an event.
+func (a Activity) Outgoing() (directory.Outgoing, error) {
+	a.At = a.At.UTC().Truncate(time.Millisecond)
 	log, err := a.Log()
 	if err != nil {
-		return err
+		return directory.Outgoing{}, err
 	}
-	if err := r.Logs.Send(ctx, log); err != nil {
-		return fmt.Errorf("send the activity's log: %w", err)
+	out := directory.Outgoing{ID: log.ID, At: a.At, Log: &log}
+	if e, ok := a.Announcement(); ok {
+		out.Event = &e
 	}
-	announcement, ok := a.Announcement()
-	if !ok {
-		return nil
-	}
-	if err := r.Bus.Publish(ctx, announcement); err != nil {
-		return fmt.Errorf("publish the activity's event: %w", err)
-	}
-	return nil
+	return out, nil
 }
 
-// ID names the activity's log. It is made of what was done, so that the same activity has the same id however often it is recorded.
+// ID names the activity's log. It is made of what was done, by whom and when, so that the same activity has the same id however often it is told.
+// A workspace has no version; what it was made to be stands in its place.
 func (a Activity) ID() string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%s\x00%d\x00%d\x00%d", a.Event, a.Workspace.ID, a.Destination.ID,
-		a.Destination.Generation, a.Destination.Version, a.At.UnixMilli()))
-	return "activity-" + hex.EncodeToString(sum[:16])
+	h := sha256.New()
+	fmt.Fprintf(h, "%s\x00%s\x00%s\x00%d\x00%d\x00%d\x00%s", a.Event, a.Workspace.ID, a.Destination.ID,
+		a.Destination.Generation, a.Destination.Version, a.At.UnixMilli(), a.By.Identity)
+	if a.Destination.ID == "" {
+		fmt.Fprintf(h, "\x00%q", a.Workspace)
+	}
+	return "activity-" + hex.EncodeToString(h.Sum(nil)[:16])
 }
 
 // payload is the form of a user_activity log.

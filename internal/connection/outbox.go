@@ -1,0 +1,92 @@
+package connection
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/auditrelay/auditrelay/events"
+	"github.com/auditrelay/auditrelay/internal/directory"
+)
+
+// Logs is the ingest queue, from a producer's side.
+type Logs interface {
+	// Send puts a log on the queue. When it returns nil the log is safe there.
+	Send(ctx context.Context, l events.Log) error
+}
+
+// Bus is the event bus.
+type Bus interface {
+	// Publish puts an event on the bus. When it returns nil the bus has it; after an error it may have.
+	Publish(ctx context.Context, a events.Announcement) error
+}
+
+// OutboxStore keeps what is to be told. A change is stored together with it, see Store.
+type OutboxStore interface {
+	// Keep stores what is to be told of an action that is about to be taken and changes no record.
+	Keep(ctx context.Context, o directory.Outgoing) error
+	// Outgoing gives all that is still to be told. It may miss the last seconds' changes, and show what was told a moment ago.
+	Outgoing(ctx context.Context) iter.Seq2[directory.Outgoing, error]
+	// Told removes what was told. What is not there is no error.
+	Told(ctx context.Context, id string) error
+}
+
+// Outbox tells of changes, the activity audit's entry first, then the event. It is safe for concurrent use.
+type Outbox struct {
+	Store OutboxStore
+	Logs  Logs // may be nil for whoever makes changes that are no activities
+	Bus   Bus
+	Now   func() time.Time
+	// Fault is told of errors; what they kept from being told is told later.
+	Fault func(error)
+}
+
+// patience is how long what is to be told is left to whoever made the change.
+const patience = time.Minute
+
+// Keep implements OutboxStore's.
+func (o *Outbox) Keep(ctx context.Context, out directory.Outgoing) error {
+	return o.Store.Keep(ctx, out)
+}
+
+// Tell tells of a change that was stored just now. What fails is left to the next Sweep, so the change itself stands and is told of in any case.
+func (o *Outbox) Tell(ctx context.Context, out directory.Outgoing) {
+	if err := o.tell(ctx, out); err != nil {
+		o.Fault(fmt.Errorf("%w; it is told again in a minute", err))
+	}
+}
+
+// Sweep tells what was left over: its teller failed or died. It goes every minute.
+func (o *Outbox) Sweep(ctx context.Context) error {
+	var errs []error
+	for out, err := range o.Store.Outgoing(ctx) {
+		if err != nil {
+			return errors.Join(append(errs, fmt.Errorf("list what is to be told: %w", err))...)
+		}
+		if o.Now().Sub(out.At) >= patience {
+			errs = append(errs, o.tell(ctx, out))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// tell removes an entry only after everybody has taken it. If we die in between, it is told again: the log is the same by its id, and the bus
+// promises its events at least once anyway.
+func (o *Outbox) tell(ctx context.Context, out directory.Outgoing) error {
+	if out.Log != nil {
+		if err := o.Logs.Send(ctx, *out.Log); err != nil {
+			return fmt.Errorf("record %s in the activity audit: %w", out.ID, err)
+		}
+	}
+	if out.Event != nil {
+		if err := o.Bus.Publish(ctx, *out.Event); err != nil {
+			return fmt.Errorf("announce %s: %w", out.ID, err)
+		}
+	}
+	if err := o.Store.Told(ctx, out.ID); err != nil {
+		return fmt.Errorf("note that %s was told: %w", out.ID, err)
+	}
+	return nil
+}
