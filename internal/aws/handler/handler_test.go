@@ -110,7 +110,7 @@ func TestEachStoreIsItsOwn(t *testing.T) {
 				return err
 			}
 			return r.Watch.Run(ctx)
-		}, strings.Repeat("Query directory, ", 15) + "Query directory"},
+		}, strings.Repeat("Query directory, ", 16) + "Query directory"},
 		"requeue: a timer that was lost": {func(ctx context.Context, account aws.Config) error {
 			r, err := handler.Requeue(config.Requeue{DirectoryTable: "directory", DeliveriesTable: "deliveries", RetryQueueURL: "https://sqs/retry", TimeLimit: time.Minute}, account, lines)
 			if err != nil {
@@ -119,7 +119,7 @@ func TestEachStoreIsItsOwn(t *testing.T) {
 			return r.Watch.Disable(ctx, "gone", 1)
 		}, "GetItem directory"},
 		"disconnect": {func(ctx context.Context, account aws.Config) error {
-			return handler.Disconnect(config.Disconnect{DirectoryTable: "directory"}, account)(ctx, scheduler.Event{DestinationID: "gone", Generation: 1})
+			return handler.Disconnect(config.Disconnect{DirectoryTable: "directory"}, account, lines)(ctx, scheduler.Event{DestinationID: "gone", Generation: 1})
 		}, "GetItem directory"},
 		"notify": {func(ctx context.Context, account aws.Config) error {
 			c := config.Notify{DirectoryTable: "directory", MailFrom: "notices@acme.example", MailLocale: "en", MailProduct: "acme"}
