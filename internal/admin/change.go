@@ -14,6 +14,7 @@ import (
 
 	"github.com/auditrelay/auditrelay/events"
 	"github.com/auditrelay/auditrelay/internal/connection"
+	"github.com/auditrelay/auditrelay/internal/delivery"
 	"github.com/auditrelay/auditrelay/internal/directory"
 	"github.com/auditrelay/auditrelay/internal/sink"
 )
@@ -79,6 +80,9 @@ func (a *API) change(ctx context.Context, c change) (*destinationAnswer, error) 
 		if !exists {
 			if after, err = directory.Transition(after, directory.Connect, a.Now()); err != nil {
 				return nil, a.transitionError(c.id, err)
+			}
+			if after.Draining, err = a.inherits(ctx, after); err != nil {
+				return nil, err
 			}
 		}
 		after.Version++
@@ -160,6 +164,38 @@ func (a *API) check(ctx context.Context, c change, d directory.Destination, exis
 	}
 	*verified = true
 	return a.verify(ctx, d, credentials)
+}
+
+// inherits says whether logs wait under a new destination's id, for one that was deleted in the last seven days: the new one is drained, as one that
+// is reconnected. It refuses an id under which logs of a workspace wait that the new owner is not to see.
+func (a *API) inherits(ctx context.Context, d directory.Destination) (waiting bool, err error) {
+	mayHave := map[string]bool{d.WorkspaceID: true}
+	from := delivery.Key{}
+	for looked := 0; looked < countedAtMost; looked += readAtOnce {
+		page, err := a.Pending.Pending(ctx, d.ID, from, readAtOnce)
+		if err != nil {
+			return false, a.internal(err)
+		}
+		for _, p := range page {
+			if mayHave[p.WorkspaceID] {
+				continue
+			}
+			w, _, err := a.Workspaces.Workspace(ctx, p.WorkspaceID)
+			if err != nil && !errors.Is(err, directory.ErrNotFound) {
+				return false, a.internal(fmt.Errorf("look up workspace %s: %w", p.WorkspaceID, err))
+			}
+			if w.ParentID != d.WorkspaceID {
+				return false, problem(http.StatusConflict, "logs of another workspace still wait under the id %q, for a destination that was deleted; choose another id", d.ID)
+			}
+			mayHave[p.WorkspaceID] = true
+		}
+		waiting = waiting || len(page) > 0
+		if len(page) < readAtOnce {
+			break
+		}
+		from = page[len(page)-1].Key
+	}
+	return waiting, nil
 }
 
 // put makes a destination of what is put in its place.

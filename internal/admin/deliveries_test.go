@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -143,5 +144,45 @@ func TestRedriveGoesOnWhereItStopped(t *testing.T) {
 	b := w.want(t, http.StatusOK, http.MethodGet, "/v1/destinations/siem/backlog", "")
 	if b.json(t, "count") != "10000" || b.json(t, "more") != "true" {
 		t.Errorf("the backlog is %s", b.text)
+	}
+}
+
+// TestALogThatWaitsUnderTheIDOfANewDestination is delivered to it, unless it is of a workspace that the owner is not to see.
+func TestALogThatWaitsUnderTheIDOfANewDestination(t *testing.T) {
+	for name, c := range map[string]struct {
+		workspace string // of the log
+		status    int
+		draining  string
+	}{
+		"none waits":                    {"", http.StatusCreated, "false"},
+		"the owner's":                   {"acme", http.StatusCreated, "true"},
+		"its child's":                   {"child", http.StatusCreated, "true"},
+		"another's":                     {"rival", http.StatusConflict, ""},
+		"of a workspace that is gone":   {"gone", http.StatusConflict, ""},
+		"the parent's of the new owner": {"top", http.StatusConflict, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.want(t, http.StatusCreated, http.MethodPut, "/v1/workspaces/top", `{"kind":"ahq_admin"}`)
+			w.want(t, http.StatusCreated, http.MethodPut, "/v1/workspaces/acme", `{"kind":"ahq_managed","parent_id":"top"}`)
+			w.want(t, http.StatusCreated, http.MethodPut, "/v1/workspaces/rival", `{"kind":"standalone"}`)
+			w.want(t, http.StatusCreated, http.MethodPut, "/v1/workspaces/child", `{"kind":"embedded_customer","parent_id":"acme"}`)
+			if c.workspace != "" {
+				own := delivery.Key{DestinationID: "siem", WorkspaceID: "acme", LogID: "first", AcceptedAt: noon.Add(-2 * time.Hour)}
+				key := delivery.Key{DestinationID: "siem", WorkspaceID: c.workspace, LogID: "l", AcceptedAt: noon.Add(-time.Hour)}
+				for _, err := range w.cache.Save(t.Context(), []delivery.Delivery{{Key: own, NextAt: own.ExpiresAt()}, {Key: key, NextAt: key.ExpiresAt()}}) {
+					if err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			got := w.want(t, c.status, http.MethodPut, "/v1/destinations/siem", w.siem())
+			if c.status == http.StatusCreated && got.json(t, "draining") != c.draining {
+				t.Errorf("draining is %s, want %s", got.json(t, "draining"), c.draining)
+			}
+			if strings.Contains(got.text, c.workspace) && c.status == http.StatusConflict {
+				t.Errorf("the answer names another's workspace: %s", got.text)
+			}
+		})
 	}
 }

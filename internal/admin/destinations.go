@@ -150,13 +150,14 @@ func (a *API) destinationRoutes(api huma.API) {
 		Tags: tags, Errors: []int{http.StatusNotFound}}, a.getDestination)
 	huma.Register(api, huma.Operation{OperationID: "put-destination", Method: http.MethodPut, Path: "/v1/destinations/{id}",
 		Summary: "Create or replace a destination", Tags: tags, MaxBodyBytes: maxBody,
-		Errors: []int{http.StatusBadRequest, http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge}}, a.putDestination)
+		Description: "A destination that is created under the id of one that was deleted gets the logs that still wait for that one.",
+		Errors:      []int{http.StatusBadRequest, http.StatusConflict, http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge}}, a.putDestination)
 	huma.Register(api, huma.Operation{OperationID: "patch-destination", Method: http.MethodPatch, Path: "/v1/destinations/{id}",
 		Summary: "Change parts of a destination", Tags: tags, MaxBodyBytes: maxBody,
 		Errors: []int{http.StatusBadRequest, http.StatusNotFound, http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge}}, a.patchDestination)
 	huma.Register(api, huma.Operation{OperationID: "delete-destination", Method: http.MethodDelete, Path: "/v1/destinations/{id}",
 		Summary:     "Delete a destination and its credentials",
-		Description: "Logs that wait for it stay in the cache for the rest of their seven days and then become failed events.",
+		Description: "Logs that wait for it stay in the cache for the rest of their seven days and then become failed events, unless a destination of the same owner is created under the same id before: it gets them.",
 		Tags:        tags, DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound, http.StatusPreconditionFailed}}, a.deleteDestination)
 }
 

@@ -28,7 +28,7 @@ type Notice struct {
 	DestinationID string     `json:"destination_id"`
 	// Generation is the destination's, at the disconnect that a voluntary notice is about.
 	Generation int `json:"generation,omitempty"`
-	// Since is when the destination began to fail, for the other kinds.
+	// Since is when the destination was disconnected or, for the other kinds, when it began to fail.
 	Since time.Time `json:"since,omitzero"`
 	// Code is why it fails.
 	Code failure.Code `json:"code,omitempty"`

@@ -170,6 +170,31 @@ func TestStoryOfADisconnect(t *testing.T) {
 	}
 }
 
+// TestStoryOfASecondLife deletes a destination for which logs wait and creates it again under its id: it gets them, and its disconnect has a mail of its
+// own, though it is of the same generation as the first one's.
+func TestStoryOfASecondLife(t *testing.T) {
+	s := open(t)
+	create := fmt.Sprintf(`{"name":"Acme SIEM","workspace_id":"acme","kind":"http","settings":{"url":%q}}`, s.receiver.URL())
+	s.ask(http.MethodDelete, "/v1/destinations/siem", "", nil)
+	s.ask(http.MethodPut, "/v1/destinations/siem", create, nil)
+	for life := 1; life <= 2; life++ {
+		s.ask(http.MethodPost, "/v1/destinations/siem/disconnect", "", nil)
+		s.advance("9h")
+		if got := len(s.mails("voluntary")); got != life {
+			t.Errorf("%d mails tell of %d disconnects", got, life)
+		}
+		id := fmt.Sprintf("life-%d", life)
+		s.send(id)
+		s.ask(http.MethodDelete, "/v1/destinations/siem", "", nil)
+		s.advance("1d")
+		s.ask(http.MethodPut, "/v1/destinations/siem", create, nil)
+		s.advance("5m")
+		if diff := cmp.Diff(map[string]int{"held": 1, "delivered": 1}, s.outcomes(id)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", id, diff)
+		}
+	}
+}
+
 // TestStoryOfAnInvalidToken: on Monday at nine the token is invalid, on Wednesday it is put right.
 func TestStoryOfAnInvalidToken(t *testing.T) {
 	s := open(t)
