@@ -1,6 +1,8 @@
 package connection_test
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -8,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/auditrelay/auditrelay/events"
 	"github.com/auditrelay/auditrelay/internal/connection"
 	"github.com/auditrelay/auditrelay/internal/directory"
 	"github.com/auditrelay/auditrelay/internal/memory"
@@ -283,4 +286,78 @@ func TestReconnectAgainstTheTimer(t *testing.T) {
 			t.Errorf("generation %d", g)
 		}
 	}
+}
+
+// TestAHundredTimers lets a timer go off a hundred times at the same moment, and its notice be taken a hundred times: one mail and one entry.
+func TestAHundredTimers(t *testing.T) {
+	w := newWorld(t, nil)
+	w.disconnect()
+	w.until(8*time.Hour - time.Second)
+	w.Timers.Settle(connection.Timer{DestinationID: "siem", Generation: 2, At: monday.Add(8 * time.Hour)})
+	w.until(8 * time.Hour)
+	var mu sync.Mutex
+	came, all := 0, make(chan struct{})
+	w.Directory.Hook = func(call string) memory.Fault { // all have read the record before the first writes it
+		if call == memory.CallPutDestination {
+			mu.Lock()
+			if came++; came == 100 {
+				close(all)
+			}
+			mu.Unlock()
+			<-all
+		}
+		return memory.OK
+	}
+	w.Notices.Queue.Copies = func() int { return 3 }
+	var wg sync.WaitGroup
+	for range 100 {
+		wg.Go(func() {
+			if err := w.Connections.Fire(t.Context(), "siem", 2); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	w.until(9 * time.Hour)
+	w.want("state", w.destination().State, directory.Disabled)
+	w.want("generation", w.destination().Generation, 3)
+	w.want("mails", w.mails(), []string{"voluntary at 8h0m0s"})
+	w.want("announced", w.announced(), []string{events.DestinationDisconnected, events.DestinationDisabled})
+	w.checkTold(connection.DestinationDisconnected, connection.DestinationDisabled)
+}
+
+// TestAHundredSweeps has what was left over told by a hundred runs of requeue at once, in competition with each other: it is one entry.
+func TestAHundredSweeps(t *testing.T) {
+	s := &saboteur{call: memory.CallSendLog, nth: 1, fault: memory.FailBefore}
+	w := newWorld(t, s.hook)
+	s.arm(w.Clock.Now)
+	w.disconnect()
+	w.want("left to tell", len(w.Directory.Untold()), 1)
+	o := &connection.Outbox{
+		Store: w.Directory, Logs: logs{w}, Bus: w.Bus, Now: func() time.Time { return w.Clock.Now().Add(time.Minute) }, Fault: func(err error) { t.Error(err) },
+	}
+	var wg sync.WaitGroup
+	for range 100 {
+		wg.Go(func() {
+			if err := o.Sweep(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	w.until(time.Minute)
+	w.checkTold(connection.DestinationDisconnected)
+}
+
+// logs are a world's ingest queue.
+type logs struct{ *world }
+
+// Send implements connection.Logs.
+func (l logs) Send(_ context.Context, log events.Log) error {
+	body, err := json.Marshal(log)
+	if err != nil {
+		return err
+	}
+	l.World.Send(body)
+	return nil
 }
