@@ -62,7 +62,7 @@ func eachFault(t *testing.T, story func(t *testing.T, s *saboteur)) {
 	calls := []string{
 		memory.CallDestination, memory.CallPutDestination, memory.CallWorkspace, memory.CallSetTimer, memory.CallCancelTimer, memory.CallNotify,
 		memory.CallClaim, memory.CallSaveClaim, memory.CallMail, memory.CallSendLog, memory.CallPublish, memory.CallAck,
-		memory.CallOutgoing, memory.CallTold,
+		memory.CallOutgoing, memory.CallTold, memory.CallWaiting,
 	}
 	for _, call := range calls {
 		for nth := 1; nth <= 3; nth++ {
@@ -142,6 +142,24 @@ func TestCrashOfTheEnd(t *testing.T) {
 		w.checkOneMail(s)
 		w.checkTold(connection.DestinationDisconnected, connection.DestinationDisabled)
 		w.want("generation", w.destination().Generation, 3)
+	})
+}
+
+func TestCrashOfTheWarning(t *testing.T) {
+	eachFault(t, func(t *testing.T, s *saboteur) {
+		w := newWorld(t, s.hook)
+		w.disconnect()
+		w.until(6 * day)
+		s.arm(w.Clock.Now)
+		w.until(7 * day)
+		warnings := len(w.mails()) - 1
+		uncertain := slices.ContainsFunc(w.MailJournal.Entries(), func(e notice.Entry) bool { return e.Event == notice.EventUncertain })
+		if warnings != 1 && !(warnings == 0 && s.dies && uncertain) {
+			t.Errorf("mails %q, want one warning", w.mails())
+		}
+		if w.destination().NeedsAttention() {
+			t.Error("it was warned, and its record does not say so")
+		}
 	})
 }
 

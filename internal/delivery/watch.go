@@ -15,7 +15,7 @@ import (
 
 // Attention lists the destinations that need it.
 type Attention interface {
-	// Attention gives every destination that fails, is disconnected and not yet disabled, or drains. It may miss the last seconds' changes.
+	// Attention gives every destination that needs it, see directory.Destination.NeedsAttention. It may miss the last seconds' changes.
 	Attention(ctx context.Context) iter.Seq2[directory.Destination, error]
 }
 
@@ -39,10 +39,12 @@ const (
 // or a page of a drain, is made up for in the next minute. It is safe for concurrent use.
 type Watch struct {
 	Attention Attention
-	Backlog   Backlog
-	Retries   RetryQueue
-	Notices   Notices
-	Drains    DrainQueue
+	// Destinations stores that admins were warned.
+	Destinations DestinationStore
+	Backlog      Backlog
+	Retries      RetryQueue
+	Notices      Notices
+	Drains       DrainQueue
 	// Sweep tells of changes whose teller failed or died.
 	Sweep func(ctx context.Context) error
 	// Disable disables a destination whose eight hours are over, if it is still disconnected in that generation.
@@ -171,6 +173,8 @@ func (w *Watch) look(ctx context.Context, d directory.Destination, now time.Time
 	switch {
 	case d.State == directory.Disconnected && !now.Before(d.StateSince.Add(directory.Grace+backstop)):
 		return w.Disable(ctx, d.ID, d.Generation)
+	case d.State == directory.Disabled:
+		return w.warn(ctx, d, now)
 	case d.State != directory.Connected:
 		return nil
 	case d.Health.State == directory.Failing:
@@ -181,9 +185,34 @@ func (w *Watch) look(ctx context.Context, d directory.Destination, now time.Time
 	return nil
 }
 
-// measure writes down the oldest log that waits for the destination, if there is one.
+// warn tells admins, once, that logs begin to expire which wait for a destination that they have had disabled. It looks once an hour. The notice goes
+// first: if we die before the record says so, it is sent again and mailed once.
+func (w *Watch) warn(ctx context.Context, d directory.Destination, now time.Time) error {
+	if now.Sub(d.StateSince)%time.Hour >= time.Minute {
+		return nil
+	}
+	oldest, err := w.Backlog.Waiting(ctx, d.ID, Key{}, 1)
+	if err != nil || len(oldest) == 0 || oldest[0].ExpiresAt().Sub(now) >= warning {
+		return err
+	}
+	n := directory.Notice{Kind: directory.ExpiryWarning, DestinationID: d.ID, Since: d.StateSince, At: now}
+	if err := w.Notices.Notify(ctx, n); err != nil {
+		return err
+	}
+	current, err := w.Destinations.CurrentDestination(ctx, d.ID)
+	if err == nil && current.State == directory.Disabled && current.Generation == d.Generation {
+		current.Warned = true
+		_, err = w.Destinations.PutDestination(ctx, current)
+	}
+	if errors.Is(err, directory.ErrNotFound) || errors.Is(err, directory.ErrChanged) {
+		return nil // the next hour looks again
+	}
+	return err
+}
+
+// measure writes down the oldest log that waits for the destination, if there is one. What is disabled is left out: its age is nobody's fault.
 func (w *Watch) measure(ctx context.Context, d directory.Destination, now time.Time) error {
-	if w.Journal == nil || now.Truncate(time.Minute) != now.Truncate(measuring) {
+	if w.Journal == nil || d.State == directory.Disabled || now.Truncate(time.Minute) != now.Truncate(measuring) {
 		return nil
 	}
 	oldest, err := w.Backlog.Waiting(ctx, d.ID, Key{}, 1)

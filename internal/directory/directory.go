@@ -83,6 +83,8 @@ type Destination struct {
 	// StateSince is when the connection came into its state.
 	StateSince time.Time `json:"state_since,omitzero"`
 	Health     Health    `json:"health"`
+	// Warned says that admins were told, since it was disabled, that logs which wait for it begin to expire.
+	Warned bool `json:"-"`
 	// Draining says that the backlog is being sent at once, after a recovery or a reconnect.
 	Draining bool `json:"draining,omitempty"`
 	// Version grows with every change an admin makes; sinks and their sessions are cached by it.
@@ -91,8 +93,12 @@ type Destination struct {
 	Revision int `json:"-"`
 }
 
-// NeedsAttention says whether requeue must look at the destination every minute: it fails, its timer runs, or its backlog is being sent.
+// NeedsAttention says whether requeue must look at the destination every minute: it fails, its timer runs, its backlog is being sent, or it is disabled
+// and its admins are still to be warned of the first log that expires.
 func (d Destination) NeedsAttention() bool {
+	if d.State == Disabled {
+		return !d.Warned
+	}
 	return d.State == Disconnected || d.Health.State == Failing || d.Draining
 }
 

@@ -67,6 +67,7 @@ func Transition(d Destination, action Action, now time.Time) (Destination, error
 	d.State = to
 	d.StateSince = now.UTC().Truncate(time.Millisecond)
 	d.Generation++
+	d.Warned = false
 	switch action {
 	case Connect:
 		d.Health = Health{State: Healthy}

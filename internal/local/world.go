@@ -105,7 +105,7 @@ func NewWorld(start time.Time, hook memory.Hook) *World {
 		Payloads: w.Payloads, PayloadBucket: PayloadBucket,
 	}
 	w.requeue = delivery.Requeue{Index: w.Cache, Retries: w.Retry, Now: clock.Now, Budget: time.Minute}
-	w.watch = delivery.Watch{Attention: w.Directory, Backlog: w.Cache, Retries: w.Retry, Notices: w.Notices, Drains: w.Drain, Now: clock.Now,
+	w.watch = delivery.Watch{Attention: w.Directory, Destinations: w.Directory, Backlog: w.Cache, Retries: w.Retry, Notices: w.Notices, Drains: w.Drain, Now: clock.Now,
 		AtOnce: watchedAtOnce, Budget: time.Minute}
 	w.drain = delivery.Drain{
 		Destinations: w.Directory, Backlog: w.Cache, Progress: &memory.Drains{Hook: hook}, Retries: w.Retry, Journal: w.Journal, Now: clock.Now,
@@ -229,24 +229,36 @@ func (w *World) usefulTick() time.Time {
 		useful = look
 	}
 	for d, err := range w.Directory.Attention(context.Background()) {
-		if d.State == directory.Disconnected { // it is left alone until its eight hours are over
-			if at := d.DisablesAt(); at.Before(useful) {
-				useful = at
-			}
+		switch d.State {
+		case directory.Disconnected: // it is left alone until its eight hours are over
+			useful = earlier(useful, d.DisablesAt())
+			continue
+		case directory.Disabled:
+			useful = earlier(useful, nextHour(d.StateSince, now))
 			continue
 		}
 		if err != nil || d.Draining || w.Cache.Parked(d.ID) > 0 {
 			return w.nextTick
 		}
 		// All that is left to do for a failing destination is to tell of it, at each full hour of its failure.
-		if hour := d.Health.Since.Add(now.Sub(d.Health.Since).Truncate(time.Hour) + time.Hour); hour.Before(useful) {
-			useful = hour
-		}
+		useful = earlier(useful, nextHour(d.Health.Since, now))
 	}
 	if up := useful.Add(requeueEvery - 1).Truncate(requeueEvery); up.After(w.nextTick) {
 		return up
 	}
 	return w.nextTick
+}
+
+// nextHour is the next full hour since a time.
+func nextHour(since, now time.Time) time.Time {
+	return since.Add(now.Sub(since).Truncate(time.Hour) + time.Hour)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // dispatch starts every function that has something to do now, and says whether it started any.

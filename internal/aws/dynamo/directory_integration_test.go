@@ -33,7 +33,7 @@ func TestDestinationsChangeOneByOne(t *testing.T) {
 		first := put("create", fresh, nil)
 		put("create again", fresh, directory.ErrChanged)
 		mine, yours := first, first
-		mine.Name, yours.Name = "mine", "yours"
+		mine.Name, mine.Warned, yours.Name = "mine", true, "yours"
 		mine = put("change", mine, nil)
 		put("change what was changed", yours, directory.ErrChanged)
 		got, err := d.CurrentDestination(t.Context(), "dest-1")

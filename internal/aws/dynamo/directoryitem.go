@@ -110,6 +110,9 @@ func destinationItem(d directory.Destination) item {
 	i.setText("health_code", string(d.Health.Code))
 	i.setText("settings", string(d.Settings))
 	i.setTexts("log_types", d.LogTypes)
+	if d.Warned {
+		i["warned"] = &types.AttributeValueMemberBOOL{Value: true}
+	}
 	if d.Draining {
 		i["draining"] = &types.AttributeValueMemberBOOL{Value: true}
 	}
@@ -141,6 +144,7 @@ func parseDestination(i item) (directory.Destination, error) {
 			Code:  failure.Code(i.text("health_code")),
 			Until: fromMillis(healthUntil),
 		},
+		Warned:   i.truth("warned"),
 		Draining: i.truth("draining"),
 		Version:  int(version),
 		Revision: int(revision),
