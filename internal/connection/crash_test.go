@@ -154,7 +154,7 @@ func TestCrashOfTheWarning(t *testing.T) {
 		w.until(7 * day)
 		warnings := len(w.mails()) - 1
 		uncertain := slices.ContainsFunc(w.MailJournal.Entries(), func(e notice.Entry) bool { return e.Event == notice.EventUncertain })
-		if warnings != 1 && !(warnings == 0 && s.dies && uncertain) {
+		if lost := warnings == 0 && s.dies && uncertain; warnings != 1 && !lost {
 			t.Errorf("mails %q, want one warning", w.mails())
 		}
 		if w.destination().NeedsAttention() {

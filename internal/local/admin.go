@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"net"
 	"net/http"
 
 	"github.com/auditrelay/auditrelay/internal/admin"
@@ -28,7 +29,8 @@ func (w *World) admin() http.Handler {
 		Network:      Network(),
 		Now:          w.Clock.Now,
 		Caller: func(r *http.Request) connection.Caller {
-			return connection.Caller{Identity: actor, IPAddress: r.RemoteAddr, UserAgent: r.UserAgent()}
+			host, _, _ := net.SplitHostPort(r.RemoteAddr) // a listener's address always has a port
+			return connection.Caller{Identity: actor, IPAddress: host, UserAgent: r.UserAgent()}
 		},
 		Fault: w.fault,
 	}
