@@ -195,7 +195,7 @@ func TestRefusalsNameTheField(t *testing.T) {
 		"a bad log type":         {"PUT", "/v1/destinations/a", w.siem(`"log_types":["No"]`), 422, "body.log_types[0]"},
 		"another owner":          {"PUT", "/v1/destinations/siem", strings.Replace(w.siem(), "acme", "other", 1), 422, "body.workspace_id cannot be changed"},
 		"another destination":    {"PUT", "/v1/destinations/siem", strings.Replace(w.siem(), `"http"`, `"s3"`, 1), 422, "body.kind cannot be changed"},
-		"a large body":           {"PUT", "/v1/destinations/a", `{"name":"` + strings.Repeat("x", 256<<10) + `"}`, 413, ""},
+		"a large body":           {"PUT", "/v1/destinations/a", `{"name":"` + strings.Repeat("x", 256<<10) + `"}`, 413, "the body is too large; it may have 262144 bytes"},
 		"a used workspace":       {"DELETE", "/v1/workspaces/acme", "", 409, "owns 1 destinations, siem for one"},
 		"a patch of nothing":     {"PATCH", "/v1/destinations/nobody", `{}`, 404, `no destination "nobody"`},
 		"settings as a list":     {"PATCH", "/v1/destinations/siem", `{"settings":[]}`, 422, "body.settings must be a JSON object"},

@@ -102,6 +102,9 @@ func problems(_ huma.Context, _ string, v any) (any, error) {
 		return v, nil
 	}
 	p := problem(m.Status, "%s", strings.Replace(m.Detail, "request body is required", "a JSON body is required, see GET /v1/openapi.json", 1))
+	if m.Status == http.StatusRequestEntityTooLarge {
+		p.Detail = fmt.Sprintf("the body is too large; it may have %d bytes", maxBody)
+	}
 	for _, e := range m.Errors {
 		p.Errors = append(p.Errors, fieldProblem(e))
 	}

@@ -46,14 +46,15 @@ func TestGolden(t *testing.T) {
 		owner  directory.Workspace
 		d      directory.Destination
 	}{
-		"involuntary-granular": {directory.Notice{Kind: directory.Involuntary, Since: noon.Add(-time.Hour), Code: failure.HTTPUnauthorized, At: noon}, acme, siem},
-		"involuntary-s3":       {directory.Notice{Kind: directory.Involuntary, Since: noon, Code: failure.S3RegionMismatch, At: noon}, acme, bucket},
-		"involuntary-general":  {directory.Notice{Kind: directory.Involuntary, Since: noon.Add(-time.Hour), Code: failure.Unknown, At: noon}, acme, siem},
-		"voluntary":            {directory.Notice{Kind: directory.Voluntary, Generation: 2, At: noon}, acme, siem},
-		"recovered":            {directory.Notice{Kind: directory.Recovered, Since: noon.Add(-51 * time.Hour), Code: failure.HTTPUnauthorized, At: noon}, acme, siem},
-		"expiry-warning":       {directory.Notice{Kind: directory.ExpiryWarning, Since: noon.Add(-6 * 24 * time.Hour), Code: failure.HTTPNotFound, At: noon}, acme, siem},
-		"hostile-names":        {directory.Notice{Kind: directory.Involuntary, Since: noon, Code: failure.AzureBlobContainerNotFound, At: noon}, hostile, trap},
-		"without-names":        {directory.Notice{Kind: directory.Voluntary, At: noon}, directory.Workspace{ID: "acme"}, directory.Destination{ID: "acme-siem", Kind: directory.HTTP}},
+		"involuntary-granular":    {directory.Notice{Kind: directory.Involuntary, Since: noon.Add(-time.Hour), Code: failure.HTTPUnauthorized, At: noon}, acme, siem},
+		"involuntary-s3":          {directory.Notice{Kind: directory.Involuntary, Since: noon, Code: failure.S3RegionMismatch, At: noon}, acme, bucket},
+		"involuntary-general":     {directory.Notice{Kind: directory.Involuntary, Since: noon.Add(-time.Hour), Code: failure.Unknown, At: noon}, acme, siem},
+		"voluntary":               {directory.Notice{Kind: directory.Voluntary, Generation: 2, Since: noon.Add(-8 * time.Hour), At: noon}, acme, siem},
+		"recovered":               {directory.Notice{Kind: directory.Recovered, Since: noon.Add(-51 * time.Hour), Code: failure.HTTPUnauthorized, At: noon}, acme, siem},
+		"expiry-warning":          {directory.Notice{Kind: directory.ExpiryWarning, Since: noon.Add(-6 * 24 * time.Hour), Code: failure.HTTPNotFound, At: noon}, acme, siem},
+		"expiry-warning-disabled": {directory.Notice{Kind: directory.ExpiryWarning, Since: noon.Add(-137 * time.Hour), At: noon}, acme, siem},
+		"hostile-names":           {directory.Notice{Kind: directory.Involuntary, Since: noon, Code: failure.AzureBlobContainerNotFound, At: noon}, hostile, trap},
+		"without-names":           {directory.Notice{Kind: directory.Voluntary, At: noon}, directory.Workspace{ID: "acme"}, directory.Destination{ID: "acme-siem", Kind: directory.HTTP}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			mail, err := newRenderer(t).Render(c.notice, c.owner, c.d)
