@@ -13,6 +13,7 @@ import (
 	"github.com/auditrelay/auditrelay/events"
 	"github.com/auditrelay/auditrelay/internal/connection"
 	"github.com/auditrelay/auditrelay/internal/directory"
+	"github.com/auditrelay/auditrelay/internal/failure"
 	"github.com/auditrelay/auditrelay/internal/memory"
 	"github.com/auditrelay/auditrelay/internal/notice"
 )
@@ -160,6 +161,29 @@ func TestCrashOfTheWarning(t *testing.T) {
 		if w.destination().NeedsAttention() {
 			t.Error("it was warned, and its record does not say so")
 		}
+	})
+}
+
+// TestCrashOfHealth has a destination fail and recover: the bus hears of both, whatever broke.
+func TestCrashOfHealth(t *testing.T) {
+	eachFault(t, func(t *testing.T, s *saboteur) {
+		w := newWorld(t, s.hook)
+		w.siem.answer(failure.HTTPUnauthorized)
+		s.arm(w.Clock.Now)
+		w.send(time.Minute)
+		w.until(6 * time.Hour)
+		w.siem.answer("")
+		w.until(day)
+		w.send(day + time.Hour) // a recovery that could not be stored is seen again with the next log
+		w.until(2 * day)
+		w.want("delivered", w.siem.logs(), w.sent)
+		w.want("health", w.destination().Health.State, directory.Healthy)
+		for _, event := range []string{events.DestinationFailing, events.DestinationRecovered} {
+			if !slices.Contains(w.announced(), event) {
+				t.Errorf("the bus heard %v, and not %s", w.announced(), event)
+			}
+		}
+		w.want("left to tell", len(w.Directory.Untold()), 0)
 	})
 }
 
