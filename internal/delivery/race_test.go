@@ -290,6 +290,7 @@ func TestAHundredCallsForAPage(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	r.set(start.Add(30*time.Second), http.StatusOK) // a page is on its way for some seconds
 	var ids []string
 	for _, m := range r.retries.Queue.Receive(1000) {
 		ids = append(ids, m.Body.LogID)
