@@ -52,7 +52,8 @@ func byParts(t *testing.T, c delivery.Cache) {
 		want[d.Key], keys = stored(d), append(keys, d.Key)
 	}
 	got := make(map[delivery.Key]delivery.Delivery)
-	for rest := append(keys, key("dest-1", "none")); len(rest) > 0; {
+	keys = append(keys, key("dest-1", "none"))
+	for rest := keys; len(rest) > 0; {
 		found, further, err := c.Load(t.Context(), rest)
 		if err != nil || len(found) == 0 {
 			t.Fatalf("load of %d: %d found, error %v", len(rest), len(found), err)
