@@ -22,18 +22,18 @@ import (
 // writesAtMost bounds how often a change is made anew because the destination's health changed meanwhile.
 const writesAtMost = 5
 
-// check holds a write to its preconditions.
-func (c Conditions) check(d directory.Destination, exists bool) error {
+// check holds a write to its preconditions. What names the record, current is its ETag, empty if it is not there.
+func (c Conditions) check(what, current string) error {
 	switch {
-	case c.IfNoneMatch == "*" && exists:
-		return problem(http.StatusPreconditionFailed, "the destination %q is there already; leave out If-None-Match to replace it", d.ID)
-	case c.IfMatch == "" || c.IfMatch == "*" && exists:
+	case c.IfNoneMatch == "*" && current != "":
+		return problem(http.StatusPreconditionFailed, "the %s is there already; leave out If-None-Match to replace it", what)
+	case c.IfMatch == "" || c.IfMatch == "*" && current != "":
 		return nil
-	case !exists:
-		return problem(http.StatusPreconditionFailed, "the destination is not there, so it has no ETag; leave out If-Match to create it")
+	case current == "":
+		return problem(http.StatusPreconditionFailed, "the %s is not there, so it has no ETag; leave out If-Match to create it", what)
 	}
 	for tag := range strings.SplitSeq(c.IfMatch, ",") {
-		if strings.TrimSpace(tag) == etag(d) {
+		if strings.TrimSpace(tag) == current {
 			return nil
 		}
 	}
@@ -133,7 +133,11 @@ func (a *API) current(ctx context.Context, c change) (d directory.Destination, e
 	if err != nil && !missing {
 		return d, false, a.destinationError(c.id, err)
 	}
-	return d, exists, c.conditions.check(d, exists)
+	tag := ""
+	if exists {
+		tag = etag(d)
+	}
+	return d, exists, c.conditions.check(fmt.Sprintf("destination %q", c.id), tag)
 }
 
 // check holds the rules that the document's schema cannot say, and tries the destination if that is wanted.

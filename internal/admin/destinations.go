@@ -44,7 +44,7 @@ type DestinationPath struct {
 
 // Conditions are the preconditions of a write.
 type Conditions struct {
-	IfMatch     string `header:"If-Match" maxLength:"200" doc:"Write only if the destination still has this ETag, else 412."`
+	IfMatch     string `header:"If-Match" maxLength:"200" doc:"Write only if the record still has this ETag, else 412."`
 	IfNoneMatch string `header:"If-None-Match" maxLength:"200" doc:"With *: create only, else 412."`
 }
 
@@ -244,7 +244,7 @@ func (a *API) deleteDestination(ctx context.Context, in *struct {
 		if err != nil {
 			return nil, a.destinationError(in.ID, err)
 		}
-		if err := in.check(d, true); err != nil {
+		if err := in.check(fmt.Sprintf("destination %q", d.ID), etag(d)); err != nil {
 			return nil, err
 		}
 		tell, err := a.destinationActivity(ctx, connection.DestinationDeleted, d)

@@ -1,8 +1,11 @@
 package admin_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -141,6 +144,37 @@ func TestOptimisticConcurrency(t *testing.T) {
 	if got := w.want(t, http.StatusOK, http.MethodGet, "/v1/destinations/siem", ""); got.json(t, "health.code") != "http.server_error" {
 		t.Errorf("the change lost the health: %s", got.text)
 	}
+}
+
+// TestWorkspacesAreChangedOnWhatWasRead holds the same for workspaces, for ten at once too.
+func TestWorkspacesAreChangedOnWhatWasRead(t *testing.T) {
+	w := newWorld(t)
+	const path = "/v1/workspaces/beta"
+	tag := w.want(t, http.StatusCreated, http.MethodPut, path, `{"kind":"standalone"}`, "If-None-Match", "*").header.Get("ETag")
+	w.want(t, http.StatusPreconditionFailed, http.MethodPut, path, `{"kind":"ahq_admin"}`, "If-None-Match", "*")
+	w.want(t, http.StatusPreconditionFailed, http.MethodPut, "/v1/workspaces/other", `{"kind":"standalone"}`, "If-Match", tag)
+	var won atomic.Int32
+	var wg sync.WaitGroup
+	for i := range 10 {
+		wg.Go(func() {
+			switch got := w.call(t, http.MethodPut, path, fmt.Sprintf(`{"kind":"standalone","name":"name %d"}`, i), "If-Match", tag); got.status {
+			case http.StatusOK:
+				won.Add(1)
+			case http.StatusPreconditionFailed:
+			default:
+				t.Errorf("%d: %s", got.status, got.text)
+			}
+		})
+	}
+	wg.Wait()
+	if won.Load() != 1 {
+		t.Errorf("%d of ten changes were made, want one", won.Load())
+	}
+	w.want(t, http.StatusPreconditionFailed, http.MethodDelete, path, "", "If-Match", tag)
+	tag = w.want(t, http.StatusOK, http.MethodGet, path, "").header.Get("ETag")
+	w.want(t, http.StatusOK, http.MethodPut, path, `{"kind":"standalone","name":"without a condition"}`)
+	w.want(t, http.StatusPreconditionFailed, http.MethodDelete, path, "", "If-Match", tag)
+	w.want(t, http.StatusNoContent, http.MethodDelete, path, "")
 }
 
 func TestEveryChangeIsRecorded(t *testing.T) {

@@ -18,10 +18,13 @@ import (
 type Workspaces interface {
 	// Workspace gives a workspace with the destinations that it owns, or directory.ErrNotFound.
 	Workspace(ctx context.Context, id string) (directory.Workspace, []directory.Destination, error)
-	// PutWorkspace stores a workspace, new or not.
+	// CurrentWorkspace gives a workspace as of now, never older, or directory.ErrNotFound.
+	CurrentWorkspace(ctx context.Context, id string) (directory.Workspace, error)
+	// PutWorkspace stores a new workspace if its revision is 0, otherwise in place of that revision, else directory.ErrChanged. Its revision is one higher
+	// then.
 	PutWorkspace(ctx context.Context, w directory.Workspace, tell ...directory.Outgoing) error
-	// DeleteWorkspace removes a workspace; one that is not there is no error.
-	DeleteWorkspace(ctx context.Context, id string, tell ...directory.Outgoing) error
+	// DeleteWorkspace removes that revision, else directory.ErrChanged.
+	DeleteWorkspace(ctx context.Context, id string, revision int, tell ...directory.Outgoing) error
 }
 
 // Destinations stores destinations.

@@ -40,12 +40,15 @@ type Workspace struct {
 
 type workspaceAnswer struct {
 	Status int
+	ETag   string `header:"ETag"`
 	Body   Workspace
 }
 
 func answerWorkspace(status int, w directory.Workspace) *workspaceAnswer {
-	return &workspaceAnswer{Status: status, Body: viewWorkspace(w)}
+	return &workspaceAnswer{Status: status, ETag: workspaceTag(w), Body: viewWorkspace(w)}
 }
+
+func workspaceTag(w directory.Workspace) string { return fmt.Sprintf(`"%d"`, w.Revision) }
 
 func viewWorkspace(w directory.Workspace) Workspace {
 	return Workspace{ID: w.ID, Name: w.Name, Kind: w.Kind, ParentID: w.ParentID, Admins: some(w.Admins), ErrorRecipients: some(w.ErrorRecipients)}
@@ -71,10 +74,10 @@ func (a *API) workspaceRoutes(api huma.API) {
 	huma.Register(api, huma.Operation{OperationID: "get-workspace", Method: http.MethodGet, Path: "/v1/workspaces/{id}", Summary: "Get a workspace",
 		Tags: []string{"workspaces"}, Errors: []int{http.StatusNotFound}}, a.getWorkspace)
 	huma.Register(api, huma.Operation{OperationID: "put-workspace", Method: http.MethodPut, Path: "/v1/workspaces/{id}", Summary: "Create or replace a workspace",
-		Tags: []string{"workspaces"}, MaxBodyBytes: maxBody, Errors: []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge}}, a.putWorkspace)
+		Tags: []string{"workspaces"}, MaxBodyBytes: maxBody, Errors: []int{http.StatusBadRequest, http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge}}, a.putWorkspace)
 	huma.Register(api, huma.Operation{OperationID: "delete-workspace", Method: http.MethodDelete, Path: "/v1/workspaces/{id}",
 		Summary: "Delete a workspace that has no destinations and no children", DefaultStatus: http.StatusNoContent,
-		Tags: []string{"workspaces"}, Errors: []int{http.StatusNotFound, http.StatusConflict}}, a.deleteWorkspace)
+		Tags: []string{"workspaces"}, Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed}}, a.deleteWorkspace)
 }
 
 func (a *API) listWorkspaces(ctx context.Context, in *struct{ Paging }) (*struct{ Body WorkspacePage }, error) {
@@ -98,9 +101,12 @@ func (a *API) listError(err error) error {
 }
 
 func (a *API) getWorkspace(ctx context.Context, in *WorkspacePath) (*workspaceAnswer, error) {
-	w, _, err := a.workspace(ctx, in.ID)
+	w, err := a.Workspaces.CurrentWorkspace(ctx, in.ID)
+	if errors.Is(err, directory.ErrNotFound) {
+		return nil, noWorkspace(in.ID)
+	}
 	if err != nil {
-		return nil, err
+		return nil, a.internal(fmt.Errorf("look up workspace %s: %w", in.ID, err))
 	}
 	return answerWorkspace(http.StatusOK, w), nil
 }
@@ -118,6 +124,7 @@ func (a *API) workspace(ctx context.Context, id string) (directory.Workspace, []
 
 func (a *API) putWorkspace(ctx context.Context, in *struct {
 	WorkspacePath
+	Conditions
 	Body WorkspaceInput
 }) (*workspaceAnswer, error) {
 	if in.Body.ID != "" && in.Body.ID != in.ID {
@@ -129,24 +136,46 @@ func (a *API) putWorkspace(ctx context.Context, in *struct {
 	if err := a.checkWorkspace(ctx, w); err != nil {
 		return nil, err
 	}
-	before, _, err := a.Workspaces.Workspace(ctx, w.ID)
-	event, status := connection.WorkspaceUpdated, http.StatusOK
+	for range writesAtMost {
+		answer, err := a.replaceWorkspace(ctx, w, in.Conditions)
+		if errors.Is(err, directory.ErrChanged) {
+			continue
+		}
+		return answer, err
+	}
+	return nil, changedMeanwhile()
+}
+
+// replaceWorkspace stores a workspace over the one that is there. The error is directory.ErrChanged if another was written meanwhile.
+func (a *API) replaceWorkspace(ctx context.Context, w directory.Workspace, conditions Conditions) (*workspaceAnswer, error) {
+	event, status, tag := connection.WorkspaceUpdated, http.StatusOK, ""
+	before, err := a.Workspaces.CurrentWorkspace(ctx, w.ID)
 	switch {
 	case errors.Is(err, directory.ErrNotFound):
 		event, status = connection.WorkspaceCreated, http.StatusCreated
 	case err != nil:
 		return nil, a.internal(fmt.Errorf("look up workspace %s: %w", w.ID, err))
-	case reflect.DeepEqual(viewWorkspace(before), viewWorkspace(w)):
-		return answerWorkspace(http.StatusOK, w), nil
+	default:
+		tag = workspaceTag(before)
 	}
+	if err := conditions.check(fmt.Sprintf("workspace %q", w.ID), tag); err != nil {
+		return nil, err
+	}
+	if tag != "" && reflect.DeepEqual(viewWorkspace(before), viewWorkspace(w)) {
+		return answerWorkspace(http.StatusOK, before), nil
+	}
+	w.Revision = before.Revision
 	tell, err := a.workspaceActivity(ctx, event, w)
 	if err != nil {
 		return nil, err
 	}
-	if err := a.Workspaces.PutWorkspace(ctx, w, tell); err != nil {
+	if err := a.Workspaces.PutWorkspace(ctx, w, tell); errors.Is(err, directory.ErrChanged) {
+		return nil, err
+	} else if err != nil {
 		return nil, a.internal(err)
 	}
 	a.Outbox.Tell(ctx, tell)
+	w.Revision++
 	return answerWorkspace(status, w), nil
 }
 
@@ -183,8 +212,21 @@ func checkAddresses(field string, list []string) error {
 	return nil
 }
 
-func (a *API) deleteWorkspace(ctx context.Context, in *WorkspacePath) (*struct{}, error) {
-	w, own, err := a.workspace(ctx, in.ID)
+func (a *API) deleteWorkspace(ctx context.Context, in *struct {
+	WorkspacePath
+	Conditions
+}) (*struct{}, error) {
+	w, err := a.Workspaces.CurrentWorkspace(ctx, in.ID)
+	if errors.Is(err, directory.ErrNotFound) {
+		return nil, noWorkspace(in.ID)
+	}
+	if err != nil {
+		return nil, a.internal(fmt.Errorf("look up workspace %s: %w", in.ID, err))
+	}
+	if err := in.check(fmt.Sprintf("workspace %q", w.ID), workspaceTag(w)); err != nil {
+		return nil, err
+	}
+	_, own, err := a.workspace(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -203,7 +245,9 @@ func (a *API) deleteWorkspace(ctx context.Context, in *WorkspacePath) (*struct{}
 	if err != nil {
 		return nil, err
 	}
-	if err := a.Workspaces.DeleteWorkspace(ctx, w.ID, tell); err != nil {
+	if err := a.Workspaces.DeleteWorkspace(ctx, w.ID, w.Revision, tell); errors.Is(err, directory.ErrChanged) {
+		return nil, changedMeanwhile()
+	} else if err != nil {
 		return nil, a.internal(err)
 	}
 	a.Outbox.Tell(ctx, tell)

@@ -27,14 +27,14 @@ func (a Activity) Outgoing() (directory.Outgoing, error) {
 }
 
 // ID names the activity's log. It is made of what was done, by whom and when, so that the same activity has the same id however often it is told.
-// A workspace has no version; what it was made to be stands in its place.
 func (a Activity) ID() string {
 	h := sha256.New()
-	fmt.Fprintf(h, "%s\x00%s\x00%s\x00%d\x00%d\x00%d\x00%s", a.Event, a.Workspace.ID, a.Destination.ID,
-		a.Destination.Generation, a.Destination.Version, a.At.UnixMilli(), a.By.Identity)
+	version := a.Destination.Version
 	if a.Destination.ID == "" {
-		fmt.Fprintf(h, "\x00%q", a.Workspace)
+		version = a.Workspace.Revision
 	}
+	fmt.Fprintf(h, "%s\x00%s\x00%s\x00%d\x00%d\x00%d\x00%s", a.Event, a.Workspace.ID, a.Destination.ID,
+		a.Destination.Generation, version, a.At.UnixMilli(), a.By.Identity)
 	return "activity-" + hex.EncodeToString(h.Sum(nil)[:16])
 }
 

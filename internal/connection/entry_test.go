@@ -65,7 +65,7 @@ func TestActivityID(t *testing.T) {
 		func(a *connection.Activity) { a.Destination.Version++ },
 		func(a *connection.Activity) { a.By = connection.System() },
 		func(a *connection.Activity) { a.Destination = directory.Destination{} },
-		func(a *connection.Activity) { a.Destination, a.Workspace.Admins = directory.Destination{}, nil },
+		func(a *connection.Activity) { a.Destination, a.Workspace.Revision = directory.Destination{}, 7 },
 	} {
 		a := disconnected()
 		change(&a)

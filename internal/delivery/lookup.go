@@ -177,26 +177,29 @@ func (c *CachedDirectory) due() (since time.Time, due bool) {
 	return since, true
 }
 
-// forget drops the answers that a write has changed. One that has the written revision already stays. A workspace and a removal have no revision:
-// answers from before the write, or so soon after it that they may not show it, are dropped.
+// forget drops the answers that a write has changed. One that has the written revision already stays. A removal has none: answers from before it, or so
+// soon after it that they may not show it, are dropped.
 func (c *CachedDirectory) forget(w directory.Written) {
-	early := func(at time.Time) bool { return at.Before(w.At.Add(writesOverlap)) }
-	workspace, ok := c.workspaces[w.WorkspaceID]
-	if w.DestinationID == "" {
-		if ok && early(workspace.at) {
-			delete(c.workspaces, w.WorkspaceID)
+	stale := func(at time.Time, revision int) bool {
+		if w.Removed {
+			return revision > 0 && at.Before(w.At.Add(writesOverlap))
 		}
-		return
+		return revision != w.Revision
 	}
-	if d, ok := c.destinations[w.DestinationID]; ok && (w.Removed && early(d.at) || !w.Removed && d.destination.Revision != w.Revision) {
-		delete(c.destinations, w.DestinationID)
+	workspace, ok := c.workspaces[w.WorkspaceID]
+	shown := workspace.workspace.Revision
+	if w.DestinationID != "" {
+		if d, ok := c.destinations[w.DestinationID]; ok && stale(d.at, d.destination.Revision) {
+			delete(c.destinations, w.DestinationID)
+		}
+		shown = 0
+		for _, d := range workspace.own {
+			if d.ID == w.DestinationID {
+				shown = d.Revision
+			}
+		}
 	}
-	shown := slices.IndexFunc(workspace.own, func(d directory.Destination) bool { return d.ID == w.DestinationID })
-	stale := shown < 0 || workspace.own[shown].Revision != w.Revision
-	if w.Removed {
-		stale = shown >= 0 && early(workspace.at)
-	}
-	if ok && stale {
+	if ok && stale(workspace.at, shown) {
 		delete(c.workspaces, w.WorkspaceID)
 	}
 }

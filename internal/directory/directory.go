@@ -38,6 +38,8 @@ type Workspace struct {
 	// Admins and ErrorRecipients are mail addresses; both get the mails about the workspace's own destinations.
 	Admins          []string `json:"admins,omitempty"`
 	ErrorRecipients []string `json:"error_recipients,omitempty"`
+	// Revision grows with every write of the record; a write over an older one is refused with ErrChanged.
+	Revision int `json:"-"`
 }
 
 // Kind is what a destination is.

@@ -7,7 +7,7 @@ type Written struct {
 	WorkspaceID string
 	// DestinationID is empty if it was the workspace itself.
 	DestinationID string
-	// Revision is the destination's after the write.
+	// Revision is the record's after the write.
 	Revision int
 	Removed  bool
 	At       time.Time

@@ -96,7 +96,9 @@ func (c *checker) check(f File) (Directory, error) {
 		if err := c.workspace(at, w); err != nil {
 			return Directory{}, err
 		}
-		d.Workspaces = append(d.Workspaces, directory.Workspace(w))
+		d.Workspaces = append(d.Workspaces, directory.Workspace{
+			ID: w.ID, Name: w.Name, Kind: w.Kind, ParentID: w.ParentID, Admins: w.Admins, ErrorRecipients: w.ErrorRecipients,
+		})
 	}
 	for i, w := range f.Workspaces {
 		if w.ParentID != "" && !c.workspaces[w.ParentID] {

@@ -63,26 +63,34 @@ func (d *Directory) WrittenSince(_ context.Context, since time.Time) ([]director
 	return writes, err
 }
 
-// PutWorkspace stores a workspace, new or not, and what is to be told of it.
+// PutWorkspace stores a workspace: a new one if its revision is 0, otherwise in place of that same revision, else directory.ErrChanged. Its revision is one
+// higher then. What is to be told of it is stored with it, both or neither.
 func (d *Directory) PutWorkspace(_ context.Context, w directory.Workspace, tell ...directory.Outgoing) error {
 	return d.Hook.do(CallPutWorkspace, func() error {
 		d.mu.Lock()
 		defer d.mu.Unlock()
+		if d.workspaces[w.ID].Revision != w.Revision {
+			return directory.ErrChanged
+		}
 		if d.workspaces == nil {
 			d.workspaces = make(map[string]directory.Workspace)
 		}
+		w.Revision++
 		d.workspaces[w.ID] = w
-		d.note(directory.Written{WorkspaceID: w.ID})
+		d.note(directory.Written{WorkspaceID: w.ID, Revision: w.Revision})
 		d.keep(tell)
 		return nil
 	})
 }
 
-// DeleteWorkspace removes a workspace. One that is not there is no error. Its destinations stay.
-func (d *Directory) DeleteWorkspace(_ context.Context, id string, tell ...directory.Outgoing) error {
+// DeleteWorkspace removes that revision of a workspace, else directory.ErrChanged. Its destinations stay.
+func (d *Directory) DeleteWorkspace(_ context.Context, id string, revision int, tell ...directory.Outgoing) error {
 	return d.Hook.do(CallPutWorkspace, func() error {
 		d.mu.Lock()
 		defer d.mu.Unlock()
+		if w, ok := d.workspaces[id]; !ok || w.Revision != revision {
+			return directory.ErrChanged
+		}
 		delete(d.workspaces, id)
 		d.note(directory.Written{WorkspaceID: id, Removed: true})
 		d.keep(tell)
@@ -200,6 +208,12 @@ func (d *Directory) Workspace(_ context.Context, id string) (directory.Workspace
 		return nil
 	})
 	return w, own, err
+}
+
+// CurrentWorkspace gives a workspace as of now, never older, for whoever changes it.
+func (d *Directory) CurrentWorkspace(ctx context.Context, id string) (directory.Workspace, error) {
+	w, _, err := d.Workspace(ctx, id)
+	return w, err
 }
 
 // Destination implements delivery.Directory.

@@ -42,7 +42,11 @@ func (d *Directory) Workspace(ctx context.Context, id string) (directory.Workspa
 		}
 		for _, row := range out.Items {
 			if strings.HasPrefix(item(row).text(attrPK), workspacePrefix) {
-				workspace, known = parseWorkspace(row), true
+				var err error
+				if workspace, err = parseWorkspace(row); err != nil {
+					return workspace, nil, err
+				}
+				known = true
 				continue
 			}
 			dest, err := parseDestination(row)
@@ -79,48 +83,70 @@ func (d *Directory) destination(ctx context.Context, id string, consistent bool)
 	return parseDestination(out.Item)
 }
 
-// PutWorkspace stores a workspace, new or not, and what is to be told of it, both or neither.
-func (d *Directory) PutWorkspace(ctx context.Context, w directory.Workspace, tell ...directory.Outgoing) error {
-	i := workspaceItem(w)
-	i.setWritten(d.Now())
-	if len(tell) > 0 {
-		return d.together(ctx, "put workspace "+w.ID, tell, types.TransactWriteItem{Put: &types.Put{TableName: &d.Table, Item: i}})
+// CurrentWorkspace gives a workspace as of now, never older, for whoever changes it.
+func (d *Directory) CurrentWorkspace(ctx context.Context, id string) (directory.Workspace, error) {
+	out, err := d.Client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &d.Table, Key: directoryKey(workspacePrefix, id), ConsistentRead: aws.Bool(true)})
+	if err != nil {
+		return directory.Workspace{}, fmt.Errorf("get workspace %s: %w", id, err)
 	}
-	if _, err := d.Client.PutItem(ctx, &dynamodb.PutItemInput{TableName: &d.Table, Item: i}); err != nil {
-		return fmt.Errorf("put workspace %s: %w", w.ID, err)
+	if out.Item == nil {
+		return directory.Workspace{}, directory.ErrNotFound
 	}
-	return nil
+	return parseWorkspace(out.Item)
 }
 
-// DeleteWorkspace removes a workspace, and stores what is to be told of it, both or neither. One that is not there is no error. Its destinations stay.
-func (d *Directory) DeleteWorkspace(ctx context.Context, id string, tell ...directory.Outgoing) error {
+// PutWorkspace stores a workspace: a new one if its revision is 0, otherwise in place of that same revision, else directory.ErrChanged. Its revision is one
+// higher then. What is to be told of it is stored with it, both or neither.
+func (d *Directory) PutWorkspace(ctx context.Context, w directory.Workspace, tell ...directory.Outgoing) error {
+	condition, values := over(w.Revision)
+	w.Revision++
+	i := workspaceItem(w)
+	i.setWritten(d.Now())
+	return d.put(ctx, "put workspace "+w.ID, tell, types.Put{TableName: &d.Table, Item: i, ConditionExpression: condition, ExpressionAttributeValues: values})
+}
+
+// DeleteWorkspace removes that revision of a workspace, else directory.ErrChanged, and stores what is to be told of it, both or neither. Its destinations
+// stay.
+func (d *Directory) DeleteWorkspace(ctx context.Context, id string, revision int, tell ...directory.Outgoing) error {
 	record := types.Delete{TableName: &d.Table, Key: directoryKey(workspacePrefix, id)}
+	record.ConditionExpression, record.ExpressionAttributeValues = over(revision)
 	return d.together(ctx, "delete workspace "+id, tell, d.removal(record, id)...)
 }
 
 // PutDestination stores a destination: a new one if its revision is 0, otherwise in place of that same revision, else directory.ErrChanged. The
 // answer is the stored destination, its revision one higher. What is to be told of it is stored with it, both or neither.
 func (d *Directory) PutDestination(ctx context.Context, dest directory.Destination, tell ...directory.Outgoing) (directory.Destination, error) {
-	in := &dynamodb.PutItemInput{TableName: &d.Table, ConditionExpression: aws.String(notThere)}
-	if dest.Revision > 0 {
-		in.ConditionExpression = aws.String("revision = :revision")
-		in.ExpressionAttributeValues = item{":revision": number(dest.Revision)}
-	}
+	condition, values := over(dest.Revision)
 	dest.Revision++
 	i := destinationItem(dest)
 	i.setWritten(d.Now())
-	in.Item = i
-	if len(tell) > 0 {
-		put := types.Put{TableName: in.TableName, Item: in.Item, ConditionExpression: in.ConditionExpression, ExpressionAttributeValues: in.ExpressionAttributeValues}
-		if err := d.together(ctx, "put destination "+dest.ID, tell, types.TransactWriteItem{Put: &put}); err != nil {
-			return directory.Destination{}, err
-		}
-		return dest, nil
-	}
-	if _, err := d.Client.PutItem(ctx, in); err != nil {
-		return directory.Destination{}, changed(err, "put destination "+dest.ID)
+	put := types.Put{TableName: &d.Table, Item: i, ConditionExpression: condition, ExpressionAttributeValues: values}
+	if err := d.put(ctx, "put destination "+dest.ID, tell, put); err != nil {
+		return directory.Destination{}, err
 	}
 	return dest, nil
+}
+
+// over is the condition that a record has that revision; 0 that there is none.
+func over(revision int) (condition *string, values item) {
+	if revision == 0 {
+		return aws.String(notThere), nil
+	}
+	return aws.String("revision = :revision"), item{":revision": number(revision)}
+}
+
+// put stores a record, in a transaction if there is something to be told of it.
+func (d *Directory) put(ctx context.Context, operation string, tell []directory.Outgoing, p types.Put) error {
+	if len(tell) > 0 {
+		return d.together(ctx, operation, tell, types.TransactWriteItem{Put: &p})
+	}
+	_, err := d.Client.PutItem(ctx, &dynamodb.PutItemInput{
+		TableName: p.TableName, Item: p.Item, ConditionExpression: p.ConditionExpression, ExpressionAttributeValues: p.ExpressionAttributeValues,
+	})
+	if err != nil {
+		return changed(err, operation)
+	}
+	return nil
 }
 
 // DeleteDestination removes that revision of a destination, else directory.ErrChanged, and stores what is to be told of it, both or neither.
@@ -132,12 +158,8 @@ func (d *Directory) DeleteDestination(ctx context.Context, id string, revision i
 	if err != nil {
 		return err
 	}
-	record := types.Delete{
-		TableName:                 &d.Table,
-		Key:                       directoryKey(destinationPrefix, id),
-		ConditionExpression:       aws.String("revision = :revision"),
-		ExpressionAttributeValues: item{":revision": number(revision)},
-	}
+	record := types.Delete{TableName: &d.Table, Key: directoryKey(destinationPrefix, id)}
+	record.ConditionExpression, record.ExpressionAttributeValues = over(revision)
 	return d.together(ctx, "delete destination "+id, tell, d.removal(record, dest.WorkspaceID)...)
 }
 
@@ -174,7 +196,8 @@ func (d *Directory) Workspaces(ctx context.Context) iter.Seq2[directory.Workspac
 				yield(directory.Workspace{}, err)
 				return
 			}
-			if !yield(parseWorkspace(row), nil) {
+			w, err := parseWorkspace(row)
+			if !yield(w, err) || err != nil {
 				return
 			}
 		}

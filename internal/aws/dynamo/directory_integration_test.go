@@ -75,10 +75,22 @@ func TestDirectoryLists(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		for range 2 { // the second time it is gone already
-			if err := d.DeleteWorkspace(t.Context(), "ws-c"); err != nil {
-				t.Fatal(err)
+		if err := d.PutWorkspace(t.Context(), directory.Workspace{ID: "ws-a", Kind: directory.AHQAdmin}); !errors.Is(err, directory.ErrChanged) {
+			t.Errorf("create what is there: %v, want %v", err, directory.ErrChanged)
+		}
+		if err := d.PutWorkspace(t.Context(), directory.Workspace{ID: "ws-c", Kind: directory.AHQAdmin, Revision: 1}); err != nil {
+			t.Errorf("replace: %v", err)
+		}
+		for _, step := range []struct {
+			revision int
+			want     error
+		}{{1, directory.ErrChanged}, {2, nil}, {2, directory.ErrChanged}} { // an old one, the current one, and it is gone
+			if err := d.DeleteWorkspace(t.Context(), "ws-c", step.revision); !errors.Is(err, step.want) {
+				t.Errorf("delete revision %d: %v, want %v", step.revision, err, step.want)
 			}
+		}
+		if w, err := d.CurrentWorkspace(t.Context(), "ws-b"); err != nil || w.Revision != 1 {
+			t.Errorf("ws-b is %+v, error %v", w, err)
 		}
 		workspaces := ids(t, d.Workspaces(t.Context()), func(w directory.Workspace) string { return w.ID })
 		destinations := ids(t, d.Destinations(t.Context()), func(dest directory.Destination) string { return dest.ID })

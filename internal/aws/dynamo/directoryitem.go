@@ -74,6 +74,7 @@ func (i item) truth(name string) bool {
 func workspaceItem(w directory.Workspace) item {
 	i := directoryKey(workspacePrefix, w.ID)
 	i["workspace_id"] = text(w.ID)
+	i["revision"] = number(w.Revision)
 	i.setText("name", w.Name)
 	i.setText("kind", string(w.Kind))
 	i.setText("parent_id", w.ParentID)
@@ -82,7 +83,11 @@ func workspaceItem(w directory.Workspace) item {
 	return i
 }
 
-func parseWorkspace(i item) directory.Workspace {
+func parseWorkspace(i item) (directory.Workspace, error) {
+	revision, err := i.number("revision")
+	if err != nil {
+		return directory.Workspace{}, fmt.Errorf("workspace %s: %w", i.id(), err)
+	}
 	return directory.Workspace{
 		ID:              i.id(),
 		Name:            i.text("name"),
@@ -90,7 +95,8 @@ func parseWorkspace(i item) directory.Workspace {
 		ParentID:        i.text("parent_id"),
 		Admins:          i.texts("admins"),
 		ErrorRecipients: i.texts("error_recipients"),
-	}
+		Revision:        int(revision),
+	}, nil
 }
 
 func destinationItem(d directory.Destination) item {

@@ -18,7 +18,7 @@ import (
 // TestOutgoing stores what is to be told with each kind of change, both or neither, and lists and removes it.
 func TestOutgoing(t *testing.T) {
 	everyServer(t, func(t *testing.T, client *dynamodb.Client) {
-		d := &Directory{Client: client, Table: createDirectory(t, client)}
+		d := &Directory{Client: client, Table: createDirectory(t, client), Now: time.Now}
 		at := time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)
 		outgoing := func(id string) directory.Outgoing {
 			return directory.Outgoing{
@@ -41,7 +41,7 @@ func TestOutgoing(t *testing.T) {
 		check("create it again", err, directory.ErrChanged)
 		check("delete another revision", d.DeleteDestination(t.Context(), "siem", 7, outgoing("never")), directory.ErrChanged)
 		check("delete it", d.DeleteDestination(t.Context(), "siem", stored.Revision, outgoing("c")), nil)
-		check("delete the workspace", d.DeleteWorkspace(t.Context(), "acme", outgoing("d")), nil)
+		check("delete the workspace", d.DeleteWorkspace(t.Context(), "acme", 1, outgoing("d")), nil)
 		check("keep", d.Keep(t.Context(), outgoing("e")), nil)
 		for range 2 { // the second time it is gone already
 			check("told", d.Told(t.Context(), "d"), nil)

@@ -43,7 +43,7 @@ func removedItem(key item, workspaceID string, now time.Time) item {
 func parseWritten(i item) (directory.Written, error) {
 	var revision, at int64
 	numbers := map[string]*int64{"written_at": &at}
-	if i["revision"] != nil { // a workspace has none
+	if i["revision"] != nil { // what was removed has none
 		numbers["revision"] = &revision
 	}
 	if err := i.numbers(numbers); err != nil {

@@ -142,7 +142,7 @@ func TestEachStoreIsItsOwn(t *testing.T) {
 				return fmt.Errorf("answered %d: %s", answer.Code, answer.Body)
 			}
 			return nil
-		}, "Query directory"},
+		}, "GetItem directory"},
 		"requeue: a page of a drain": {func(ctx context.Context, account aws.Config) error {
 			r, err := handler.Requeue(config.Requeue{DirectoryTable: "directory", DeliveriesTable: "deliveries", RetryQueueURL: "https://sqs/retry", TimeLimit: time.Minute}, account, lines)
 			if err != nil {

@@ -35,6 +35,7 @@ func Directory(t *testing.T, open func(*testing.T, []directory.Workspace, []dire
 	for _, stored := range []*directory.Destination{&plain, &rich, &orphan} {
 		stored.Revision = 1
 	}
+	full.Revision, bare.Revision = 1, 1
 
 	workspaces := map[string]struct {
 		id   string

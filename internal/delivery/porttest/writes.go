@@ -16,7 +16,7 @@ import (
 type WrittenStore interface {
 	delivery.Writes
 	PutWorkspace(ctx context.Context, w directory.Workspace, tell ...directory.Outgoing) error
-	DeleteWorkspace(ctx context.Context, id string, tell ...directory.Outgoing) error
+	DeleteWorkspace(ctx context.Context, id string, revision int, tell ...directory.Outgoing) error
 	PutDestination(ctx context.Context, d directory.Destination, tell ...directory.Outgoing) (directory.Destination, error)
 	DeleteDestination(ctx context.Context, id string, revision int, tell ...directory.Outgoing) error
 }
@@ -44,7 +44,7 @@ func Writes(t *testing.T, open func(t *testing.T, now func() time.Time) WrittenS
 	one = put(one)                                                                                                                // 3 s
 	must(s.DeleteDestination(t.Context(), two.ID, two.Revision))                                                                  // 4 s
 	must(s.PutWorkspace(t.Context(), directory.Workspace{ID: "ws-2", Kind: directory.Standalone}))                                // 5 s
-	must(s.DeleteWorkspace(t.Context(), "ws-2"))                                                                                  // 6 s
+	must(s.DeleteWorkspace(t.Context(), "ws-2", 1))                                                                               // 6 s
 	put(directory.Destination{ID: two.ID, WorkspaceID: "ws-1", Kind: directory.HTTP})                                             // 7 s
 	if _, err := s.PutDestination(t.Context(), directory.Destination{ID: one.ID, WorkspaceID: "ws-1", Revision: 1}); err == nil { // 8 s
 		t.Error("an old revision was replaced")
@@ -52,7 +52,7 @@ func Writes(t *testing.T, open func(t *testing.T, now func() time.Time) WrittenS
 
 	at := func(second int) time.Time { return accepted.Add(time.Duration(second) * time.Second) }
 	all := []directory.Written{
-		{WorkspaceID: "ws-1", At: at(0)},
+		{WorkspaceID: "ws-1", Revision: 1, At: at(0)},
 		{WorkspaceID: "ws-1", DestinationID: "dest-1", Revision: 2, At: at(3)},
 		{WorkspaceID: "ws-1", DestinationID: "dest-2", Removed: true, At: at(4)},
 		{WorkspaceID: "ws-2", Removed: true, At: at(6)},
