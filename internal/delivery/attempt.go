@@ -146,7 +146,11 @@ func (d *Deliver) attempt(ctx context.Context, trials []trial) {
 			f := failure.Of(err)
 			t.Attempts++
 			t.Code = f.Code
-			t.NextAt, t.Parked = Decide(t.Delivery, f, now), false
+			next := Decide(t.Delivery, f, now)
+			if t.kept = t.drain && !t.Parked && t.NextAt.After(now) && t.NextAt.Before(next); t.kept {
+				next = t.NextAt // an attempt before its time, by a drain or a person, does not put the log off
+			}
+			t.NextAt, t.Parked = next, false
 			d.recordAttempt(*t, Failed, f, started, results[i].Took)
 			again = append(again, *t)
 		}
@@ -187,6 +191,10 @@ func (d *Deliver) save(ctx context.Context, trials []trial) {
 	deliveries := make([]Delivery, len(trials))
 	for i := range trials {
 		t := &trials[i]
+		if t.kept {
+			deliveries[i] = t.Delivery
+			continue
+		}
 		t.NextAt = t.NextAt.Truncate(time.Millisecond)
 		r := ride(Hint{Key: t.Key, At: t.NextAt, Reserved: t.reserved}, now)
 		if t.Riding = r.Delay <= rideLimit; t.Riding {

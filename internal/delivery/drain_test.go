@@ -46,6 +46,30 @@ func TestDrainRamp(t *testing.T) {
 	}
 }
 
+// TestAnAttemptBeforeItsTimeDoesNotPutALogOff has a person try a log again and again while its destination is down: each attempt counts, and the log
+// keeps the time of its own next attempt, at which it is tried once.
+func TestAnAttemptBeforeItsTimeDoesNotPutALogOff(t *testing.T) {
+	w, r := newWorld(nil, downFor(30*time.Minute))
+	w.Send(message("log"))
+	advance(t, w, 10*time.Minute) // tried at 0, 1 and 5 minutes
+	before := w.Cache.All()[0]
+	for range 5 {
+		hint := delivery.Hint{Key: before.Key, At: w.Cache.All()[0].NextAt, Drain: true}
+		if err := w.Retry.Send(t.Context(), []delivery.Ride{{Hint: hint}})[0]; err != nil {
+			t.Fatal(err)
+		}
+		advance(t, w, time.Minute)
+	}
+	after := w.Cache.All()[0]
+	if after.Attempts != before.Attempts+5 || !after.NextAt.Equal(before.NextAt) || before.Attempts != 3 {
+		t.Errorf("%d attempts, next at %v; want %d and %v", after.Attempts, after.NextAt, before.Attempts+5, before.NextAt)
+	}
+	advance(t, w, before.NextAt.Add(2*time.Second).Sub(w.Clock.Now()))
+	if n := count(w, delivery.EventAttempted); n != after.Attempts+1 || len(r.held) != 0 {
+		t.Errorf("%d attempts after its own time, want %d", n, after.Attempts+1)
+	}
+}
+
 // TestDrainOutlivesFailures breaks a drain: the destination fails again in the middle. What is left waits, and the next recovery drains it.
 func TestDrainOutlivesFailures(t *testing.T) {
 	const logs = 2000
