@@ -167,7 +167,7 @@ func (a *API) listDestinations(ctx context.Context, in *struct {
 }) (*struct{ Body DestinationPage }, error) {
 	all := a.Listing.Destinations(ctx)
 	if in.WorkspaceID != "" {
-		_, own, err := a.workspace(ctx, in.WorkspaceID)
+		own, err := a.owned(ctx, in.WorkspaceID)
 		if err != nil {
 			return nil, err
 		}

@@ -111,15 +111,16 @@ func (a *API) getWorkspace(ctx context.Context, in *WorkspacePath) (*workspaceAn
 	return answerWorkspace(http.StatusOK, w), nil
 }
 
-func (a *API) workspace(ctx context.Context, id string) (directory.Workspace, []directory.Destination, error) {
-	w, own, err := a.Workspaces.Workspace(ctx, id)
+// owned gives the destinations of a workspace.
+func (a *API) owned(ctx context.Context, id string) ([]directory.Destination, error) {
+	_, own, err := a.Workspaces.Workspace(ctx, id)
 	if errors.Is(err, directory.ErrNotFound) {
-		return w, nil, noWorkspace(id)
+		return nil, noWorkspace(id)
 	}
 	if err != nil {
-		return w, nil, a.internal(fmt.Errorf("look up workspace %s: %w", id, err))
+		return nil, a.internal(fmt.Errorf("look up workspace %s: %w", id, err))
 	}
-	return w, own, nil
+	return own, nil
 }
 
 func (a *API) putWorkspace(ctx context.Context, in *struct {
@@ -226,7 +227,7 @@ func (a *API) deleteWorkspace(ctx context.Context, in *struct {
 	if err := in.check(fmt.Sprintf("workspace %q", w.ID), workspaceTag(w)); err != nil {
 		return nil, err
 	}
-	_, own, err := a.workspace(ctx, in.ID)
+	own, err := a.owned(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}

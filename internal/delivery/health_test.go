@@ -2,6 +2,7 @@ package delivery_test
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -94,10 +95,10 @@ func TestNewLogsWhileFailing(t *testing.T) {
 // TestFreshLogsOfAFailingDestinationAreHandedOver has the attempts at a failing destination made by way of the retry queue, so that one that hangs does not hold up a
 // batch of fresh logs of others. Each is counted once in the budget.
 func TestFreshLogsOfAFailingDestinationAreHandedOver(t *testing.T) {
-	reservations := 0
+	var reservations atomic.Int32
 	w, r := newWorld(func(call string) memory.Fault {
 		if call == memory.CallReserve {
-			reservations++
+			reservations.Add(1)
 		}
 		return memory.OK
 	}, downFor(time.Minute/2))
@@ -105,16 +106,16 @@ func TestFreshLogsOfAFailingDestinationAreHandedOver(t *testing.T) {
 	advance(t, w, time.Second)
 	w.Send(message("fresh"))
 	advance(t, w, 0)
-	if n := count(w, delivery.EventAttempted); n != 3 || reservations != 1 {
-		t.Errorf("%d attempts and %d reservations when the log was accepted, want 3 and 1", n, reservations)
+	if n := count(w, delivery.EventAttempted); n != 3 || reservations.Load() != 1 {
+		t.Errorf("%d attempts and %d reservations when the log was accepted, want 3 and 1", n, reservations.Load())
 	}
 	cached := w.Cache.List("siem", delivery.Key{}, 10)
 	if fresh := cached[len(cached)-1]; fresh.LogID != "fresh" || !fresh.Riding || fresh.Attempts != 0 || !fresh.NextAt.Equal(start.Add(2*time.Second)) {
 		t.Errorf("the cache holds %+v, want the fresh log, due in a second", fresh)
 	}
 	advance(t, w, 2*time.Second)
-	if n := count(w, delivery.EventAttempted); n != 4 || reservations != 1 || count(w, delivery.EventHeld) != 0 {
-		t.Errorf("%d attempts, %d reservations, %d held two seconds later; want 4, 1, 0", n, reservations, count(w, delivery.EventHeld))
+	if n := count(w, delivery.EventAttempted); n != 4 || reservations.Load() != 1 || count(w, delivery.EventHeld) != 0 {
+		t.Errorf("%d attempts, %d reservations, %d held two seconds later; want 4, 1, 0", n, reservations.Load(), count(w, delivery.EventHeld))
 	}
 	advance(t, w, time.Hour)
 	if r.held["fresh"] != 1 || len(r.held) != 4 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -75,21 +76,21 @@ func TestRateWithoutADrain(t *testing.T) {
 	for _, fault := range []memory.Fault{memory.FailBefore, memory.FailAfter} {
 		for _, call := range []string{memory.CallPutDestination, memory.CallStartDrain, memory.CallDestination, memory.CallReserve} {
 			t.Run(fmt.Sprint(call, fault), func(t *testing.T) {
-				armed, broken := false, 0
+				var armed atomic.Bool
+				var broken atomic.Int32
 				w, r, _ := newRatedWorld(func(c string) memory.Fault {
-					if armed && c == call && broken < 3 {
-						broken++
+					if armed.Load() && c == call && broken.Add(1) <= 3 {
 						return fault
 					}
 					return memory.OK
 				})
-				armed = true
+				armed.Store(true)
 				for i := range 200 {
 					w.Send(message(fmt.Sprint("log-", i)))
 				}
 				advance(t, w, time.Hour)
-				if broken == 0 || len(r.held) != 200 {
-					t.Errorf("%d faults, %d of 200 logs arrived within an hour", broken, len(r.held))
+				if broken.Load() == 0 || len(r.held) != 200 {
+					t.Errorf("%d such calls, %d of 200 logs arrived within an hour", broken.Load(), len(r.held))
 				}
 			})
 		}
