@@ -20,7 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/auditrelay/auditrelay/internal/admin"
-	"github.com/auditrelay/auditrelay/internal/aws/session"
+	"github.com/auditrelay/auditrelay/internal/aws/profile"
 )
 
 const (
@@ -60,7 +60,7 @@ func (r *reach) open(ctx context.Context) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	account, err := session.Open(ctx)
+	account, err := profile.Open(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -6,13 +6,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/auditrelay/auditrelay/internal/aws/profile"
 	"github.com/auditrelay/auditrelay/internal/local"
 )
 
 func localCommand() *cobra.Command {
 	var config string
 	var quiet bool
-	o := local.Options{}
+	o := local.Options{Account: profile.Open}
 	cmd := &cobra.Command{
 		Use:   "local",
 		Short: "Run the whole system in this process, in memory, on a virtual clock",

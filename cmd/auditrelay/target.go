@@ -12,7 +12,7 @@ import (
 
 	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"github.com/auditrelay/auditrelay/internal/aws/session"
+	"github.com/auditrelay/auditrelay/internal/aws/profile"
 	"github.com/auditrelay/auditrelay/internal/aws/sqs"
 )
 
@@ -35,7 +35,7 @@ func openTarget(ctx context.Context, address string) (target, error) {
 	case !ok || account == "" || name == "" || strings.Contains(name, "/"):
 		return nil, usageError(fmt.Sprintf("--url must be %s, not %s", whereToSend, address))
 	}
-	c, err := session.Open(ctx)
+	c, err := profile.Open(ctx)
 	if err != nil {
 		return nil, err
 	}

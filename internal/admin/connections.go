@@ -157,7 +157,7 @@ func (a *API) try(ctx context.Context, d directory.Destination, credentials json
 	ctx, cancel := context.WithTimeout(ctx, testBudget)
 	defer cancel()
 	began := time.Now()
-	factory := sink.Factory{Secrets: credentialsInHand(credentials), Network: a.Network, Now: a.Now}
+	factory := sink.Factory{Secrets: credentialsInHand(credentials), Network: a.Network, Account: a.Account, Now: a.Now}
 	s, err := factory.Sink(ctx, d)
 	if err == nil {
 		err = s.Send(ctx, []auditlog.Document{doc})[0].Err

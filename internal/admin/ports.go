@@ -125,7 +125,9 @@ type API struct {
 	Attempts     Attempts
 	Retries      delivery.RetryQueue
 	Network      sink.Network
-	Now          func() time.Time
+	// Account is for tests of destinations with a role.
+	Account sink.Account
+	Now     func() time.Time
 	// Caller says who sends a request.
 	Caller func(*http.Request) connection.Caller
 	// Fault is told of errors of our own, which the client sees only as "try again".

@@ -27,6 +27,7 @@ func (w *World) admin() http.Handler {
 		Attempts:     entries{w},
 		Retries:      w.Retry,
 		Network:      Network(),
+		Account:      w.account,
 		Now:          w.Clock.Now,
 		Caller: func(r *http.Request) connection.Caller {
 			host, _, _ := net.SplitHostPort(r.RemoteAddr) // a listener's address always has a port

@@ -41,6 +41,8 @@ type Options struct {
 	Lines io.Writer
 	// Demo are the receivers behind a sample directory, by destination; nil with a configuration of one's own.
 	Demo map[string]*Receiver
+	// Account is the AWS account that assumes the roles of S3 destinations; nil for none.
+	Account sink.Account
 }
 
 // Run runs the whole system until ctx ends.
@@ -53,7 +55,8 @@ func Run(ctx context.Context, o Options) error {
 		return fmt.Errorf("listen for logs: %w", err)
 	}
 	w := NewWorld(time.Now().UTC(), nil)
-	w.SetSinks(&sink.Factory{Secrets: w.Secrets, Network: Network(), Now: time.Now}) // receivers check signatures against real time
+	w.account = o.Account
+	w.SetSinks(&sink.Factory{Secrets: w.Secrets, Network: Network(), Account: o.Account, Now: time.Now}) // receivers check signatures against real time
 	if err := w.Apply(ctx, o.Directory); err != nil {
 		return err
 	}

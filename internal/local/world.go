@@ -15,6 +15,7 @@ import (
 	"github.com/auditrelay/auditrelay/internal/directory"
 	"github.com/auditrelay/auditrelay/internal/memory"
 	"github.com/auditrelay/auditrelay/internal/notice"
+	"github.com/auditrelay/auditrelay/internal/sink"
 )
 
 const (
@@ -60,6 +61,7 @@ type World struct {
 	Connections *connection.Service
 
 	outbox  *connection.Outbox
+	account sink.Account
 	deliver delivery.Deliver
 	notify  notice.Notify
 	requeue delivery.Requeue

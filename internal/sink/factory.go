@@ -28,6 +28,8 @@ const (
 type Factory struct {
 	Secrets Secrets
 	Network Network
+	// Account is for destinations with a role; without one they fail.
+	Account Account
 	Now     func() time.Time
 
 	mu    sync.Mutex
@@ -50,7 +52,7 @@ func (f *Factory) Sink(ctx context.Context, d directory.Destination) (delivery.S
 	if s != nil {
 		return s, nil
 	}
-	env := environment{network: f.Network, now: f.Now, open: &f.open}
+	env := environment{network: f.Network, account: f.Account, now: f.Now, open: &f.open}
 	s, err := newRenewing(ctx, f.Secrets, d, env, changed)
 	if err != nil {
 		return nil, err

@@ -73,7 +73,7 @@ func newS3(d directory.Destination, secret json.RawMessage, env environment) (de
 	if err != nil {
 		return nil, err
 	}
-	provider, err := s.provider(d.ID, c)
+	provider, err := s.provider(d.ID, c, env.account)
 	if err != nil {
 		return nil, err
 	}
@@ -144,12 +144,12 @@ func validBucket(name string) bool {
 
 // provider gives the credentials of this destination alone. The ones of this system are used only to assume a role, never on a bucket: an admin
 // could name any bucket.
-func (s s3Settings) provider(destinationID string, c s3Credentials) (*aws.CredentialsCache, error) {
+func (s s3Settings) provider(destinationID string, c s3Credentials, account Account) (*aws.CredentialsCache, error) {
 	switch {
 	case s.RoleARN != "" && c.AccessKeyID != "":
 		return nil, invalid("credentials.access_key_id", "must not be given together with settings.role_arn")
 	case s.RoleARN != "":
-		return assumeRole(destinationID, s), nil
+		return assumeRole(destinationID, s, account), nil
 	case c.AccessKeyID == "" && c.SecretAccessKey == "" && s.Endpoint != "":
 		return aws.NewCredentialsCache(aws.AnonymousCredentials{}), nil // a store that wants a signature says so
 	case c.AccessKeyID == "" && c.SecretAccessKey == "":

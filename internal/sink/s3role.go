@@ -2,6 +2,7 @@ package sink
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"sync"
@@ -9,7 +10,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
@@ -30,15 +30,25 @@ func (e *roleError) Error() string { return "assume the role: " + e.err.Error() 
 
 func (e *roleError) Unwrap() error { return e.err }
 
+// Account opens this system's own AWS account, whose credentials assume roles.
+type Account func(ctx context.Context) (aws.Config, error)
+
 // assumeRole gives the sessions of a destination's role. It connects when the first session is needed. STS is the one of this system's own
 // region, where its account is certainly enabled and whose sessions are valid in all regions, unless AWS_ENDPOINT_URL_STS names another.
-func assumeRole(destinationID string, s s3Settings) *aws.CredentialsCache {
+func assumeRole(destinationID string, s s3Settings, account Account) *aws.CredentialsCache {
 	role := sync.OnceValues(func() (*stscreds.AssumeRoleProvider, error) {
-		own, err := config.LoadDefaultConfig(context.Background(), config.WithDefaultRegion(s.Region),
-			config.WithHTTPClient(onceAnHour()), config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }))
+		if account == nil {
+			return nil, errors.New("this system has no AWS account of its own")
+		}
+		own, err := account(context.Background())
 		if err != nil {
 			return nil, err
 		}
+		if own.Region == "" {
+			own.Region = s.Region
+		}
+		own.HTTPClient = onceAnHour(own.HTTPClient)
+		own.Retryer = func() aws.Retryer { return aws.NopRetryer{} } // the schedule retries
 		return stscreds.NewAssumeRoleProvider(sts.NewFromConfig(own), s.RoleARN, func(o *stscreds.AssumeRoleOptions) {
 			o.RoleSessionName = sessionName(destinationID)
 			o.ExternalID = optional(s.ExternalID)
@@ -61,8 +71,12 @@ func assumeRole(destinationID string, s s3Settings) *aws.CredentialsCache {
 }
 
 // onceAnHour keeps no connection, since each destination's next session is an hour away and connections are few.
-func onceAnHour() *awshttp.BuildableClient {
-	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.DisableKeepAlives = true })
+func onceAnHour(client aws.HTTPClient) aws.HTTPClient {
+	own, ok := client.(*awshttp.BuildableClient)
+	if !ok {
+		own = awshttp.NewBuildableClient()
+	}
+	return own.WithTransportOptions(func(t *http.Transport) { t.DisableKeepAlives = true })
 }
 
 // sessionName is what the customer's CloudTrail shows. STS allows 64 characters of [\w+=,.@-].

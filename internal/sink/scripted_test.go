@@ -2,6 +2,7 @@ package sink
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -11,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/auditrelay/auditrelay/internal/sink/sinktest"
@@ -81,7 +84,12 @@ func local() Network {
 	return Network{AllowPrivate: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}, AllowHTTP: true}
 }
 
-func localEnvironment() environment { return environment{network: local(), now: time.Now} }
+func localEnvironment() environment {
+	return environment{network: local(), account: ownAccount, now: time.Now}
+}
+
+// ownAccount is by the environment.
+func ownAccount(ctx context.Context) (aws.Config, error) { return config.LoadDefaultConfig(ctx) }
 
 // logIDs adds up the log ids that stand in an object, one log or gzipped NDJSON.
 func logIDs(t *testing.T, content []byte, count map[string]int) {

@@ -34,6 +34,7 @@ func invalid(field, rule string, a ...any) error {
 // environment is what a kind is built with, besides its settings and credentials.
 type environment struct {
 	network Network
+	account Account
 	now     func() time.Time
 	// open, if set, counts open connections.
 	open *atomic.Int64

@@ -1,6 +1,7 @@
 package handler
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -46,6 +47,7 @@ func Admin(c config.Admin, account aws.Config, journal delivery.Journal) (http.H
 		Attempts:     &attempts.Reader{Client: cloudwatchlogs.NewFromConfig(account), Group: c.AttemptsLogGroup, TimeLimit: c.SearchLimit},
 		Retries:      &sqs.RetryQueue{Client: awssqs.NewFromConfig(account), URL: c.RetryQueueURL},
 		Network:      sink.Network{AllowPrivate: private, AllowHTTP: c.AllowHTTP},
+		Account:      func(context.Context) (aws.Config, error) { return account, nil },
 		Now:          time.Now,
 		Caller:       functionurl.Caller,
 		Fault:        faults(journal),

@@ -2,6 +2,7 @@
 package handler
 
 import (
+	"context"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -47,6 +48,7 @@ func Deliver(c config.Deliver, account aws.Config, journal delivery.Journal) (*s
 		Sinks: &sink.Factory{
 			Secrets: &secrets.Manager{Client: secretsmanager.NewFromConfig(account), Prefix: c.SecretPrefix, Now: time.Now},
 			Network: sink.Network{AllowPrivate: private, AllowHTTP: c.AllowHTTP},
+			Account: func(context.Context) (aws.Config, error) { return account, nil },
 			Now:     time.Now,
 		},
 		Cache:    cache,
