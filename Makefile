@@ -4,6 +4,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 GOLANGCI_LINT := .cache/bin/golangci-lint-v2.15.0
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.3.0
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 # How long "make fuzz" spends on each target, and which packages it covers.
 FUZZTIME ?= 60s
@@ -70,6 +71,10 @@ lint: $(GOLANGCI_LINT) ## golangci-lint with go vet, gofmt and the dependency ru
 	go run $(ACTIONLINT)
 	@awk 'FNR > 40 { print FILENAME ": a main is wiring only, at most 40 lines"; bad = 1; nextfile } END { exit bad }' functions/*/main.go
 
+.PHONY: vulncheck
+vulncheck: ## Known vulnerabilities in what the code calls; asks vuln.go.dev
+	go run $(GOVULNCHECK) ./...
+
 $(GOLANGCI_LINT):
 	@echo "building golangci-lint, once: some minutes"
 	@mkdir -p $(@D)
@@ -90,6 +95,10 @@ docs: node_modules ## Make the pages and pictures that are made from code; the c
 .PHONY: synth
 synth: node_modules ## Synthesize the CloudFormation template into cdk.out (builds the functions)
 	npx cdk synth --quiet
+
+.PHONY: lint-template
+lint-template: synth ## cfn-lint on the synthesized template; it comes with moto (pip install 'moto[server]')
+	cfn-lint cdk.out/*.template.json
 
 node_modules: package-lock.json
 	npm ci --no-audit --no-fund
@@ -143,7 +152,7 @@ e2e: e2e-synth ## The compiled functions, wired as the template says, against em
 
 .PHONY: size
 size: e2e-synth ## Size, start and memory of each function, as a table; fails over a limit; needs what e2e needs
-	$(E2E) -run TestSize ./internal/e2e
+	$(E2E) -v -run TestSize ./internal/e2e
 
 .PHONY: rehearse
 rehearse: e2e-synth ## Bootstrap, deploy, deploy again and diff, against moto instead of AWS

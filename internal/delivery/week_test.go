@@ -162,6 +162,7 @@ func TestDownEightDays(t *testing.T) {
 // TestRetryTimesOfManyLogs has a destination refuse 10,000 logs of an hour, each by itself, for six hours: no retry comes early, and none is two seconds
 // late.
 func TestRetryTimesOfManyLogs(t *testing.T) {
+	t.Parallel()
 	const logs, minutes = 10_000, 50
 	w, r := newWorld(nil, func(now time.Time, _ string) error {
 		if now.Before(start.Add(6 * time.Hour)) {
