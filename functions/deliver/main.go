@@ -7,7 +7,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"github.com/auditrelay/auditrelay/internal/aws/handler"
@@ -25,13 +24,12 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	handler.UseMemory(c.MemoryMB)
 	lines := delivery.NewLines(os.Stdout, c.MetricsNamespace)
 	deliver, err := handler.Deliver(c, aws, lines)
 	if err != nil {
 		log.Fatal(err)
 	}
-	lambda.Start(func(ctx context.Context, e events.SQSEvent) (events.SQSEventResponse, error) {
-		defer func() { lines.Flush(time.Now()) }()
-		return deliver.Handle(ctx, e)
-	})
+	deliver.Done = func() { lines.Flush(time.Now()) }
+	lambda.Start(deliver)
 }

@@ -64,6 +64,8 @@ type Deliver struct {
 	AttemptLimit time.Duration `env:"ATTEMPT_LIMIT" envDefault:"20s"`
 	// DirectoryTTL is how long answers of the directory are kept in memory.
 	DirectoryTTL time.Duration `env:"DIRECTORY_TTL" envDefault:"10s"`
+	// MemoryMB is the function's memory. Lambda sets it.
+	MemoryMB int `env:"AWS_LAMBDA_FUNCTION_MEMORY_SIZE"`
 }
 
 // Requeue is the configuration of the function requeue.

@@ -41,6 +41,35 @@ func sqsMessage(id, arn, body string) events.SQSMessage {
 	}
 }
 
+// TestInvoke reads an event as Lambda sends it and answers in its form, and calls Done.
+func TestInvoke(t *testing.T) {
+	r := &relay{unsettled: []string{"m-1"}}
+	done := 0
+	h := &Handler{Relay: r, RetryQueueARN: retryARN, Journal: &faults{}, Now: time.Now, Done: func() { done++ }}
+	const event = `{"Records":[{"messageId":"m-1","receiptHandle":"r","body":"{\"id\":\"\u00e9\ud83d\ude00 \\n\"}","md5OfBody":"x",
+		"attributes":{"ApproximateReceiveCount":"2","SentTimestamp":"1793611800123","SenderId":"AIDA","MessageGroupId":"acme"},
+		"messageAttributes":{"a":{"dataType":"String","stringValue":"b","stringListValues":[],"binaryListValues":[]}},
+		"eventSource":"aws:sqs","eventSourceARN":"arn:aws:sqs:eu-central-1:123456789012:ingest","awsRegion":"eu-central-1","added later":{}}]}`
+	answer, err := h.Invoke(t.Context(), []byte(event))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []delivery.Message{{ID: "m-1", Body: []byte(`{"id":"é😀 \n"}`), SentAt: time.UnixMilli(1793611800123).UTC(), Receives: 2}}
+	if diff := cmp.Diff(want, r.Messages); diff != "" {
+		t.Errorf("messages (-want +got):\n%s", diff)
+	}
+	if string(answer) != `{"batchItemFailures":[{"itemIdentifier":"m-1"}]}` || done != 1 {
+		t.Errorf("answer %s, done %d times", answer, done)
+	}
+	r.unsettled = nil
+	if answer, err := h.Invoke(t.Context(), []byte(event)); err != nil || string(answer) != `{"batchItemFailures":[]}` {
+		t.Errorf("answer %s, error %v; want no failures", answer, err)
+	}
+	if _, err := h.Invoke(t.Context(), []byte(`{"Records":[`)); err == nil {
+		t.Error("a broken event was taken")
+	}
+}
+
 func TestHandler(t *testing.T) {
 	const ingest = "arn:aws:sqs:eu-central-1:123456789012:ingest"
 	const hintBody = `{"d":"dest-1","w":"ws-1","l":"log-1","a":1793611800123,"t":1793611860000}`
