@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,6 +58,9 @@ func outage(t *testing.T, d *deployment) {
 	}
 	d.send(t, aLog("w-outage", ids[3], `{"noise":"`+noise.String()+`"}`))
 	eventually(t, "all logs cached", patience, func() bool { return d.cached(t, "w-outage") == len(ids) })
+	eventually(t, "all logs tried", patience, func() bool { // the last perhaps by way of the retry queue, when the others had failed
+		return !slices.ContainsFunc(ids, func(id string) bool { return len(d.attempts(id)) == 0 })
+	})
 	if got := d.objects(t, "deliveries/"); len(got) != 1 {
 		t.Errorf("objects of cached documents: %v, want one", got)
 	}
