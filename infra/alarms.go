@@ -157,7 +157,7 @@ func alarmsOf(p parts, fs functions) []alarm {
 	}
 	return append(all,
 		alarm{
-			name: "directory-throttles", section: "table-throttles", metric: throttles(st.directory, ownerIndex), periods: 3,
+			name: "directory-throttles", section: "table-throttles", metric: throttles(st.directory, ownerIndex, attentionIndex, writesIndex), periods: 3,
 			means: "DynamoDB turns calls to the table directory away.",
 		},
 		alarm{
@@ -203,13 +203,18 @@ func imbalance(m meter) awscloudwatch.IMetric {
 	})
 }
 
-// throttles counts those of a table and its index: a write that the index cannot take is turned away too.
-func throttles(t awsdynamodb.Table, index string) awscloudwatch.IMetric {
-	return expression("FILL(reads, 0) + FILL(writes, 0) + FILL(indexed, 0)", "throttled", interval, map[string]awscloudwatch.IMetric{
-		"reads":   tableMetric(t, "", "ReadThrottleEvents", ""),
-		"writes":  tableMetric(t, "", "WriteThrottleEvents", ""),
-		"indexed": tableMetric(t, index, "WriteThrottleEvents", ""),
-	})
+// throttles counts those of a table and its indexes, which have metrics of their own: a write that one index cannot take is turned away too.
+func throttles(t awsdynamodb.Table, indexes ...string) awscloudwatch.IMetric {
+	var terms []string
+	using := make(map[string]awscloudwatch.IMetric)
+	for i, index := range append([]string{""}, indexes...) {
+		for _, sort := range []string{"Read", "Write"} {
+			term := fmt.Sprintf("%ss%d", strings.ToLower(sort), i)
+			terms = append(terms, "FILL("+term+", 0)")
+			using[term] = tableMetric(t, index, sort+"ThrottleEvents", "")
+		}
+	}
+	return expression(strings.Join(terms, " + "), "throttled", interval, using)
 }
 
 // constructID is a name with dashes in the form of a construct's id.

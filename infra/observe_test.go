@@ -86,7 +86,12 @@ func testWatched(t *testing.T, tmpl template) {
 		"Failed", "Faults", "Accepted", "Delivered", "AttemptsFailed", "Held", "OldestAge",
 		"MailsRefused", "MailsUncertain", "MailsWithoutRecipient", "Reputation.BounceRate {Mails}",
 		"ReadThrottleEvents {Directory}", "WriteThrottleEvents {Directory}", "ReadThrottleEvents {Deliveries}", "WriteThrottleEvents {Deliveries}",
-		"WriteThrottleEvents due", "WriteThrottleEvents owner",
+	}
+	for _, id := range tmpl.ids("AWS::DynamoDB::Table") {
+		for _, index := range list(tmpl.Resources[id].at("GlobalSecondaryIndexes")) {
+			name := index.(map[string]any)["IndexName"].(string)
+			want = append(want, "ReadThrottleEvents "+name, "WriteThrottleEvents "+name)
+		}
 	}
 	for _, id := range tmpl.ids("AWS::SQS::Queue") {
 		if tmpl.Resources[id].at("RedrivePolicy") == nil {
