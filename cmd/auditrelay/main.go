@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -21,12 +22,22 @@ func main() {
 	}
 }
 
+// version is what the build knows of itself: the tag that was installed, or the commit that was built.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	return info.Main.Version
+}
+
 func root() *cobra.Command {
 	const short = "Stream audit logs to the destinations that customers chose, and keep trying for seven days"
 	cmd := group(&cobra.Command{
 		Use:           "auditrelay",
 		Short:         short,
 		Long:          short + ".\n\n" + exitCodes,
+		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	})

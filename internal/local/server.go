@@ -49,7 +49,21 @@ func (s *Server) Handler() http.Handler {
 	api := s.World.admin()
 	mux.Handle("/v1/", api)
 	mux.Handle("/", s.console(api))
-	return http.NewCrossOriginProtection().Handler(mux) // a page from elsewhere may not send, advance or disconnect
+	return http.NewCrossOriginProtection().Handler(heard(mux)) // a page from elsewhere may not send, advance or disconnect
+}
+
+// readOnAtMost is how much of a refused body is read on.
+const readOnAtMost = 16 << 20
+
+// heard reads what a handler has left of a body that it refused for its size. Otherwise the connection is reset under a client that is still sending, and
+// it never hears why.
+func heard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body := r.Body
+		r.Body = io.NopCloser(body) // a closed body cannot be read on
+		next.ServeHTTP(w, r)
+		_, _ = io.CopyN(io.Discard, body, readOnAtMost) // a client that is gone needs no answer
+	})
 }
 
 // ingest puts each line on the ingest queue as it is. A line that the queue refuses for its size is kept with the rejected messages.

@@ -1,8 +1,11 @@
 package local_test
 
 import (
+	"bufio"
 	"encoding/json"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -107,5 +110,28 @@ func TestIngestTakesWholeLinesOnly(t *testing.T) {
 				t.Errorf("%d messages on the queue, want %d", n, c.queued)
 			}
 		})
+	}
+}
+
+// TestTooLargeBodiesAreAnswered sends more than the API takes, by a client that sends all of it before it listens.
+func TestTooLargeBodiesAreAnswered(t *testing.T) {
+	server := httptest.NewServer((&local.Server{World: sampleWorld(t)}).Handler())
+	defer server.Close()
+	c, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	body := strings.Repeat("x", 8<<20)
+	if _, err := fmt.Fprintf(c, "PUT /v1/workspaces/big HTTP/1.1\r\nHost: local\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body); err != nil {
+		t.Fatalf("send: %v", err)
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatalf("no answer: %v", err)
+	}
+	_ = answer.Body.Close()
+	if answer.StatusCode != http.StatusRequestEntityTooLarge {
+		t.Errorf("status %d, want %d", answer.StatusCode, http.StatusRequestEntityTooLarge)
 	}
 }
