@@ -41,6 +41,9 @@ const runLimit = time.Minute
 func (b *bench) run(ctx context.Context, v variant) (sample, error) {
 	ctx, cancel := context.WithTimeout(ctx, runLimit)
 	defer cancel()
+	if v.role == roleSyslogNG {
+		return b.syslogNG(ctx, v)
+	}
 	var posts atomic.Int64
 	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)

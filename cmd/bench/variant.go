@@ -17,6 +17,7 @@ type variant struct {
 	settings     string // of the destination; %s is the receiver
 	status       int    // of the receiver's answers
 	work         work
+	batch        int // logs a request, for syslog-ng
 }
 
 type work int
@@ -37,6 +38,10 @@ const (
 // variants are in the order of running; cache fills what retry empties.
 func variants() []variant {
 	ok := 200
+	return append(ours(ok), syslogNGVariants()...)
+}
+
+func ours(ok int) []variant {
 	return []variant{
 		{name: "aws-lambda-go, no-op handler", role: roleNoop, status: ok},
 		{name: "aws-lambda-go, one POST a log", role: rolePost, status: ok},
