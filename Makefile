@@ -25,8 +25,9 @@ test: node_modules ## Unit, conformance, crash and template tests, and every fuz
 	go test ./...
 
 .PHONY: race
-race: node_modules ## The same under the race detector, without the stack's
-	go test -race ./events/... ./internal/...
+race: node_modules ## The same under the race detector, without the stack's, and of the simulator what has goroutines of its own
+	go test -race $$(go list ./events/... ./internal/... | grep -v /internal/simulate)
+	go test -race -run RealDeliver ./internal/simulate
 
 .PHONY: cover
 cover: node_modules ## Coverage of all packages, as build/cover.html
