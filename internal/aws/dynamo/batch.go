@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
+	"hash/fnv"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -25,10 +26,13 @@ const (
 
 var errLeftOut = errors.New("the table is throttled: it left the item out again and again")
 
-// pause waits before the given repetition, from half to the whole of its length, or until ctx ends.
-func pause(ctx context.Context, repetition int) error {
+// pause waits before the given repetition of a call for an item, or until ctx ends. A hash of the two makes it from half to the whole of its length, so
+// that calls which were throttled together do not come back together.
+func pause(ctx context.Context, repetition int, key string) error {
 	length := min(firstPause<<repetition, longestPause)
-	length = length/2 + rand.N(length/2)
+	h := fnv.New64a()
+	h.Write([]byte(key + " " + strconv.Itoa(repetition)))
+	length = length/2 + time.Duration(h.Sum64()%uint64(length/2))
 	timer := time.NewTimer(length)
 	defer timer.Stop()
 	select {
@@ -55,7 +59,7 @@ func (c *Cache) writeChunk(ctx context.Context, requests []types.WriteRequest) [
 	var err error
 	for try := range triesOfABatch {
 		if try > 0 {
-			if err = pause(ctx, try-1); err != nil {
+			if err = pause(ctx, try-1, requestKey(left[0])); err != nil {
 				break
 			}
 		}
@@ -89,8 +93,10 @@ func requestKey(r types.WriteRequest) string {
 	} else if r.DeleteRequest != nil {
 		i = r.DeleteRequest.Key
 	}
-	return i.text(attrPK) + " " + i.text(attrSK)
+	return itemKey(i)
 }
+
+func itemKey(i item) string { return i.text(attrPK) + " " + i.text(attrSK) }
 
 // readAll gives those items of different keys that the table holds.
 func (c *Cache) readAll(ctx context.Context, keys []item) ([]item, error) {
@@ -109,7 +115,7 @@ func (c *Cache) readChunk(ctx context.Context, keys []item) ([]item, error) {
 	var found []item
 	for try := range triesOfABatch {
 		if try > 0 {
-			if err := pause(ctx, try-1); err != nil {
+			if err := pause(ctx, try-1, itemKey(left.Keys[0])); err != nil {
 				return nil, err
 			}
 		}

@@ -14,7 +14,7 @@ import (
 
 // Budget counts attempts at destinations in the directory table, one small item a destination and window. It implements delivery.Budget.
 type Budget struct {
-	Client *dynamodb.Client
+	Client Client
 	Table  string
 }
 

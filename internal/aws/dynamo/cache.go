@@ -29,14 +29,14 @@ type Objects interface {
 //
 // A delivery's document never changes, so only a delivery that enters the cache is written whole; afterwards its few other attributes are.
 type Cache struct {
-	client  *dynamodb.Client
+	client  Client
 	table   string
 	objects Objects
 	pack    *compressor
 }
 
 // NewCache opens the table of that name.
-func NewCache(client *dynamodb.Client, table string, objects Objects) (*Cache, error) {
+func NewCache(client Client, table string, objects Objects) (*Cache, error) {
 	pack, err := newCompressor()
 	if err != nil {
 		return nil, err

@@ -13,7 +13,7 @@ import (
 
 // Claims are the claims of mails, in the directory table. It implements notice.Claims.
 type Claims struct {
-	Client *dynamodb.Client
+	Client Client
 	Table  string
 }
 

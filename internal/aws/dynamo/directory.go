@@ -18,7 +18,7 @@ import (
 
 // Directory is the directory table. It implements delivery.Directory, delivery.DestinationStore and delivery.Writes.
 type Directory struct {
-	Client *dynamodb.Client
+	Client Client
 	Table  string
 	// Now is the time of writes. Whoever only reads needs none.
 	Now func() time.Time
