@@ -14,6 +14,9 @@ import (
 	"github.com/auditrelay/auditrelay/events"
 )
 
+// MaxNesting is how deep objects and arrays may nest in a message, its own object counted. It is the limit of jsontext and of encoding/json.
+const MaxNesting = 10_000
+
 // Log is a valid log, decoded and not yet prepared.
 type Log struct {
 	ID            string
@@ -79,6 +82,12 @@ func Decode(body []byte) (Log, error) {
 	}
 	l.Payload = e.payload
 	return l, nil
+}
+
+// CheckObject says whether a text is one JSON object. The error is an *Invalid, in the words of Decode.
+func CheckObject(text []byte) error {
+	_, err := open(text)
+	return err
 }
 
 // envelope has every field as its raw JSON, so that each mistake can be named. A field that is missing is nil.
@@ -183,9 +192,31 @@ func notJSON(body []byte, err error) error {
 		return invalid("the message is not valid JSON: it ends too early, after %d bytes", len(body))
 	}
 	if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+		if depth(body[:min(e.ByteOffset, int64(len(body)))]) >= MaxNesting {
+			return invalid("the message nests objects and arrays more than %d deep, at byte %d of %d", MaxNesting, e.ByteOffset+1, len(body))
+		}
 		return invalid("the message is not valid JSON: byte %d of %d is not what the syntax allows", e.ByteOffset+1, len(body))
 	}
 	return invalid("the message is not valid JSON")
+}
+
+// depth is how many objects and arrays are open at the end of a text that is JSON up to there.
+func depth(text []byte) int {
+	open, quoted := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			open++
+		case c == '}' || c == ']':
+			open--
+		}
+	}
+	return open
 }
 
 func describe(raw []byte) string {

@@ -2,7 +2,6 @@ package local
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/auditrelay/auditrelay/events"
@@ -48,7 +47,7 @@ type ingested struct {
 
 // Send implements connection.Logs.
 func (i ingested) Send(_ context.Context, l events.Log) error {
-	body, err := json.Marshal(l)
+	body, err := l.Message()
 	if err != nil {
 		return fmt.Errorf("write log %s: %w", l.ID, err)
 	}

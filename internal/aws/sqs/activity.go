@@ -2,7 +2,6 @@ package sqs
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -19,7 +18,7 @@ type ActivityQueue struct {
 
 // Send implements connection.Logs.
 func (q *ActivityQueue) Send(ctx context.Context, l events.Log) error {
-	body, err := json.Marshal(l)
+	body, err := l.Message()
 	if err != nil {
 		return fmt.Errorf("write log %s: %w", l.ID, err)
 	}

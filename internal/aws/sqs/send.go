@@ -53,6 +53,16 @@ func send(ctx context.Context, client *sqs.Client, queueURL string, entries []ty
 	return errs
 }
 
+// Refusal is the queue's answer for one message of a call that it served.
+type Refusal struct {
+	Code string
+	// Sender says that the message is at fault. Otherwise the queue is, and takes the same message later.
+	Sender bool
+}
+
+// Error names the queue's code.
+func (r *Refusal) Error() string { return "the queue refused the message: " + r.Code }
+
 var errNoAnswer = errors.New("the queue did not answer for the message")
 
 func sendBatch(ctx context.Context, client *sqs.Client, queueURL string, batch []types.SendMessageBatchRequestEntry, errs []error) {
@@ -71,7 +81,7 @@ func sendBatch(ctx context.Context, client *sqs.Client, queueURL string, batch [
 		settle(errs, ok.Id, nil)
 	}
 	for _, bad := range out.Failed {
-		settle(errs, bad.Id, fmt.Errorf("the queue refused the message: %s", aws.ToString(bad.Code)))
+		settle(errs, bad.Id, &Refusal{Code: aws.ToString(bad.Code), Sender: bad.SenderFault})
 	}
 }
 

@@ -158,3 +158,30 @@ func TestCallsStayBelowTheirLimit(t *testing.T) {
 		t.Errorf("answers %v, want an error for the large message only", errs)
 	}
 }
+
+// TestRefusals holds that the queue's answer for a message can be told from a call that failed: only the first is a matter of the message.
+func TestRefusals(t *testing.T) {
+	s := &service{answer: func(batch []sent) (string, error) {
+		if len(batch) == 1 {
+			return "", errors.New("connection reset")
+		}
+		return `{"Successful":[{"Id":"0","MessageId":"m","MD5OfMessageBody":"x"}],"Failed":[` +
+			`{"Id":"1","Code":"InvalidMessageContents","SenderFault":true},{"Id":"2","Code":"InternalError","SenderFault":false}]}`, nil
+	}}
+	q := IngestQueue{Client: s.client(), QueueURL: "https://sqs/ingest"}
+	var got []Refusal
+	for _, err := range q.Send(t.Context(), make([]Outgoing, 4)) {
+		r, ok := errors.AsType[*Refusal](err)
+		if ok {
+			got = append(got, *r)
+		}
+	}
+	if diff := cmp.Diff([]Refusal{{Code: "InvalidMessageContents", Sender: true}, {Code: "InternalError"}}, got); diff != "" {
+		t.Errorf("refusals (-want +got):\n%s", diff)
+	}
+	if errs := q.Send(t.Context(), make([]Outgoing, 1)); errs[0] == nil {
+		t.Error("a call that failed is no error")
+	} else if r, ok := errors.AsType[*Refusal](errs[0]); ok {
+		t.Errorf("a call that failed is the refusal %v", r)
+	}
+}
