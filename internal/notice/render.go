@@ -2,6 +2,7 @@ package notice
 
 import (
 	"embed"
+	"errors"
 	"fmt"
 	htmltemplate "html/template"
 	"io/fs"
@@ -9,10 +10,10 @@ import (
 	"strings"
 	"text/template"
 	"time"
-	"unicode"
 
 	"github.com/auditrelay/auditrelay/internal/directory"
 	"github.com/auditrelay/auditrelay/internal/failure"
+	"github.com/auditrelay/auditrelay/internal/legible"
 )
 
 // Mail is one mail, ready to be handed over.
@@ -45,7 +46,7 @@ func NewRenderer(templates fs.FS, locale, product, listID string) (*Renderer, er
 	if !fs.ValidPath(locale) || strings.Contains(locale, "/") {
 		return nil, fmt.Errorf("the mails' language %q is no name of a folder such as en", locale)
 	}
-	r := &Renderer{product: oneLine(product), listID: listID}
+	r := &Renderer{product: legible.Line(product), listID: listID}
 	var err error
 	if r.words, err = template.ParseFS(templates, path.Join(locale, "words.tmpl")); err != nil {
 		return nil, fmt.Errorf("read the mails' words: %w", err)
@@ -59,7 +60,9 @@ func NewRenderer(templates fs.FS, locale, product, listID string) (*Renderer, er
 	return r, nil
 }
 
-// page is what templates can use. No value in it has a line break, a credential or a part of a log.
+// page is what templates can use. No value in it has a line break, a hidden character, a credential or a part
+// of a log. Ids and names are bounded, hold no double quote, and no mail program makes a link of them; see
+// legible.Name.
 type page struct {
 	Product      string
 	AccountID    string
@@ -82,14 +85,28 @@ type page struct {
 	Guidance  string
 }
 
+// The most characters that are shown of a name, and of an id, whose own limit it is. In a subject both are
+// shorter, so that what is the mail's own stays in sight, and an id of the usual 36 characters is whole.
+const (
+	longestName      = 100
+	longestID        = 3 * 128 // an id of points alone, with their brackets
+	longestInSubject = 40
+)
+
 // Render makes the mail of a notice. To is left empty.
 func (r *Renderer) Render(n directory.Notice, owner directory.Workspace, d directory.Destination) (Mail, error) {
 	p := page{
-		Product: r.product, AccountID: owner.ID, AccountName: shortName(owner.Name), ResourceID: d.ID, ResourceName: shortName(d.Name),
-		ResourceKind: kindName(d.Kind), ErrorTime: timestamp(n.At), Since: timestamp(n.Since),
+		Product:      r.product,
+		AccountID:    legible.Name(owner.ID, longestID),
+		AccountName:  legible.Name(owner.Name, longestName),
+		ResourceID:   legible.Name(d.ID, longestID),
+		ResourceName: legible.Name(d.Name, longestName),
+		ResourceKind: kindName(d.Kind),
+		ErrorTime:    timestamp(n.At),
+		Since:        timestamp(n.Since),
 	}
 	if p.ResourceName == "" {
-		p.ResourceName = d.ID
+		p.ResourceName = p.ResourceID
 	}
 	if failure.Known(n.Code) && n.Code != failure.Unknown {
 		e := failure.Find(n.Code)
@@ -97,12 +114,14 @@ func (r *Renderer) Render(n directory.Notice, owner directory.Workspace, d direc
 		p.Description = r.ofCode("description", e.Code, e.Description)
 		p.Guidance = r.ofCode("guidance", e.Code, e.Guidance)
 	}
-	for name, field := range map[string]*string{"type": &p.EventType, "summary": &p.Summary, "subject": &p.Subject} {
-		if err := r.say(field, string(n.Kind)+"."+name, p); err != nil {
-			return Mail{}, err
-		}
-	}
-	if err := r.say(&p.Guidance, string(n.Kind)+".guidance", p); err != nil {
+	kind := string(n.Kind)
+	err := errors.Join(
+		r.say(&p.Subject, kind+".subject", p.forSubject()),
+		r.say(&p.EventType, kind+".type", p),
+		r.say(&p.Summary, kind+".summary", p),
+		r.say(&p.Guidance, kind+".guidance", p),
+	)
+	if err != nil {
 		return Mail{}, err
 	}
 	var text, html strings.Builder
@@ -121,7 +140,7 @@ func (r *Renderer) say(field *string, name string, p page) error {
 	if err := r.words.ExecuteTemplate(&out, name, p); err != nil {
 		return fmt.Errorf("render %s: %w", name, err)
 	}
-	*field = oneLine(out.String())
+	*field = legible.Line(out.String())
 	return nil
 }
 
@@ -135,32 +154,15 @@ func (r *Renderer) ofCode(what string, code failure.Code, english string) string
 	if t.Execute(&out, nil) != nil {
 		return english
 	}
-	return oneLine(out.String())
+	return legible.Line(out.String())
 }
 
-// oneLine makes text harmless wherever it stands in a mail: no line breaks, no control or direction characters.
-func oneLine(s string) string {
-	s = strings.Map(func(c rune) rune {
-		if unicode.IsSpace(c) {
-			return ' '
-		}
-		if !unicode.IsGraphic(c) {
-			return -1
-		}
-		return c
-	}, s)
-	return strings.Join(strings.Fields(s), " ")
-}
-
-// longestName is how many characters of a name are shown.
-const longestName = 200
-
-func shortName(s string) string {
-	runes := []rune(oneLine(s))
-	if len(runes) <= longestName {
-		return string(runes)
+// forSubject is the page with ids and names that are short enough for a subject.
+func (p page) forSubject() page {
+	for _, field := range []*string{&p.AccountID, &p.AccountName, &p.ResourceID, &p.ResourceName} {
+		*field = legible.Short(*field, longestInSubject)
 	}
-	return string(runes[:longestName-1]) + "…"
+	return p
 }
 
 func timestamp(t time.Time) string {

@@ -2,12 +2,16 @@ package notice
 
 import (
 	"flag"
+	"fmt"
+	"html"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -36,6 +40,10 @@ var (
 	noon = time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)
 )
 
+// lure is what somebody would call a destination who wants others to be mailed it.
+const lure = "SIEM\". Your account is locked.\r\n\r\nSign in at \u200bhttps://evil.example/login or www.evil.\u00adexample, \u202ewrite to a@evil.example or " +
+	"call \\\\evil.example\\share, within 24 hours. http://192.0.2.7/ is for those who are in a hurry and read on to the end of a long name"
+
 // TestGolden holds whole mails: testdata/*.txt is the subject and the text form, *.html the other. Write them anew with -update, and look at them.
 func TestGolden(t *testing.T) {
 	bucket := directory.Destination{ID: "acme-archive", Name: "Acme Archive", WorkspaceID: "acme", Kind: directory.S3}
@@ -54,7 +62,9 @@ func TestGolden(t *testing.T) {
 		"expiry-warning":          {directory.Notice{Kind: directory.ExpiryWarning, Since: noon.Add(-6 * 24 * time.Hour), Code: failure.HTTPNotFound, At: noon}, acme, siem},
 		"expiry-warning-disabled": {directory.Notice{Kind: directory.ExpiryWarning, Since: noon.Add(-137 * time.Hour), At: noon}, acme, siem},
 		"hostile-names":           {directory.Notice{Kind: directory.Involuntary, Since: noon, Code: failure.AzureBlobContainerNotFound, At: noon}, hostile, trap},
-		"without-names":           {directory.Notice{Kind: directory.Voluntary, At: noon}, directory.Workspace{ID: "acme"}, directory.Destination{ID: "acme-siem", Kind: directory.HTTP}},
+		"lure": {directory.Notice{Kind: directory.Involuntary, Since: noon, Code: failure.HTTPUnauthorized, At: noon},
+			directory.Workspace{ID: "login.evil.example", Name: lure}, directory.Destination{ID: strings.Repeat("evil.example.", 9), Name: lure, Kind: directory.HTTP}},
+		"without-names": {directory.Notice{Kind: directory.Voluntary, At: noon}, directory.Workspace{ID: "acme"}, directory.Destination{ID: "acme-siem", Kind: directory.HTTP}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			mail, err := newRenderer(t).Render(c.notice, c.owner, c.d)
@@ -105,12 +115,12 @@ func TestContents(t *testing.T) {
 			if granular && (kind == directory.Involuntary || kind == directory.ExpiryWarning) {
 				wants = append(wants, e.Guidance)
 			}
-			html := strings.NewReplacer("&#39;", "'", "&#34;", `"`, "&amp;", "&", "&lt;", "<", "&gt;", ">").Replace(mail.HTML)
+			page := html.UnescapeString(mail.HTML)
 			for _, want := range wants {
 				if !strings.Contains(mail.Text, want) {
 					t.Errorf("%s of %q: the text form lacks %q", kind, e.Code, want)
 				}
-				if !strings.Contains(html, want) {
+				if !strings.Contains(page, want) {
 					t.Errorf("%s of %q: the HTML form lacks %q", kind, e.Code, want)
 				}
 			}
@@ -118,6 +128,52 @@ func TestContents(t *testing.T) {
 				t.Errorf("%s of %q: the general mail has an error code", kind, e.Code)
 			}
 		}
+	}
+}
+
+// TestNamesAreNoLure mails a lure in every value that a customer chooses, by the words of every kind, and by a template of somebody else that shows all.
+func TestNamesAreNoLure(t *testing.T) {
+	var all strings.Builder
+	for field := range reflect.TypeFor[page]().Fields() {
+		fmt.Fprintf(&all, "{{.%s}}\n", field.Name)
+	}
+	words := `{{define "involuntary.subject"}}{{.AccountName}} {{.AccountID}} {{.ResourceName}} {{.ResourceID}}{{end}}` +
+		`{{define "involuntary.type"}}t{{end}}{{define "involuntary.summary"}}{{.ResourceName}}{{end}}{{define "involuntary.guidance"}}g{{end}}`
+	theirs, err := NewRenderer(fstest.MapFS{
+		"xx/words.tmpl": {Data: []byte(words)}, "xx/mail.txt.tmpl": {Data: []byte(all.String())}, "xx/mail.html.tmpl": {Data: []byte(all.String())},
+	}, "xx", "Acme", "<l>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours := newRenderer(t)
+	for name, c := range map[string]struct {
+		renderer *Renderer
+		kind     directory.NoticeKind
+	}{
+		"involuntary": {ours, directory.Involuntary}, "voluntary": {ours, directory.Voluntary}, "recovered": {ours, directory.Recovered},
+		"expiry warning": {ours, directory.ExpiryWarning}, "another template": {theirs, directory.Involuntary},
+	} {
+		t.Run(name, func(t *testing.T) {
+			mail, err := c.renderer.Render(directory.Notice{Kind: c.kind, Since: noon, Code: failure.NetDNS, At: noon},
+				directory.Workspace{ID: strings.Repeat("evil.example", 10), Name: lure},
+				directory.Destination{ID: strings.Repeat("www.evil.example", 8), Name: lure, Kind: directory.HTTP})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for form, text := range map[string]string{"subject": mail.Subject, "text": mail.Text, "HTML": html.UnescapeString(mail.HTML)} {
+				for _, live := range []string{"://", "www.", "evil.example", "@evil", `\\\\`, "192.0.2.7", "SIEM\"", "\u200b", "\u202e", "\u00ad", "\r"} {
+					if strings.Contains(text, live) {
+						t.Errorf("the %s holds %q:\n%s", form, live, text)
+					}
+				}
+			}
+			if n := utf8.RuneCountInString(mail.Subject); n > 5*longestInSubject {
+				t.Errorf("the subject has %d characters: %s", n, mail.Subject)
+			}
+			if strings.Contains(mail.Subject, "evil[.]") && !strings.Contains(mail.Subject, "…") {
+				t.Errorf("nothing says that the subject was shortened: %s", mail.Subject)
+			}
+		})
 	}
 }
 
@@ -134,7 +190,7 @@ func TestSubjectIsStable(t *testing.T) {
 			subjects[mail.Subject] = true
 		}
 	}
-	if want := map[string]bool{"[Acme Integrations] Log streaming interrupted: Acme SIEM (acme-siem)": true}; !cmp.Equal(want, subjects) {
+	if want := map[string]bool{`[Acme Integrations] Log streaming interrupted: "Acme SIEM" (acme-siem)`: true}; !cmp.Equal(want, subjects) {
 		t.Errorf("subjects %v, want %v", subjects, want)
 	}
 }
