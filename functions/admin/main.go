@@ -15,9 +15,11 @@ import (
 	"github.com/auditrelay/auditrelay/internal/aws/session"
 	"github.com/auditrelay/auditrelay/internal/config"
 	"github.com/auditrelay/auditrelay/internal/delivery"
+	"github.com/auditrelay/auditrelay/internal/sink"
 )
 
 func main() {
+	log.SetOutput(sink.Unquoted(os.Stderr))
 	c, err := config.Load[config.Admin]()
 	if err != nil {
 		log.Fatal(err)

@@ -4,11 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/url"
 	"regexp"
+	"strconv"
 	"sync"
 	"time"
 
@@ -123,7 +123,7 @@ func (k serviceCodes) failure(err error, now time.Time) *failure.Error {
 	return unclassified(err, "no answer that could be read")
 }
 
-// entraCode is Entra ID's own number of an error, such as AADSTS7000222 for a client secret that has expired, or "".
+// entraCode is Entra ID's own number of an error, such as 7000222 for a client secret that has expired, or "".
 func entraCode(body []byte) string {
 	var answer struct {
 		Codes []int `json:"error_codes"`
@@ -131,7 +131,7 @@ func entraCode(body []byte) string {
 	if json.Unmarshal(body, &answer) != nil || len(answer.Codes) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("AADSTS%d", answer.Codes[0])
+	return strconv.Itoa(answer.Codes[0])
 }
 
 // azureClient makes the guarded HTTP client of one destination.

@@ -69,7 +69,7 @@ func newAzureBlob(settings, secret json.RawMessage, env environment) (delivery.S
 	if err != nil {
 		return nil, err
 	}
-	sink.put = (&blobPut{client: client, now: env.now}).put
+	sink.put = (&blobPut{client: client, codes: blobCodes(env.said), now: env.now}).put
 	return sink, nil
 }
 
@@ -193,6 +193,7 @@ func (blobName) Do(r *policy.Request) (*http.Response, error) {
 // blobPut stores blobs in one container.
 type blobPut struct {
 	client *blockblob.Client
+	codes  serviceCodes
 	now    func() time.Time
 }
 
@@ -207,7 +208,7 @@ func (p *blobPut) put(ctx context.Context, o object) error {
 	if err == nil || blobExists(err) {
 		return nil
 	}
-	return blobCodes().failure(err, p.now())
+	return p.codes.failure(err, p.now())
 }
 
 // blobExists says whether a blob was refused because one of its name is there. A signature that allows to create and not to write gives
@@ -227,8 +228,10 @@ func blobExists(err error) bool {
 // blobCodes maps the errors of Azure Blob.
 //
 // Sources: "Common REST API error codes" and "Blob Storage error codes" of the Azure Storage REST API reference.
-func blobCodes() serviceCodes {
+func blobCodes(said discretion) serviceCodes {
 	return serviceCodes{
+		known:        blobKnown,
+		said:         said,
 		native:       blobCode,
 		status:       blobStatus,
 		hostNotFound: failure.AzureBlobAccountNotFound,

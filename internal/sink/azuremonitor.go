@@ -196,9 +196,10 @@ func newIngestion(s monitorSettings, c monitorCredentials, env environment) (fun
 	if err != nil {
 		return nil, invalid("settings", "no client can be made of these settings")
 	}
+	codes := monitorCodes(env.said)
 	return func(ctx context.Context, records []byte) error {
 		if _, err := uploads.Upload(ctx, s.RuleID, s.Stream, records, nil); err != nil {
-			return monitorCodes().failure(err, env.now())
+			return codes.failure(err, env.now())
 		}
 		return nil
 	}, nil
@@ -207,8 +208,10 @@ func newIngestion(s monitorSettings, c monitorCredentials, env environment) (fun
 // monitorCodes maps the errors of both APIs.
 //
 // Sources: "Logs Ingestion API" (response codes and troubleshooting) and "HTTP Data Collector API" (return codes) of Azure Monitor's documentation.
-func monitorCodes() serviceCodes {
+func monitorCodes(said discretion) serviceCodes {
 	return serviceCodes{
+		known:        monitorKnown,
+		said:         said,
 		native:       monitorCode,
 		status:       monitorStatus,
 		hostNotFound: failure.AzureMonitorDestinationNotFound,

@@ -24,6 +24,7 @@ type collector struct {
 	url      string
 	key      []byte
 	client   *http.Client
+	codes    serviceCodes
 	now      func() time.Time
 }
 
@@ -54,7 +55,9 @@ func newCollector(s monitorSettings, c monitorCredentials, env environment) (fun
 	}
 	address := endpoint.JoinPath(collectorPath)
 	address.RawQuery = "api-version=2016-04-01"
-	post := &collector{settings: s, url: address.String(), key: key, client: azureClient(env.network), now: env.now}
+	post := &collector{
+		settings: s, url: address.String(), key: key, client: azureClient(env.network), codes: monitorCodes(env.said), now: env.now,
+	}
 	return post.post, nil
 }
 
@@ -81,7 +84,7 @@ func (c *collector) post(ctx context.Context, records []byte) error {
 	}
 	response, err := c.client.Do(r)
 	if err != nil {
-		return monitorCodes().failure(err, c.now())
+		return c.codes.failure(err, c.now())
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
@@ -89,13 +92,13 @@ func (c *collector) post(ctx context.Context, records []byte) error {
 		return nil
 	}
 	if err != nil {
-		return monitorCodes().failure(err, c.now())
+		return c.codes.failure(err, c.now())
 	}
 	var native struct {
 		Error string `json:"Error"`
 	}
 	_ = json.Unmarshal(body, &native) // an answer of another form has no code
-	return monitorCodes().answer(response.StatusCode, native.Error, response.Header, nil, c.now())
+	return c.codes.answer(response.StatusCode, native.Error, response.Header, nil, c.now())
 }
 
 // signature signs a request: HMAC-SHA256 over the method, the body's length, its type, the date and the path.

@@ -63,7 +63,7 @@ func newGCS(settings, secret json.RawMessage, env environment) (delivery.Sink, e
 	if err != nil {
 		return nil, err
 	}
-	sink.put = (&gcsPut{uploads: uploads, client: client, account: account, now: env.now}).put
+	sink.put = (&gcsPut{uploads: uploads, client: client, account: account, codes: gcsCodes(env.said), now: env.now}).put
 	return sink, nil
 }
 
@@ -111,6 +111,7 @@ type gcsPut struct {
 	uploads *url.URL
 	client  *http.Client
 	account *serviceAccount
+	codes   serviceCodes
 	now     func() time.Time
 }
 
@@ -144,7 +145,7 @@ func (p *gcsPut) put(ctx context.Context, o object) error {
 	if response.StatusCode == http.StatusUnauthorized {
 		p.account.drop(token)
 	}
-	return gcsCodes().answer(response.StatusCode, native, response.Header, nil, p.now())
+	return p.codes.answer(response.StatusCode, native, response.Header, nil, p.now())
 }
 
 // request makes a multipart upload: a part that describes the object, with a CRC32C for the service to check, and the object.
@@ -215,8 +216,10 @@ func gcsExists(status int, reason string, body []byte) bool {
 // gcsCodes maps the errors of Cloud Storage.
 //
 // Source: "HTTP status and error codes for JSON" of the Cloud Storage documentation.
-func gcsCodes() serviceCodes {
+func gcsCodes(said discretion) serviceCodes {
 	return serviceCodes{
+		known:        gcsKnown,
+		said:         said,
 		native:       gcsCode,
 		status:       gcsStatus,
 		tokenRefused: failure.GCSCredentialsInvalid,

@@ -30,6 +30,7 @@ type serviceAccount struct {
 	key          *rsa.PrivateKey
 	tokenURL     string
 	client       *http.Client
+	codes        serviceCodes
 	now          func() time.Time
 
 	mu      sync.Mutex
@@ -72,7 +73,9 @@ func newServiceAccount(secret Secret, client *http.Client, env environment) (*se
 	if _, err := env.network.endpoint(accountKeyField, file.TokenURI); err != nil {
 		return nil, badAccountKey(env, "must have an https URL as its token_uri")
 	}
-	return &serviceAccount{email: file.Email, keyID: file.KeyID, key: key, tokenURL: file.TokenURI, client: client, now: env.now}, nil
+	return &serviceAccount{
+		email: file.Email, keyID: file.KeyID, key: key, tokenURL: file.TokenURI, client: client, codes: gcsCodes(env.said), now: env.now,
+	}, nil
 }
 
 // badAccountKey is an error of the field for the admin who saves it, and a failure of authentication afterwards.
@@ -120,7 +123,7 @@ func (a *serviceAccount) token(ctx context.Context) (string, error) {
 	}
 	token, err := config.Token(context.WithValue(ctx, oauth2.HTTPClient, a.client))
 	if err != nil {
-		f := gcsCodes().token(&tokenError{err}, a.now())
+		f := a.codes.token(&tokenError{err}, a.now())
 		if f.Code == failure.GCSCredentialsInvalid {
 			a.refused, a.until = f, a.now().Add(refusedFor)
 		}

@@ -71,6 +71,7 @@ func newSigners(secrets []Secret) ([]*standardwebhooks.Webhook, error) {
 type tokens struct {
 	config clientcredentials.Config
 	client *http.Client
+	said   discretion
 	now    func() time.Time
 
 	mu      sync.Mutex
@@ -124,7 +125,7 @@ func (t *tokens) failure(err error) *failure.Error {
 	status := answer.Response.StatusCode
 	f := &failure.Error{
 		Code:       statusCode(status),
-		Detail:     "token endpoint: HTTP " + strconv.Itoa(status),
+		Detail:     t.said.tokenEndpoint(status, answer),
 		RetryAfter: retryAfter(answer.Response.Header, answeredAt(answer.Response.Header, t.now())),
 		Err:        err,
 	}

@@ -138,8 +138,8 @@ func TestHTTPOAuthRefused(t *testing.T) {
 		detail string
 		most   int // token requests: the library tries two forms of authentication
 	}{
-		{"invalid_client", answer(401, `{"error":"invalid_client","error_description":"oauth-secret"}`), failure.HTTPTokenRefused, "token endpoint: HTTP 401", 2},
-		{"invalid_scope", answer(400, `{"error":"invalid_scope"}`), failure.HTTPTokenRefused, "token endpoint: HTTP 400", 2},
+		{"invalid_client", answer(401, `{"error":"invalid_client","error_description":"oauth-secret"}`), failure.HTTPTokenRefused, "token endpoint: HTTP 401 invalid_client", 2},
+		{"invalid_scope", answer(400, `{"error":"invalid_scope"}`), failure.HTTPTokenRefused, "token endpoint: HTTP 400 invalid_scope", 2},
 		{"forbidden", answer(403, ``), failure.HTTPTokenRefused, "token endpoint: HTTP 403", 2},
 		{"not found", answer(404, ``), failure.HTTPTokenRefused, "token endpoint: HTTP 404", 2},
 		{"no token in it", answer(200, `{}`), failure.HTTPTokenRefused, "the token endpoint's answer holds no token", 2},

@@ -109,7 +109,7 @@ func newHTTP(settings, credentials json.RawMessage, env environment) (delivery.S
 	}
 	transport := env.network.transport(tlsConfig, s.parallel)
 	s.transport = transport
-	if err := s.authorize(set, cred, env.network, transport); err != nil {
+	if err := s.authorize(set, cred, env, transport); err != nil {
 		return nil, err
 	}
 	if s.signers, err = newSigners(cred.SigningSecrets); err != nil {
@@ -224,7 +224,7 @@ func (s *httpSink) addHeader(field, name, value string) error {
 }
 
 // authorize takes over the one way in which the destination identifies itself, apart from a preset's token.
-func (s *httpSink) authorize(set httpSettings, cred httpCredentials, n Network, transport http.RoundTripper) error {
+func (s *httpSink) authorize(set httpSettings, cred httpCredentials, env environment, transport http.RoundTripper) error {
 	ways := 0
 	for _, given := range []bool{cred.Bearer != "", cred.Basic != nil, cred.Token != "", cred.OAuth != nil} {
 		if given {
@@ -248,13 +248,13 @@ func (s *httpSink) authorize(set httpSettings, cred httpCredentials, n Network, 
 		pair := cred.Basic.Username + ":" + cred.Basic.Password.Reveal()
 		s.header["Authorization"] = []string{"Basic " + base64.StdEncoding.EncodeToString([]byte(pair))}
 	case cred.OAuth != nil:
-		return s.useOAuth(*set.OAuth, *cred.OAuth, n, transport)
+		return s.useOAuth(*set.OAuth, *cred.OAuth, env, transport)
 	}
 	return nil
 }
 
-func (s *httpSink) useOAuth(set oauthSettings, cred oauthCredentials, n Network, transport http.RoundTripper) error {
-	endpoint, err := n.endpoint("settings.oauth.token_url", set.TokenURL)
+func (s *httpSink) useOAuth(set oauthSettings, cred oauthCredentials, env environment, transport http.RoundTripper) error {
+	endpoint, err := env.network.endpoint("settings.oauth.token_url", set.TokenURL)
 	switch {
 	case err != nil:
 		return err
@@ -274,7 +274,8 @@ func (s *httpSink) useOAuth(set oauthSettings, cred oauthCredentials, n Network,
 			Transport:     transport,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-		now: s.now,
+		said: env.said,
+		now:  s.now,
 	}
 	if set.Audience != "" {
 		s.tokens.config.EndpointParams = map[string][]string{"audience": {set.Audience}}

@@ -230,7 +230,11 @@ func elasticVerdict(answer []byte, logs []*outgoing) error {
 		if !*bulk.Errors {
 			continue
 		}
-		if status := bulk.Items[i].Create.Status; status/100 != 2 && status != 409 {
+		status := bulk.Items[i].Create.Status
+		if status < 100 || status > 599 { // no status, so whatever the receiver likes to say
+			return &failure.Error{Code: failure.HTTPUnexpectedReply, Detail: "the answer is not that of a bulk request"}
+		}
+		if status/100 != 2 && status != 409 {
 			log.err = &failure.Error{Code: statusCode(status), Detail: "HTTP " + strconv.Itoa(status) + " for this log in a bulk request"}
 		}
 	}

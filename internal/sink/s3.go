@@ -77,7 +77,7 @@ func newS3(d directory.Destination, secret json.RawMessage, env environment) (de
 	if err != nil {
 		return nil, err
 	}
-	put := &s3Put{settings: s, session: provider, now: env.now, client: s3.New(s3.Options{
+	put := &s3Put{settings: s, session: provider, said: env.said, now: env.now, client: s3.New(s3.Options{
 		Region:                     s.Region,
 		BaseEndpoint:               optional(s.Endpoint),
 		UsePathStyle:               s.Endpoint != "",

@@ -206,7 +206,7 @@ func TestS3Codes(t *testing.T) {
 		{"slow down", answer{status: 503, body: s3SlowDown}, failure.S3Throttled, "HTTP 503 SlowDown"},
 		{"503 by a proxy", answer{status: 503, body: "<html>busy</html>"}, failure.S3Throttled, "HTTP 503 ServiceUnavailable"},
 		{"internal error", answer{status: 500, body: s3InternalError}, failure.S3ServerError, "HTTP 500 InternalError"},
-		{"502 by a proxy", answer{status: 502, body: "bad gateway"}, failure.S3ServerError, "HTTP 502 BadGateway"},
+		{"502 by a proxy", answer{status: 502, body: "bad gateway"}, failure.S3ServerError, "HTTP 502"},
 		{"another refusal", answer{status: 400, body: s3EntityTooLarge}, failure.S3Rejected, "HTTP 400 EntityTooLarge"},
 		{"a code that is no word", answer{status: 400, body: `<Error><Code>see https://x/?token=1 now</Code></Error>`}, failure.S3Rejected, "HTTP 400"},
 	}

@@ -20,6 +20,7 @@ type s3Put struct {
 	settings s3Settings
 	client   *s3.Client
 	session  *aws.CredentialsCache
+	said     discretion
 	now      func() time.Time
 }
 
@@ -77,7 +78,7 @@ func (p *s3Put) classify(err error) *failure.Error {
 	if _, ok := errors.AsType[*roleError](err); ok {
 		return p.classifyRole(err)
 	}
-	f := awsFailure(err, s3Code, failure.S3Rejected, p.now())
+	f := awsFailure(err, awsCodes{s3Code, s3Known, failure.S3Rejected, p.said}, p.now())
 	if f.Code == failure.S3CredentialsWrong && p.settings.RoleARN != "" {
 		p.session.Invalidate()
 		f.Code = failure.S3RoleInvalid
@@ -89,7 +90,7 @@ func (p *s3Put) classify(err error) *failure.Error {
 }
 
 func (p *s3Put) classifyRole(err error) *failure.Error {
-	f := awsFailure(err, stsCode, failure.S3RoleInvalid, p.now())
+	f := awsFailure(err, awsCodes{stsCode, stsKnown, failure.S3RoleInvalid, p.said}, p.now())
 	if f.Code == failure.Unknown {
 		return &failure.Error{Code: failure.ConfigCredentials, Detail: "this system has no AWS credentials to assume the role with", Err: err}
 	}
@@ -97,8 +98,19 @@ func (p *s3Put) classifyRole(err error) *failure.Error {
 	return f
 }
 
-// awsFailure classifies by the service's error code, then by what happened below HTTP, then by the status. rejected is the code for the other 4xx.
-func awsFailure(err error, code func(native string) failure.Code, rejected failure.Code, now time.Time) *failure.Error {
+// awsCodes are the part of the catalogue of S3 or of STS.
+type awsCodes struct {
+	// native gives the code of the service's own error, or "" if it is not known.
+	native func(code string) failure.Code
+	// known says whether a code is one that the service documents. Others are not shown.
+	known func(code string) bool
+	// rejected is the code for the other 4xx.
+	rejected failure.Code
+	said     discretion
+}
+
+// awsFailure classifies by the service's error code, then by what happened below HTTP, then by the status.
+func awsFailure(err error, codes awsCodes, now time.Time) *failure.Error {
 	response, answered := errors.AsType[*awshttp.ResponseError](err)
 	answered = answered && response.Response != nil && response.HTTPStatusCode() > 0 // the SDK makes a response of status 0 up when there was none
 	f := &failure.Error{Err: err}
@@ -107,8 +119,8 @@ func awsFailure(err error, code func(native string) failure.Code, rejected failu
 		f.RetryAfter = retryAfter(response.Response.Header, now)
 	}
 	if native, ok := errors.AsType[smithy.APIError](err); ok {
-		f.Code = code(native.ErrorCode())
-		f.Detail = strings.TrimSpace(f.Detail + " " + nativeCode(native.ErrorCode()))
+		f.Code = codes.native(native.ErrorCode())
+		f.Detail = strings.TrimSpace(f.Detail + " " + codes.said.code(native.ErrorCode(), codes.known))
 	}
 	if f.Code != "" {
 		return f
@@ -119,7 +131,7 @@ func awsFailure(err error, code func(native string) failure.Code, rejected failu
 	if !answered {
 		return unclassified(err, "no answer that could be read")
 	}
-	f.Code = awsStatus(response.HTTPStatusCode(), rejected)
+	f.Code = awsStatus(response.HTTPStatusCode(), codes.rejected)
 	return f
 }
 
@@ -133,17 +145,4 @@ func awsStatus(status int, rejected failure.Code) failure.Code {
 		return failure.S3RegionMismatch
 	}
 	return rejected
-}
-
-// nativeCode shows a service's error code, if it is one: a word, never what a hostile endpoint puts in its place.
-func nativeCode(code string) string {
-	if len(code) > 64 {
-		return ""
-	}
-	for _, c := range []byte(code) {
-		if !isPlain(c) {
-			return ""
-		}
-	}
-	return code
 }

@@ -110,7 +110,7 @@ func TestS3RoleCodes(t *testing.T) {
 		{"an ARN that STS cannot read", answer{status: 400, body: stsInvalidARN}, failure.S3RoleInvalid, "assuming the role: HTTP 400 ValidationError"},
 		{"our own session ended", answer{status: 403, body: stsOwnTokenExpired}, failure.ConfigCredentials, "assuming the role: HTTP 403 ExpiredToken"},
 		{"throttled", answer{status: 400, body: stsThrottled}, failure.S3Throttled, "assuming the role: HTTP 400 Throttling"},
-		{"a fault of STS", answer{status: 500}, failure.S3ServerError, "assuming the role: HTTP 500 UnknownError"},
+		{"a fault of STS", answer{status: 500}, failure.S3ServerError, "assuming the role: HTTP 500"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -23,6 +23,9 @@ func (e *tokenError) Unwrap() error { return e.err }
 type serviceCodes struct {
 	// native gives the code of the service's own error, or "" if it is not known.
 	native func(code string) failure.Code
+	// known says whether a code is one that the service documents. Others are not shown.
+	known func(code string) bool
+	said  discretion
 	// status gives the code of an HTTP status without such an error, or "".
 	status func(status int) failure.Code
 	// hostNotFound is the code when the service's own host name does not resolve, as it is with a deleted account or workspace.
@@ -35,7 +38,7 @@ type serviceCodes struct {
 func (k serviceCodes) answer(status int, native string, header http.Header, err error, now time.Time) *failure.Error {
 	f := &failure.Error{
 		Code:       k.native(native),
-		Detail:     strings.TrimSpace(fmt.Sprintf("HTTP %d %s", status, nativeCode(native))),
+		Detail:     strings.TrimSpace(fmt.Sprintf("HTTP %d %s", status, k.said.code(native, k.known))),
 		RetryAfter: retryAfter(header, answeredAt(header, now)),
 		Err:        err,
 	}
@@ -60,7 +63,7 @@ func (k serviceCodes) token(err *tokenError, now time.Time) *failure.Error {
 	status := answer.Response.StatusCode
 	f := &failure.Error{
 		Code:       k.tokenRefused,
-		Detail:     strings.TrimSpace(fmt.Sprintf("token endpoint: HTTP %d %s %s", status, nativeCode(answer.ErrorCode), entraCode(answer.Body))),
+		Detail:     k.said.tokenEndpoint(status, answer),
 		RetryAfter: retryAfter(answer.Response.Header, answeredAt(answer.Response.Header, now)),
 		Err:        err,
 	}
@@ -71,4 +74,16 @@ func (k serviceCodes) token(err *tokenError, now time.Time) *failure.Error {
 		f.Code = k.serverError
 	}
 	return f
+}
+
+// tokenEndpoint tells what a token endpoint answered.
+func (d discretion) tokenEndpoint(status int, answer *oauth2.RetrieveError) string {
+	told := fmt.Sprintf("token endpoint: HTTP %d", status)
+	if code := d.code(answer.ErrorCode, tokenKnown); code != "" {
+		told += " " + code
+	}
+	if number := d.code(entraCode(answer.Body), entraKnown); number != "" {
+		told += " AADSTS" + number
+	}
+	return told
 }

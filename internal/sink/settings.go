@@ -36,6 +36,8 @@ type environment struct {
 	network Network
 	account Account
 	now     func() time.Time
+	// said knows what a receiver must not be quoted with: build fills it from the credentials.
+	said discretion
 	// open, if set, counts open connections.
 	open *atomic.Int64
 	// saving is true when an admin saves the destination. Rules whose breach has a harmless fallback when logs are sent are errors then.
@@ -66,6 +68,7 @@ func configInvalid(err error) error {
 // build is the one place that knows every kind. The error is a *FieldError, or a *failure.Error for settings of which the
 // catalogue has a code of its own. Nothing connects before the first Send.
 func build(d directory.Destination, credentials json.RawMessage, env environment) (delivery.Sink, error) {
+	env.said = newDiscretion(credentials)
 	switch d.Kind {
 	case directory.HTTP:
 		return newHTTP(d.Settings, credentials, env)
