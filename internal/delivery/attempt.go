@@ -133,7 +133,7 @@ func (d *Deliver) attempt(ctx context.Context, trials []trial) {
 		t.reserved = false
 		switch err := results[i].Err; {
 		case errors.Is(err, ErrNotTried):
-			t.NextAt, t.Parked = later(now.Add(heldFor), t.Key), false
+			t.NextAt, t.Parked = postponed(t.Delivery, now), false
 			d.recordHeld(*t)
 			again = append(again, *t)
 		case err == nil:
@@ -181,7 +181,8 @@ func (d *Deliver) send(ctx context.Context, trials []trial) []Result {
 }
 
 // save makes deliveries durable. The hint goes first: if the write fails, the hint finds an older state and does nothing, and the message
-// comes again; the other way about, a death between the two would leave the delivery to requeue's sweep.
+// comes again; the other way about, a death between the two would leave the delivery to requeue's sweep. A hint that came before its write was durable
+// found nothing, so one that may have is sent again.
 func (d *Deliver) save(ctx context.Context, trials []trial) {
 	if len(trials) == 0 {
 		return
@@ -197,17 +198,32 @@ func (d *Deliver) save(ctx context.Context, trials []trial) {
 		}
 		t.NextAt = t.NextAt.Truncate(time.Millisecond)
 		r := ride(Hint{Key: t.Key, At: t.NextAt, Reserved: t.reserved}, now)
+		r.Delay = max(r.Delay, handOverIn)
 		if t.Riding = r.Delay <= rideLimit; t.Riding {
 			rides = append(rides, r)
 		}
 		deliveries[i] = t.Delivery
 	}
 	d.hint(ctx, rides)
-	for i, err := range d.Cache.Save(ctx, deliveries) {
+	errs := d.Cache.Save(ctx, deliveries)
+	for i, err := range errs {
 		if err != nil && !errors.Is(err, ErrChanged) {
 			d.fault(trials[i].messages, fmt.Errorf("save delivery of log %s to %s: %w", trials[i].LogID, trials[i].DestinationID, err))
 		}
 	}
+	d.hint(ctx, overtaking(rides, d.Now().Sub(now)))
+}
+
+// overtaking are the hints that may have come while their write, which took so long, was under way.
+func overtaking(rides []Ride, took time.Duration) []Ride {
+	var again []Ride
+	for _, r := range rides {
+		if r.Delay <= took {
+			r.Delay = 0
+			again = append(again, r)
+		}
+	}
+	return again
 }
 
 // remove deletes what was delivered.
@@ -287,10 +303,11 @@ func ride(h Hint, now time.Time) Ride {
 	return Ride{Hint: h, Delay: delay}
 }
 
-// later bounds a time by the delivery's expiry.
-func later(t time.Time, k Key) time.Time {
-	if end := k.ExpiresAt(); t.After(end) {
+// postponed is when a log is tried that could not be tried for lack of time: by its end at the latest, unless this is its late first attempt, see late.
+func postponed(d Delivery, now time.Time) time.Time {
+	to, end := now.Add(heldFor), d.ExpiresAt()
+	if to.After(end) && (d.Attempts > 0 || now.Before(end)) {
 		return end
 	}
-	return t
+	return to
 }

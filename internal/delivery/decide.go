@@ -48,8 +48,8 @@ const (
 	drop                  // the hint is outdated; the delivery has another of its own
 )
 
-// admit judges a log that has just been accepted. A log whose first attempt comes late, after an outage of our own, gets that attempt even
-// when its seven days are over.
+// admit judges a log that has just been accepted. One that comes from the queue when its seven days are over, after an outage of our own, gets its
+// first attempt all the same.
 func admit(dest directory.Destination) verdict {
 	if dest.State != directory.Connected {
 		return hold
@@ -57,21 +57,27 @@ func admit(dest directory.Destination) verdict {
 	return try
 }
 
-// readmit judges a delivery from the cache to which a hint has led.
+// readmit judges a delivery from the cache to which a hint has led. One rule ends it: at its end it is given up, attempted or not, unless its first
+// attempt was due by a time of its own and comes late, see late.
 func readmit(d Delivery, hint Hint, dest directory.Destination, known bool, now time.Time) verdict {
+	ended, takes := !now.Before(d.ExpiresAt()), known && dest.State == directory.Connected
 	switch {
-	case hint.Drain && (!known || dest.State != directory.Connected):
+	case hint.Drain && !takes:
 		return drop
-	case hint.Drain && now.Before(d.ExpiresAt()):
+	case hint.Drain && !ended:
 		return try
 	case !hint.At.Equal(d.NextAt):
 		return drop
 	case now.Before(d.NextAt):
 		return wait
-	case !now.Before(d.ExpiresAt()) && (d.Attempts > 0 || !known || dest.State != directory.Connected):
+	case ended && !(takes && d.late()):
 		return giveUp
 	case !known:
 		return hold
 	}
 	return admit(dest)
 }
+
+// late says of a delivery whose end has come that it had a time for its first attempt: it is an outage of our own that it was not made. What was parked
+// has none, since its destination took no logs or fewer than came.
+func (d Delivery) late() bool { return d.Attempts == 0 && !d.NextAt.Equal(d.ExpiresAt()) }

@@ -21,7 +21,8 @@
 //  8. A hint leads [Deliver.Retry] to the delivery in the cache, which is the truth: a hint that does not name its next time is outdated and
 //     dropped. From here a retry goes the way of step 4. Delivered: it is removed from the cache.
 //     Death: the hint appears again; at worst the log is sent twice. A lost hint is found by requeue's sweep, 15 minutes late.
-//  9. Seven days after acceptance the last hint leads to the end: the delivery is replaced by its [FailedEvent], both or neither.
+//  9. Seven days after acceptance the last hint leads to the end: the delivery, attempted or not, is replaced by its [FailedEvent], both or
+//     neither. Only a first attempt that comes late through an outage of our own is made before.
 //     Death: the hint appears again and finds the work done.
 //  10. [Expire] (expire.go) follows the cache's stream and announces each failed event that was recorded, once. A delivery that the store's TTL
 //     removed first gets its failed event here.

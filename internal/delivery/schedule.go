@@ -30,7 +30,8 @@ const (
 	rideLimit = 15 * time.Minute
 	// heldFor is the pause of a log that could not be tried for lack of time.
 	heldFor = time.Minute
-	// handOverIn is when a fresh log of a failing destination is tried. It gives the write time to be durable before its hint is read.
+	// handOverIn is when a fresh log of a failing destination is tried, and the shortest delay of a hint that goes before its write: it gives the write
+	// time to be durable before the hint is read.
 	handOverIn = time.Second
 )
 

@@ -230,3 +230,18 @@ func TestDeliveryWhoseObjectIsGone(t *testing.T) {
 		t.Errorf("error %v, want %v", err, b.fail)
 	}
 }
+
+// TestTTLWaitsForALateFirstAttempt holds when TTL may remove a delivery.
+func TestTTLWaitsForALateFirstAttempt(t *testing.T) {
+	k := delivery.Key{DestinationID: "siem", WorkspaceID: "acme", LogID: "log", AcceptedAt: time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)}
+	end := k.ExpiresAt()
+	for next, want := range map[time.Time]time.Time{
+		k.AcceptedAt.Add(time.Minute): end.Add(time.Hour),
+		end:                           end.Add(time.Hour),
+		end.Add(30 * time.Hour):       end.Add(31 * time.Hour),
+	} {
+		if got := removableAt(delivery.Delivery{Key: k, NextAt: next}); !got.Equal(want) {
+			t.Errorf("next attempt %v: removable at %v, want %v", next, got, want)
+		}
+	}
+}

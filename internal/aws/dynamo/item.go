@@ -3,6 +3,7 @@ package dynamo
 import (
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
@@ -74,7 +75,7 @@ func deliveryItem(d delivery.Delivery) item {
 	i[attrType] = text(d.Document.Type)
 	i[attrDueShard] = number(d.DueShard())
 	i[attrDue] = number(millis(d.NextAt))
-	i[attrTTL] = number(d.ExpiresAt().Add(ttlSlack).Unix())
+	i[attrTTL] = number(removableAt(d).Unix())
 	if d.Code != "" {
 		i[attrCode] = text(string(d.Code))
 	}
@@ -85,6 +86,14 @@ func deliveryItem(d delivery.Delivery) item {
 		i[attrParked] = &types.AttributeValueMemberBOOL{Value: true}
 	}
 	return i
+}
+
+// removableAt is when a delivery becomes the prey of TTL: after its end, and after its first attempt, should that come later than its end.
+func removableAt(d delivery.Delivery) time.Time {
+	if end := d.ExpiresAt(); d.NextAt.Before(end) {
+		return end.Add(ttlSlack)
+	}
+	return d.NextAt.Add(ttlSlack)
 }
 
 // parseDelivery reads a delivery without its document's JSON. With an error that is not about the key comes what could be read all the same.
