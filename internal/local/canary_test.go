@@ -34,7 +34,7 @@ func TestCanary(t *testing.T) {
 		body, _ := io.ReadAll(r.Body)
 		mu.Lock()
 		defer mu.Unlock()
-		fmt.Fprintf(&requests, "%v %s\n", r.Header, body)
+		fmt.Fprintf(&requests, "%s %v %s\n", r.RequestURI, r.Header, body)
 		w.WriteHeader(answer)
 		fmt.Fprintf(w, "refused: %s", body) // receivers echo what they dislike
 	}))
@@ -44,12 +44,12 @@ func TestCanary(t *testing.T) {
 	w.SetSinks(&sink.Factory{Secrets: w.Secrets, Network: local.Network(), Now: time.Now})
 	var lines bytes.Buffer
 	w.Journal.Next = delivery.NewLines(&lines, "auditrelay")
-	settings, _ := json.Marshal(map[string]string{"url": server.URL + "/logs?key=" + token})
+	settings, _ := json.Marshal(map[string]string{"url": server.URL + "/logs"})
 	err := w.Apply(t.Context(), local.Directory{
 		Workspaces: []directory.Workspace{{ID: "acme", Kind: directory.Standalone, Admins: []string{"ada@acme.example"}}},
 		Destinations: []directory.Destination{{ID: "siem", WorkspaceID: "acme", Kind: directory.HTTP, Settings: settings, State: directory.Connected,
 			Health: directory.Health{State: directory.Healthy}, Version: 1}},
-		Credentials: map[string]json.RawMessage{"siem": json.RawMessage(`{"bearer":"` + token + `"}`)},
+		Credentials: map[string]json.RawMessage{"siem": json.RawMessage(`{"bearer":"` + token + `","query":"key=` + token + `","path":"` + token + `"}`)},
 	})
 	if err != nil {
 		t.Fatal(err)

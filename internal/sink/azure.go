@@ -53,9 +53,12 @@ func (s entraSettings) credential(secret Secret, client *http.Client, env enviro
 	if host == "" {
 		host = publicAuthority
 	}
-	authority, err := env.network.endpoint("settings.authority_host", host)
+	authority, err := env.network.endpoint("settings.authority_host", host, "credentials.client_secret")
 	if err != nil {
 		return nil, err
+	}
+	if authority.RawQuery != "" {
+		return nil, invalid("settings.authority_host", "must have no query; credentials.client_secret takes what is secret")
 	}
 	return &entraCredential{client: client, now: env.now, config: clientcredentials.Config{
 		ClientID:     s.ClientID,

@@ -159,12 +159,12 @@ func (s blobSettings) containerURL(n Network) (*url.URL, error) {
 	if endpoint == "" {
 		endpoint = "https://" + s.Account + ".blob.core.windows.net"
 	}
-	u, err := n.endpoint("settings.endpoint", endpoint)
+	u, err := n.endpoint("settings.endpoint", endpoint, "credentials.account_key, sas or client_secret")
 	if err != nil {
 		return nil, err
 	}
 	if u.RawQuery != "" {
-		return nil, invalid("settings.endpoint", "must have no query; a shared access signature belongs into the credentials")
+		return nil, invalid("settings.endpoint", "must have no query; credentials.sas takes a shared access signature")
 	}
 	return u.JoinPath(s.Container), nil
 }

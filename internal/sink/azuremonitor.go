@@ -167,7 +167,7 @@ func pages(records []record) (calls [][]record) {
 
 // newIngestion makes the calls of the Logs Ingestion API.
 func newIngestion(s monitorSettings, c monitorCredentials, env environment) (func(context.Context, []byte) error, error) {
-	endpoint, err := env.network.endpoint("settings.endpoint", s.Endpoint)
+	endpoint, err := env.network.endpoint("settings.endpoint", s.Endpoint, "credentials.client_secret")
 	switch {
 	case err != nil:
 		return nil, err

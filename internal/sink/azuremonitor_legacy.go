@@ -49,9 +49,12 @@ func newCollector(s monitorSettings, c monitorCredentials, env environment) (fun
 	if host == "" {
 		host = "https://" + s.WorkspaceID + ".ods.opinsights.azure.com"
 	}
-	endpoint, err := env.network.endpoint("settings.endpoint", host)
+	endpoint, err := env.network.endpoint("settings.endpoint", host, "credentials.shared_key")
 	if err != nil {
 		return nil, err
+	}
+	if endpoint.RawQuery != "" {
+		return nil, invalid("settings.endpoint", "must have no query")
 	}
 	address := endpoint.JoinPath(collectorPath)
 	address.RawQuery = "api-version=2016-04-01"

@@ -81,7 +81,7 @@ func (s gcsSettings) uploads(env environment) (*url.URL, error) {
 	if endpoint == "" {
 		endpoint = publicGCS
 	}
-	u, err := env.network.endpoint("settings.endpoint", endpoint)
+	u, err := env.network.endpoint("settings.endpoint", endpoint, accountKeyField)
 	if err != nil {
 		return nil, err
 	}

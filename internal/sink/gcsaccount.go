@@ -70,7 +70,7 @@ func newServiceAccount(secret Secret, client *http.Client, env environment) (*se
 	if file.TokenURI == "" {
 		file.TokenURI = googleTokens
 	}
-	if _, err := env.network.endpoint(accountKeyField, file.TokenURI); err != nil {
+	if _, err := env.network.endpoint(accountKeyField, file.TokenURI, "its private_key"); err != nil {
 		return nil, badAccountKey(env, "must have an https URL as its token_uri")
 	}
 	return &serviceAccount{

@@ -151,8 +151,9 @@ func (p patient) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// endpoint parses a URL from the settings that logs or credentials are sent to.
-func (n Network) endpoint(field, raw string) (*url.URL, error) {
+// endpoint parses a URL from the settings that logs or credentials are sent to. credentials names the ones that the
+// connection takes, for an admin who has put them into the URL.
+func (n Network) endpoint(field, raw, credentials string) (*url.URL, error) {
 	if raw == "" {
 		return nil, invalid(field, "is missing")
 	}
@@ -166,7 +167,7 @@ func (n Network) endpoint(field, raw string) (*url.URL, error) {
 	case u.Hostname() == "":
 		return nil, invalid(field, "must name a host, as in https://logs.example.com/intake")
 	case u.User != nil:
-		return nil, invalid(field, "must hold no user name or password; they belong into the credentials")
+		return nil, invalid(field, "must hold no user name or password, which everybody can read here; %s takes what identifies the connection", credentials)
 	case u.Fragment != "":
 		return nil, invalid(field, "must have no fragment (#...)")
 	}

@@ -1,8 +1,10 @@
 package sink
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -46,6 +48,9 @@ type oauthSettings struct {
 type httpCredentials struct {
 	Bearer Secret            `json:"bearer"`
 	Basic  *basicCredentials `json:"basic"`
+	// Query and Path are the secret parts of a URL: parameters, and what follows the path of settings.url.
+	Query Secret `json:"query"`
+	Path  Secret `json:"path"`
 	// Token is what a preset's intake wants.
 	Token Secret            `json:"token"`
 	OAuth *oauthCredentials `json:"oauth"`
@@ -55,6 +60,18 @@ type httpCredentials struct {
 	ClientCertificate Secret            `json:"client_certificate"`
 	ClientKey         Secret            `json:"client_key"`
 }
+
+// ownScheme says whether the credentials hold a header Authorization of their own, for schemes that have no field.
+func (c httpCredentials) ownScheme() bool {
+	for name := range c.Headers {
+		if http.CanonicalHeaderKey(name) == authorization {
+			return true
+		}
+	}
+	return false
+}
+
+const authorization = "Authorization"
 
 type basicCredentials struct {
 	Username string `json:"username"`
@@ -94,6 +111,11 @@ func newHTTP(settings, credentials json.RawMessage, env environment) (delivery.S
 		// be closed. The receiver recognises the repetition by webhook-id.
 		"Idempotency-Key": {},
 	}}
+	if env.saving {
+		if err := cmp.Or(set.misplaced(), repeatedHeader(set.Headers, cred.Headers)); err != nil {
+			return nil, err
+		}
+	}
 	if err := s.limits(set); err != nil {
 		return nil, err
 	}
@@ -159,7 +181,7 @@ func (s *httpSink) limits(set httpSettings) error {
 
 // intake takes over where logs go and in which form.
 func (s *httpSink) intake(set httpSettings, cred httpCredentials, n Network) error {
-	base, err := n.endpoint("settings.url", set.URL)
+	base, err := n.endpoint("settings.url", set.URL, "credentials.basic")
 	if err != nil {
 		return err
 	}
@@ -176,9 +198,11 @@ func (s *httpSink) intake(set httpSettings, cred httpCredentials, n Network) err
 		}
 		s.url = base
 		s.header["Content-Type"] = []string{s.framing.contentType}
-		return nil
+	} else if err := s.usePreset(set, cred, base); err != nil {
+		return err
 	}
-	return s.usePreset(set, cred, base)
+	s.url, err = secretURL(s.url, cred)
+	return err
 }
 
 // headers takes over the admin's own headers, plain and secret.
@@ -186,14 +210,36 @@ func (s *httpSink) headers(plain map[string]string, secret map[string]Secret) er
 	if len(plain)+len(secret) > mostHeaders {
 		return invalid("settings.headers", "must be at most %d, with those of the credentials", mostHeaders)
 	}
-	for name, value := range plain {
-		if err := s.addHeader("settings.headers", name, value); err != nil {
+	// In order, so that every instance sends the same one of two names that differ in case only.
+	for _, name := range slices.Sorted(maps.Keys(plain)) {
+		if err := s.addHeader("settings.headers", name, plain[name]); err != nil {
 			return err
 		}
 	}
-	for name, value := range secret {
-		if err := s.addHeader("credentials.headers", name, value.Reveal()); err != nil {
+	for _, name := range slices.Sorted(maps.Keys(secret)) {
+		if err := s.addHeader("credentials.headers", name, secret[name].Reveal()); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// repeatedHeader refuses names that differ in case only: they are one header, with two values.
+func repeatedHeader(plain map[string]string, secret map[string]Secret) error {
+	seen := make(map[string]bool)
+	repeated := func(name string) bool {
+		canonical := http.CanonicalHeaderKey(name)
+		defer func() { seen[canonical] = true }()
+		return seen[canonical]
+	}
+	for _, name := range slices.Sorted(maps.Keys(plain)) {
+		if repeated(name) {
+			return invalid("settings.headers."+name, "is there twice, in other capitals; they make no difference")
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(secret)) {
+		if repeated(name) {
+			return invalid("credentials.headers."+name, "is there twice, here or in settings.headers; capitals make no difference")
 		}
 	}
 	return nil
@@ -212,8 +258,8 @@ func (s *httpSink) addHeader(field, name, value string) error {
 	switch {
 	case !httpguts.ValidHeaderFieldName(name):
 		return invalid(field, "must have names of letters, digits and hyphens")
-	case canonical == "Authorization":
-		return invalid(field+"."+name, "must be given as credentials: bearer, basic, token or oauth")
+	case canonical == authorization && field == "settings.headers":
+		return invalid(field+"."+name, "is a credential, which everybody can read here; credentials.bearer, basic, token, oauth or headers takes it")
 	case slices.Contains(ownHeaders(), canonical) || strings.HasPrefix(canonical, "Webhook-"):
 		return invalid(field+"."+name, "cannot be set, because this program or HTTP sets it")
 	case !httpguts.ValidHeaderFieldValue(value) || len(value) > longestHeader:
@@ -226,14 +272,14 @@ func (s *httpSink) addHeader(field, name, value string) error {
 // authorize takes over the one way in which the destination identifies itself, apart from a preset's token.
 func (s *httpSink) authorize(set httpSettings, cred httpCredentials, env environment, transport http.RoundTripper) error {
 	ways := 0
-	for _, given := range []bool{cred.Bearer != "", cred.Basic != nil, cred.Token != "", cred.OAuth != nil} {
+	for _, given := range []bool{cred.Bearer != "", cred.Basic != nil, cred.Token != "", cred.OAuth != nil, cred.ownScheme()} {
 		if given {
 			ways++
 		}
 	}
 	switch {
 	case ways > 1:
-		return invalid("credentials", "must hold only one of bearer, basic, token and oauth")
+		return invalid("credentials", "must hold only one of bearer, basic, token, oauth and a header Authorization")
 	case (cred.OAuth == nil) != (set.OAuth == nil):
 		return invalid("settings.oauth", "and credentials.oauth must both be given, or neither")
 	case cred.Bearer != "":
@@ -254,7 +300,7 @@ func (s *httpSink) authorize(set httpSettings, cred httpCredentials, env environ
 }
 
 func (s *httpSink) useOAuth(set oauthSettings, cred oauthCredentials, env environment, transport http.RoundTripper) error {
-	endpoint, err := env.network.endpoint("settings.oauth.token_url", set.TokenURL)
+	endpoint, err := env.network.endpoint("settings.oauth.token_url", set.TokenURL, "credentials.oauth")
 	switch {
 	case err != nil:
 		return err

@@ -46,7 +46,7 @@ func TestHTTPSettingsRefused(t *testing.T) {
 		{`{"url":"https://user:secret-pw@logs.example.com"}`, ``, "settings.url: must hold no user name or password"},
 		{`{"url":"https://logs.example.com/#here"}`, ``, "settings.url: must have no fragment"},
 		{`{"url":"https://logs.example.com/%zz"}`, ``, "settings.url: is not a valid URL"},
-		{`{` + url + `,"headers":{"Authorization":"x"}}`, ``, "settings.headers.Authorization: must be given as credentials"},
+		{`{` + url + `,"headers":{"Authorization":"x"}}`, ``, "settings.headers.Authorization: is a credential"},
 		{`{` + url + `,"headers":{"host":"x"}}`, ``, "settings.headers.host: cannot be set"},
 		{`{` + url + `,"headers":{"Connection":"x"}}`, ``, "settings.headers.Connection: cannot be set"},
 		{`{` + url + `,"headers":{"webhook-id":"x"}}`, ``, "settings.headers.webhook-id: cannot be set"},

@@ -262,6 +262,8 @@ func (s *httpSink) usePreset(set httpSettings, cred httpCredentials, base *url.U
 		return invalid("settings.preset", "must be "+presetNames)
 	case cred.Token == "" && p.tokenRule != "":
 		return invalid("credentials.token", "is missing; it %s", p.tokenRule)
+	case cred.Path != "":
+		return invalid("credentials.path", "belongs to no preset")
 	case !plainToken(cred.Token.Reveal()):
 		return invalid("credentials.token", "must be one word of printable characters")
 	}

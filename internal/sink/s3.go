@@ -94,8 +94,12 @@ func newS3(d directory.Destination, secret json.RawMessage, env environment) (de
 // check says what is wrong with the settings and fills in defaults.
 func (s *s3Settings) check(env environment) error {
 	if s.Endpoint != "" {
-		if _, err := env.network.endpoint("settings.endpoint", s.Endpoint); err != nil {
+		endpoint, err := env.network.endpoint("settings.endpoint", s.Endpoint, "credentials.access_key_id and secret_access_key")
+		if err != nil {
 			return err
+		}
+		if endpoint.RawQuery != "" {
+			return invalid("settings.endpoint", "must have no query; credentials.access_key_id and secret_access_key sign each request anew")
 		}
 		if s.Region == "" {
 			s.Region = "us-east-1"

@@ -205,7 +205,7 @@ func TestNothingOfACredentialIsShown(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, status := range []int{200, 207, 301, 307, 400, 401, 403, 404, 409, 412, 429, 500, 503} {
+			for _, status := range []int{200, 302, 400, 401, 403, 412, 429, 503} {
 				for _, word := range []string{canaryWord, canaryToken, canaryNumber} {
 					for place, answer := range repetitions(status, word) {
 						for _, tokens := range []bool{true, false} {
