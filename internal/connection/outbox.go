@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/auditrelay/auditrelay/events"
@@ -58,18 +60,72 @@ func (o *Outbox) Tell(ctx context.Context, out directory.Outgoing) {
 	}
 }
 
+const (
+	// toldAtOnce is how many entries a sweep tells beside each other, and tellLimit how long each may take: what cannot be told, because a queue or the bus
+	// does not answer, holds up neither the others nor the sweep's caller.
+	toldAtOnce = 8
+	tellLimit  = 5 * time.Second
+	// sweptEachMinute is by how many entries a sweep begins further on than that of the minute before, so that those at the end have their turn when
+	// the first ones use up its time.
+	sweptEachMinute = 8 * toldAtOnce
+)
+
 // Sweep tells what was left over: its teller failed or died. It goes every minute.
 func (o *Outbox) Sweep(ctx context.Context) error {
-	var errs []error
+	left, err := o.leftOver(ctx)
+	errs := make([]error, len(left), len(left)+2)
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, toldAtOnce)
+	told := 0
+	for ; told < len(left) && take(ctx, slots); told++ {
+		i := told
+		wg.Go(func() {
+			defer func() { <-slots }()
+			limited, cancel := context.WithTimeout(ctx, tellLimit)
+			defer cancel()
+			errs[i] = o.tell(limited, left[i])
+		})
+	}
+	wg.Wait()
+	if told < len(left) {
+		errs = append(errs, fmt.Errorf("%d of %d changes were told in the time there was; the next sweep goes on", told, len(left)))
+	}
+	return errors.Join(append(errs, err)...)
+}
+
+// leftOver are the entries whose teller has had its time, the oldest first, but for where the sweep of this minute begins.
+func (o *Outbox) leftOver(ctx context.Context) ([]directory.Outgoing, error) {
+	var left []directory.Outgoing
+	var failed error
+	now := o.Now()
 	for out, err := range o.Store.Outgoing(ctx) {
 		if err != nil {
-			return errors.Join(append(errs, fmt.Errorf("list what is to be told: %w", err))...)
+			failed = fmt.Errorf("list what is to be told: %w", err)
+			break
 		}
-		if o.Now().Sub(out.At) >= patience {
-			errs = append(errs, o.tell(ctx, out))
+		if now.Sub(out.At) >= patience {
+			left = append(left, out)
 		}
 	}
-	return errors.Join(errs...)
+	slices.SortStableFunc(left, func(a, b directory.Outgoing) int { return a.At.Compare(b.At) })
+	if len(left) <= sweptEachMinute {
+		return left, failed
+	}
+	first := int(now.Unix()/60*sweptEachMinute) % len(left)
+	return slices.Concat(left[first:], left[:first]), failed
+}
+
+// take waits for a slot, and says whether it got one before ctx ended.
+func take(ctx context.Context, slots chan<- struct{}) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	select {
+	case slots <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // tell removes an entry only after everybody has taken it. If we die in between, it is told again: the log is the same by its id, and the bus

@@ -3,7 +3,11 @@ package connection_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -77,5 +81,82 @@ func TestOutbox(t *testing.T) {
 	sweep(time.Hour, 0)
 	if diff := cmp.Diff(ears{logs: []events.Log{log, log, log}, bus: []events.Announcement{event}}, *heard, cmp.AllowUnexported(ears{})); diff != "" {
 		t.Errorf("what was told (-want +got):\n%s", diff)
+	}
+}
+
+// hanging is a bus that never answers for some events, and a queue that takes logs.
+type hanging struct {
+	answers func(a events.Announcement) bool
+
+	mu   sync.Mutex
+	told []string
+}
+
+func (h *hanging) Send(_ context.Context, l events.Log) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.told = append(h.told, l.ID)
+	return nil
+}
+
+func (h *hanging) Publish(ctx context.Context, a events.Announcement) error {
+	if !h.answers(a) {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.told = append(h.told, a.DetailType)
+	return nil
+}
+
+// TestASweepIsBounded has a bus answer for nothing, or for the last entry only, while many are left over: a sweep ends with its caller's time, what the bus
+// has no part in is told, and so is what it answers for, within some minutes.
+func TestASweepIsBounded(t *testing.T) {
+	for name, tt := range map[string]struct {
+		entries int
+		answers bool // for the event of the last entry
+		minutes int
+		want    []string
+	}{
+		"twenty events": {entries: 20, minutes: 1, want: []string{"audit"}},
+		"a thousand events, the last is answered":    {entries: 1000, answers: true, minutes: 20, want: []string{"audit", "last"}},
+		"some events, the last is answered at once":  {entries: 60, answers: true, minutes: 1, want: []string{"audit", "last"}},
+		"nothing but an entry of the activity audit": {minutes: 1, want: []string{"audit"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store, began := &memory.Directory{}, time.Now()
+				keep := func(o directory.Outgoing) {
+					if err := store.Keep(t.Context(), o); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for i := range tt.entries {
+					a := events.Announcement{DetailType: "hangs"}
+					if tt.answers && i == tt.entries-1 {
+						a.DetailType = "last"
+					}
+					keep(directory.Outgoing{ID: fmt.Sprintf("o-%04d", i), At: began.Add(time.Duration(i-3_600_000) * time.Millisecond), Event: &a})
+				}
+				keep(directory.Outgoing{ID: "audit", At: began.Add(-2 * time.Hour), Log: &events.Log{ID: "audit"}})
+				h := &hanging{answers: func(a events.Announcement) bool { return a.DetailType == "last" }}
+				o := &connection.Outbox{Store: store, Logs: h, Bus: h, Now: time.Now, Fault: func(error) {}}
+				for range tt.minutes {
+					minute := time.Now()
+					ctx, cancel := context.WithTimeout(t.Context(), 45*time.Second)
+					err := o.Sweep(ctx)
+					cancel()
+					if took := time.Since(minute); took > 50*time.Second || (err != nil) != (tt.entries > 0) {
+						t.Fatalf("a sweep took %v and ended with %.100v", took, err)
+					}
+					time.Sleep(time.Until(minute.Add(time.Minute)))
+				}
+				slices.Sort(h.told)
+				if diff := cmp.Diff(tt.want, h.told); diff != "" {
+					t.Errorf("told (-want +got):\n%s", diff)
+				}
+			})
+		})
 	}
 }

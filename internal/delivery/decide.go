@@ -70,7 +70,7 @@ func readmit(d Delivery, hint Hint, dest directory.Destination, known bool, now 
 		return drop
 	case now.Before(d.NextAt):
 		return wait
-	case ended && !(takes && d.late()):
+	case ended && (!takes || !d.late()):
 		return giveUp
 	case !known:
 		return hold

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"iter"
+	"slices"
 	"sync"
 	"time"
 )
@@ -46,8 +47,17 @@ type Index interface {
 type Progress struct {
 	// Through is, for each shard, the time up to which due deliveries were handed to the retry queue.
 	Through [DueShards]time.Time
-	// Swept is when the last look for lost hints began.
-	Swept time.Time
+	// Swept is when the last look for lost hints began, and SweptThrough, for each shard, the time up to which it has come.
+	Swept        time.Time
+	SweptThrough [DueShards]time.Time
+}
+
+// sweepUntil is up to when the sweep at hand looks for deliveries that are overdue.
+func (p Progress) sweepUntil() time.Time { return p.Swept.Add(-overdue) }
+
+// sweeping says whether the sweep at hand has shards left.
+func (p Progress) sweeping() bool {
+	return slices.ContainsFunc(p.SweptThrough[:], func(t time.Time) bool { return t.Before(p.sweepUntil()) })
 }
 
 // Requeue hands deliveries to the retry queue shortly before they are due, and finds those whose hint was lost.
@@ -79,48 +89,97 @@ func (r *Requeue) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the progress of the last run: %w", err)
 	}
-	bounded, cancel := context.WithTimeout(ctx, r.Budget)
+	whole, cancel := context.WithTimeout(ctx, r.Budget)
+	defer cancel()
+	part, cancel := context.WithTimeout(ctx, r.Budget*handingShare/100) // so that the sweep has its time, however much is due
 	defer cancel()
 	now := r.Now()
 	errs := r.each(func(shard int) (err error) {
-		progress.Through[shard], err = r.pass(bounded, shard, progress.Through[shard], now.Add(lookAhead), false)
+		progress.Through[shard], err = r.pass(part, shard, progress.Through[shard], now.Add(lookAhead), false)
 		return err
 	})
-	if now.Sub(progress.Swept) >= overdue {
-		swept := r.each(func(shard int) error {
-			_, err := r.pass(bounded, shard, time.Time{}, now.Add(-overdue), true)
-			return err
-		})
-		if swept == nil {
-			progress.Swept = now
-		}
-		errs = errors.Join(errs, swept)
-	}
+	errs = errors.Join(errs, r.sweep(whole, &progress, now))
 	if err := r.Index.SaveProgress(ctx, progress); err != nil {
 		errs = errors.Join(errs, fmt.Errorf("save the progress: %w", err))
 	}
 	return errs
 }
 
-// pass sends the hints of one shard in (after, until] and answers how far it came: until, or less if it failed.
+// handingShare is how much of a run's time handing over what comes due may take, in percent.
+const handingShare = 70
+
+// sweep goes on with the look for lost hints where the last run left it, shard by shard, or begins another when its time has come.
+func (r *Requeue) sweep(ctx context.Context, p *Progress, now time.Time) error {
+	if !p.sweeping() {
+		if now.Sub(p.Swept) < overdue {
+			return nil
+		}
+		p.Swept, p.SweptThrough = now, [DueShards]time.Time{}
+	}
+	return r.each(func(shard int) (err error) {
+		p.SweptThrough[shard], err = r.pass(ctx, shard, p.SweptThrough[shard], p.sweepUntil(), true)
+		return err
+	})
+}
+
+// pass sends the hints of one shard in (after, until] and answers how far it came: until, or less if the queue or the index does not answer. It leaves
+// behind single hints that the queue refuses beside others that it takes: the next sweep finds their deliveries.
 func (r *Requeue) pass(ctx context.Context, shard int, after, until time.Time, riding bool) (time.Time, error) {
+	var refused error
 	for hints, err := range r.Index.Due(ctx, shard, after, until, riding) {
 		if err != nil {
-			return after, fmt.Errorf("read due shard %d: %w", shard, err)
+			return after, errors.Join(refused, fmt.Errorf("read due shard %d: %w", shard, err))
 		}
-		now := r.Now()
-		rides := make([]Ride, len(hints))
-		for i, h := range hints {
-			rides[i] = ride(h, now)
-		}
-		if err := errors.Join(r.Retries.Send(ctx, rides)...); err != nil {
-			return after, fmt.Errorf("send hints of due shard %d: %w", shard, err)
+		errs := r.offer(ctx, hints)
+		first := slices.IndexFunc(errs, func(err error) bool { return err != nil })
+		if first >= 0 {
+			err = fmt.Errorf("%d of %d hints of due shard %d were not sent, the first: %w", failed(errs), len(errs), shard, errs[first])
+			if failed(errs) == len(errs) || ctx.Err() != nil {
+				return latest(after, justBefore(hints[first])), errors.Join(refused, err)
+			}
+			refused = errors.Join(refused, err)
 		}
 		if len(hints) > 0 {
-			after = hints[len(hints)-1].At.Add(-time.Millisecond) // others of the same millisecond may follow
+			after = justBefore(hints[len(hints)-1])
 		}
 	}
-	return latest(after, until), nil
+	return latest(after, until), refused
+}
+
+// justBefore is the time after which a hint comes, with others of its millisecond.
+func justBefore(h Hint) time.Time { return h.At.Add(-time.Millisecond) }
+
+// offer sends hints, and those again that were refused, unless all of several were: then the queue is in trouble, not they.
+func (r *Requeue) offer(ctx context.Context, hints []Hint) []error {
+	now := r.Now()
+	rides := make([]Ride, len(hints))
+	for i, h := range hints {
+		rides[i] = ride(h, now)
+	}
+	errs := r.Retries.Send(ctx, rides)
+	var again []Ride
+	var places []int
+	for i, err := range errs {
+		if err != nil {
+			again, places = append(again, rides[i]), append(places, i)
+		}
+	}
+	if len(again) == 0 || len(again) == len(rides) && len(rides) > 1 || ctx.Err() != nil {
+		return errs
+	}
+	for i, err := range r.Retries.Send(ctx, again) {
+		errs[places[i]] = err
+	}
+	return errs
+}
+
+func failed(errs []error) (n int) {
+	for _, err := range errs {
+		if err != nil {
+			n++
+		}
+	}
+	return n
 }
 
 func latest(a, b time.Time) time.Time {

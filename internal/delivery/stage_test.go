@@ -74,16 +74,6 @@ func (s *stage) to(t time.Time) {
 	s.clock = t
 }
 
-// record is the destination's record.
-func (s *stage) record(t *testing.T) directory.Destination {
-	t.Helper()
-	d, err := s.directory.CurrentDestination(t.Context(), "siem")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d
-}
-
 // put changes the destination's record.
 func (s *stage) put(t *testing.T, change func(*directory.Destination)) directory.Destination {
 	t.Helper()

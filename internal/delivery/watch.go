@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -22,17 +23,8 @@ type Attention interface {
 const (
 	// backstop is how long after the end of a disconnect's grace the watch does what the timer should have done.
 	backstop = 2 * time.Minute
-	// parkedRead is how much of a failing destination's backlog is looked through in a minute for logs to try, and firstRead how much of it at first:
-	// as a rule the oldest are parked, and each of the backlog's partitions is asked for that many.
-	parkedRead = 500
-	firstRead  = 2 * attemptsAMinute
-	// calm is for how long a failing destination is not searched again when nothing of it was parked: logs are parked only beside ten that are tried,
-	// so it still has an attempt in five minutes. It is less than four minutes because the watch does not come to the second.
-	calm = 4*time.Minute - 30*time.Second
-	// warning is how long before the oldest log's end admins are warned.
-	warning = 24 * time.Hour
-	// measuring is how often the age of the oldest waiting log is written down.
-	measuring = 15 * time.Minute
+	// visitLimit is how long a duty may take for one destination. It is less than what is left of a run when its budget is used up.
+	visitLimit = 10 * time.Second
 )
 
 // Watch looks every minute at the destinations that need attention. It works from their records alone, so whatever was lost, a timer, a notice
@@ -52,50 +44,121 @@ type Watch struct {
 	Now     func() time.Time
 	// Journal, if set, is told the oldest log that waits for each destination, every quarter of an hour.
 	Journal Journal
-	// AtOnce is how many destinations are looked at beside each other, at least one. Budget is how long a run may begin with further ones. Those that
-	// it did not reach come first in the next run.
+	// AtOnce is how many destinations each duty looks at beside each other, at least one; if it is one, the duties go one after the other too, so that
+	// a run can be repeated. Budget is how long a run may begin with further destinations. Those that it did not reach come first in the next run.
 	AtOnce int
 	Budget time.Duration
 
 	// What follows is lost with the process, which does no harm.
 	mu       sync.Mutex
-	searches map[string]search // by failing destination
-	behind   map[string]int    // the destinations that the last run did not reach, by their places in its list
+	searches map[string]search         // by failing destination
+	looked   map[look]time.Time        // when what is not done every minute was last done
+	behind   map[string]map[string]int // by duty, the destinations that its last run did not reach, by their places in its list
 }
 
-// search is how far the search for parked logs of a failing destination has come.
-type search struct {
-	// since tells one failure from the next.
-	since time.Time
-	// after is where the search goes on, not before rest is over.
-	after Key
-	rest  time.Time
+// look is one duty's look at one destination.
+type look struct{ duty, destinationID string }
+
+// duty is one thing that the watch does for destinations. Each has its own list and its own places, so that a service that hangs holds up the duties
+// that need it and no others.
+type duty struct {
+	name string
+	// due says whether there is something to do for a destination.
+	due func(d directory.Destination, now time.Time) bool
+	do  func(ctx context.Context, d directory.Destination, now time.Time) error
 }
 
-// Run does one round. One destination's trouble does not keep the others from being looked at.
+func (w *Watch) duties() []duty {
+	return []duty{
+		{"drain", func(d directory.Destination, _ time.Time) bool { return takesLogs(d) && d.Draining },
+			func(ctx context.Context, d directory.Destination, _ time.Time) error {
+				return w.Drains.Start(ctx, d.ID)
+			}},
+		{"probe", func(d directory.Destination, _ time.Time) bool { return fails(d) }, w.probe},
+		{"disable", func(d directory.Destination, now time.Time) bool {
+			return d.State == directory.Disconnected && !now.Before(d.StateSince.Add(directory.Grace+backstop))
+		}, func(ctx context.Context, d directory.Destination, _ time.Time) error {
+			return w.Disable(ctx, d.ID, d.Generation)
+		}},
+		{"tell", func(d directory.Destination, now time.Time) bool {
+			return fails(d) && w.another("tell", d.ID, d.Health.Since, telling, now)
+		}, w.tell},
+		{"warn", func(d directory.Destination, now time.Time) bool {
+			return d.State == directory.Disabled && w.another("warn", d.ID, d.StateSince, telling, now)
+		}, w.warn},
+		{"measure", w.toMeasure, w.measure},
+	}
+}
+
+func takesLogs(d directory.Destination) bool {
+	return d.State == directory.Connected && d.Health.State != directory.Failing
+}
+
+func fails(d directory.Destination) bool {
+	return d.State == directory.Connected && d.Health.State == directory.Failing
+}
+
+// Run does one round. Neither one destination's trouble nor that of a service which a duty needs keeps the others from being looked at.
 func (w *Watch) Run(ctx context.Context) error {
 	bounded, cancel := context.WithTimeout(ctx, w.Budget)
 	defer cancel()
-	swept := w.Sweep(ctx)
-	list, err := w.list(ctx)
-	errs := make([]error, len(list))
+	list, err := w.list(bounded)
+	works := []func() error{func() error { return w.Sweep(bounded) }}
+	for _, y := range w.duties() {
+		works = append(works, func() error { return w.attend(ctx, bounded, y, list) })
+	}
+	errs := w.beside(works)
+	if err == nil {
+		w.forget(list)
+	}
+	return errors.Join(append(errs, err)...)
+}
+
+// beside does works at the same time, or one after the other if that is what AtOnce wants.
+func (w *Watch) beside(works []func() error) []error {
+	errs := make([]error, len(works))
+	var wg sync.WaitGroup
+	for i, do := range works {
+		if w.AtOnce <= 1 {
+			errs[i] = do()
+			continue
+		}
+		wg.Go(func() { errs[i] = do() })
+	}
+	wg.Wait()
+	return errs
+}
+
+// attend does one duty for every destination that is due, as long as bounded lasts.
+func (w *Watch) attend(ctx, bounded context.Context, y duty, list []directory.Destination) error {
+	due := w.inTurn(y, list)
+	errs := make([]error, len(due))
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, max(1, w.AtOnce))
 	reached := 0
-	for ; reached < len(list) && take(bounded, slots); reached++ {
+	for ; reached < len(due) && take(bounded, slots); reached++ {
 		i := reached
 		wg.Go(func() {
 			defer func() { <-slots }()
-			errs[i] = w.visit(ctx, list[i])
+			errs[i] = w.visit(ctx, y, due[i])
 		})
 	}
 	wg.Wait()
-	w.remember(list, reached, err == nil)
-	if reached < len(list) {
-		err = errors.Join(err, fmt.Errorf("%d of %d destinations that need attention were looked at in %v; the others come first in the next run",
-			reached, len(list), w.Budget))
+	behind := make(map[string]int, len(due)-reached)
+	for place, d := range due[reached:] {
+		behind[d.ID] = place
 	}
-	return errors.Join(append(errs, swept, err)...)
+	w.mu.Lock()
+	if w.behind == nil {
+		w.behind = make(map[string]map[string]int)
+	}
+	w.behind[y.name] = behind
+	w.mu.Unlock()
+	if reached < len(due) {
+		errs = append(errs, fmt.Errorf("%d of %d destinations that need attention were looked at in %v; the others come first in the next run",
+			reached, len(due), w.Budget))
+	}
+	return errors.Join(errs...)
 }
 
 // take waits for a slot, and says whether it got one before ctx ended.
@@ -111,20 +174,30 @@ func take(ctx context.Context, slots chan<- struct{}) bool {
 	}
 }
 
-// list gives the destinations that need attention, those first that the last run did not reach. Their settings are left out, which nobody needs here:
-// there may be tens of thousands.
+// list gives the destinations that need attention. Their settings are left out, which nobody needs here: there may be tens of thousands.
 func (w *Watch) list(ctx context.Context) ([]directory.Destination, error) {
-	w.mu.Lock()
-	behind := w.behind
-	w.mu.Unlock()
-	var first, rest []directory.Destination
-	var failed error
+	var list []directory.Destination
 	for d, err := range w.Attention.Attention(ctx) {
 		if err != nil {
-			failed = err
-			break
+			return list, err
 		}
 		d.Settings = nil
+		list = append(list, d)
+	}
+	return list, nil
+}
+
+// inTurn are the destinations for which a duty is due, those first that its last run did not reach.
+func (w *Watch) inTurn(y duty, list []directory.Destination) []directory.Destination {
+	w.mu.Lock()
+	behind := w.behind[y.name]
+	w.mu.Unlock()
+	now := w.Now()
+	var first, rest []directory.Destination
+	for _, d := range list {
+		if !y.due(d, now) {
+			continue
+		}
 		if _, ok := behind[d.ID]; ok {
 			first = append(first, d)
 		} else {
@@ -132,174 +205,48 @@ func (w *Watch) list(ctx context.Context) ([]directory.Destination, error) {
 		}
 	}
 	slices.SortFunc(first, func(a, b directory.Destination) int { return cmp.Compare(behind[a.ID], behind[b.ID]) })
-	return append(first, rest...), failed
+	return append(first, rest...)
 }
 
-// remember notes whom a run did not reach, and forgets what was known of destinations that are not on its list, if it is the whole.
-func (w *Watch) remember(list []directory.Destination, reached int, whole bool) {
+// forget drops what is known of destinations that need no attention any more.
+func (w *Watch) forget(list []directory.Destination) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.behind = make(map[string]int, len(list)-reached)
-	for place, d := range list[reached:] {
-		w.behind[d.ID] = place
-	}
-	if !whole {
-		return
-	}
-	searches := make(map[string]search)
+	listed := make(map[string]bool, len(list))
 	for _, d := range list {
-		if s, ok := w.searches[d.ID]; ok {
-			searches[d.ID] = s
-		}
+		listed[d.ID] = true
 	}
-	w.searches = searches
+	maps.DeleteFunc(w.searches, func(id string, _ search) bool { return !listed[id] })
+	maps.DeleteFunc(w.looked, func(l look, _ time.Time) bool { return !listed[l.destinationID] })
 }
 
-// visit looks at one destination. A bug that panics here costs this destination its turn, not its neighbours.
-func (w *Watch) visit(ctx context.Context, d directory.Destination) (err error) {
+// visit does a duty for one destination. A bug that panics here costs this destination its turn, not its neighbours.
+func (w *Watch) visit(ctx context.Context, y duty, d directory.Destination) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("destination %s: panic: %v", d.ID, p)
 		}
 	}()
+	ctx, cancel := context.WithTimeout(ctx, visitLimit)
+	defer cancel()
 	now := w.Now()
-	if err := errors.Join(w.look(ctx, d, now), w.measure(ctx, d, now)); err != nil {
+	if err := y.do(ctx, d, now); err != nil {
 		return fmt.Errorf("destination %s: %w", d.ID, err)
 	}
-	return nil
-}
-
-func (w *Watch) look(ctx context.Context, d directory.Destination, now time.Time) error {
-	switch {
-	case d.State == directory.Disconnected && !now.Before(d.StateSince.Add(directory.Grace+backstop)):
-		return w.Disable(ctx, d.ID, d.Generation)
-	case d.State == directory.Disabled:
-		return w.warn(ctx, d, now)
-	case d.State != directory.Connected:
-		return nil
-	case d.Health.State == directory.Failing:
-		return errors.Join(w.tell(ctx, d, now), w.probe(ctx, d, now))
-	case d.Draining:
-		return w.Drains.Start(ctx, d.ID)
-	}
-	return nil
-}
-
-// warn tells admins, once, that logs begin to expire which wait for a destination that they have had disabled. It looks once an hour. The notice goes
-// first: if we die before the record says so, it is sent again and mailed once.
-func (w *Watch) warn(ctx context.Context, d directory.Destination, now time.Time) error {
-	if now.Sub(d.StateSince)%time.Hour >= time.Minute {
-		return nil
-	}
-	oldest, err := w.Backlog.Waiting(ctx, d.ID, Key{}, 1)
-	if err != nil || len(oldest) == 0 || oldest[0].ExpiresAt().Sub(now) >= warning {
-		return err
-	}
-	n := directory.Notice{Kind: directory.ExpiryWarning, DestinationID: d.ID, Since: d.StateSince, At: now}
-	if err := w.Notices.Notify(ctx, n); err != nil {
-		return err
-	}
-	current, err := w.Destinations.CurrentDestination(ctx, d.ID)
-	if err == nil && current.State == directory.Disabled && current.Generation == d.Generation {
-		current.Warned = true
-		_, err = w.Destinations.PutDestination(ctx, current)
-	}
-	if errors.Is(err, directory.ErrNotFound) || errors.Is(err, directory.ErrChanged) {
-		return nil // the next hour looks again
-	}
-	return err
-}
-
-// measure writes down the oldest log that waits for the destination, if there is one. What is disabled is left out: its age is nobody's fault.
-func (w *Watch) measure(ctx context.Context, d directory.Destination, now time.Time) error {
-	if w.Journal == nil || d.State == directory.Disabled || now.Truncate(time.Minute) != now.Truncate(measuring) {
-		return nil
-	}
-	oldest, err := w.Backlog.Waiting(ctx, d.ID, Key{}, 1)
-	if err != nil || len(oldest) == 0 {
-		return err
-	}
-	w.Journal.Record(Entry{Event: EventWaiting, At: now, Key: oldest[0].Key, Kind: d.Kind})
-	return nil
-}
-
-// tell sends the notices that are due, as long as logs wait: without any, nothing fails any more. They are sent once an hour, not every minute;
-// notify's own limit decides whether one is mailed.
-func (w *Watch) tell(ctx context.Context, d directory.Destination, now time.Time) error {
-	if now.Sub(d.Health.Since)%time.Hour >= time.Minute {
-		return nil
-	}
-	n, ok := failureNotice(d, now)
-	if !ok {
-		return nil
-	}
-	oldest, err := w.Backlog.Waiting(ctx, d.ID, Key{}, 1)
-	if err != nil || len(oldest) == 0 {
-		return err
-	}
-	if err := w.Notices.Notify(ctx, n); err != nil || oldest[0].ExpiresAt().Sub(now) > warning {
-		return err
-	}
-	n.Kind = directory.ExpiryWarning
-	return w.Notices.Notify(ctx, n)
-}
-
-// probe has the oldest parked logs of a failing destination tried, as many as its budget allows in a minute. Logs that wait for their time in
-// the table are left alone, so a destination with few logs sees exactly the table.
-func (w *Watch) probe(ctx context.Context, d directory.Destination, now time.Time) error {
 	w.mu.Lock()
-	s := w.searches[d.ID]
-	w.mu.Unlock()
-	if !s.since.Equal(d.Health.Since) {
-		s = search{since: d.Health.Since}
+	defer w.mu.Unlock()
+	if w.looked == nil {
+		w.looked = make(map[look]time.Time)
 	}
-	if now.Before(d.Health.Until) || now.Before(s.rest) {
-		return nil
-	}
-	rides, next, err := w.parked(ctx, d.ID, s, now)
-	if err != nil {
-		return err
-	}
-	w.mu.Lock()
-	if w.searches == nil {
-		w.searches = make(map[string]search)
-	}
-	w.searches[d.ID] = next
-	w.mu.Unlock()
-	if len(rides) == 0 {
-		return nil
-	}
-	return errors.Join(w.Retries.Send(ctx, rides)...)
+	w.looked[look{y.name, d.ID}] = now
+	return nil
 }
 
-// parked looks through a part of the backlog. The next search begins with the oldest log again, unless this one was cut short before it found any, and
-// rests if nothing was parked in all of the backlog.
-func (w *Watch) parked(ctx context.Context, destinationID string, s search, now time.Time) (rides []Ride, next search, err error) {
-	after, begun := s.after, s.after == (Key{})
-	for seen, size := 0, firstRead; seen < parkedRead; size *= 5 {
-		size = min(size, parkedRead-seen)
-		waiting, err := w.Backlog.Waiting(ctx, destinationID, after, size)
-		if err != nil {
-			return nil, s, err
-		}
-		for _, l := range waiting {
-			if l.Parked && len(rides) < attemptsAMinute {
-				rides = append(rides, Ride{Hint: Hint{Key: l.Key, At: l.At, Drain: true}})
-			}
-		}
-		switch {
-		case len(rides) == attemptsAMinute || len(waiting) < size && len(rides) > 0:
-			return rides, search{since: s.since}, nil
-		case len(waiting) < size && begun:
-			return nil, search{since: s.since, rest: now.Add(calm)}, nil
-		case len(waiting) < size:
-			return nil, search{since: s.since}, nil
-		}
-		after = waiting[len(waiting)-1].Key
-		seen += len(waiting)
-	}
-	if len(rides) > 0 {
-		after = Key{}
-	}
-	return rides, search{since: s.since, after: after}, nil
+// another says whether another hour, or whatever span it is, of a destination's state has begun since the duty's last look: so a run that comes late, or
+// not at all, or does not reach the destination, puts it off and does not leave it out. Without a last look it has.
+func (w *Watch) another(duty, destinationID string, since time.Time, span time.Duration, now time.Time) bool {
+	w.mu.Lock()
+	last, ok := w.looked[look{duty, destinationID}]
+	w.mu.Unlock()
+	return !ok || last.Before(since) || now.Sub(since)/span > last.Sub(since)/span
 }

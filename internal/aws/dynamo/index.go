@@ -67,41 +67,63 @@ func progressKey() item { return item{attrPK: text(progressPK), attrSK: text(pro
 
 // Progress implements delivery.Index. Progress of another number of shards counts as none: it is safe to start over.
 func (c *Cache) Progress(ctx context.Context) (delivery.Progress, error) {
-	var p delivery.Progress
 	out, err := c.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &c.table, Key: progressKey(), ConsistentRead: aws.Bool(true)})
 	if err != nil {
-		return p, fmt.Errorf("get the progress: %w", err)
+		return delivery.Progress{}, fmt.Errorf("get the progress: %w", err)
 	}
-	through, ok := out.Item[attrThrough].(*types.AttributeValueMemberL)
-	if !ok || len(through.Value) != len(p.Through) {
-		return p, nil
-	}
-	for i, v := range through.Value {
-		ms, err := parseNumber(attrThrough, v)
-		if err != nil {
-			return delivery.Progress{}, fmt.Errorf("the progress: %w", err)
-		}
-		p.Through[i] = fromMillis(ms)
-	}
-	swept, err := item(out.Item).number(attrSwept)
+	p, err := parseProgress(out.Item)
 	if err != nil {
 		return delivery.Progress{}, fmt.Errorf("the progress: %w", err)
 	}
-	p.Swept = fromMillis(swept)
 	return p, nil
 }
 
 // SaveProgress implements delivery.Index.
 func (c *Cache) SaveProgress(ctx context.Context, p delivery.Progress) error {
-	through := make([]types.AttributeValue, len(p.Through))
-	for i, t := range p.Through {
-		through[i] = number(millis(t))
-	}
-	row := progressKey()
-	row[attrThrough] = &types.AttributeValueMemberL{Value: through}
-	row[attrSwept] = number(millis(p.Swept))
-	if _, err := c.client.PutItem(ctx, &dynamodb.PutItemInput{TableName: &c.table, Item: row}); err != nil {
+	if _, err := c.client.PutItem(ctx, &dynamodb.PutItemInput{TableName: &c.table, Item: progressItem(p)}); err != nil {
 		return fmt.Errorf("put the progress: %w", err)
+	}
+	return nil
+}
+
+func progressItem(p delivery.Progress) item {
+	row := progressKey()
+	row[attrThrough], row[attrSwept], row[attrSweptThrough] = timeList(p.Through[:]), number(millis(p.Swept)), timeList(p.SweptThrough[:])
+	return row
+}
+
+func parseProgress(i item) (p delivery.Progress, err error) {
+	if err := i.times(attrThrough, p.Through[:]); err != nil {
+		return p, err
+	}
+	if err := i.times(attrSweptThrough, p.SweptThrough[:]); err != nil {
+		return p, err
+	}
+	swept, err := i.number(attrSwept)
+	p.Swept = fromMillis(swept)
+	return p, err
+}
+
+func timeList(times []time.Time) types.AttributeValue {
+	values := make([]types.AttributeValue, len(times))
+	for i, t := range times {
+		values[i] = number(millis(t))
+	}
+	return &types.AttributeValueMemberL{Value: values}
+}
+
+// times reads a list of times into their places. One that is not there, or has another length, leaves them as they are.
+func (i item) times(name string, places []time.Time) error {
+	list, ok := i[name].(*types.AttributeValueMemberL)
+	if !ok || len(list.Value) != len(places) {
+		return nil
+	}
+	for n, v := range list.Value {
+		ms, err := parseNumber(name, v)
+		if err != nil {
+			return err
+		}
+		places[n] = fromMillis(ms)
 	}
 	return nil
 }

@@ -30,29 +30,30 @@ import (
 
 // The attributes. Their names are short because a write is paid by the whole item, in steps of 1 KB.
 const (
-	attrPK       = "pk"
-	attrSK       = "sk"
-	attrAttempts = "n"
-	attrCode     = "c"
-	attrRevision = "r"
-	attrType     = "t"
-	attrDocument = "p"  // the document, compressed; or
-	attrObject   = "o"  // the key of the object that holds it
-	attrSize     = "z"  // that document's bytes, uncompressed
-	attrDueShard = "ds" // delivery.Key.DueShard
-	attrDue      = "du" // milliseconds
-	attrRiding   = "rd" // present or absent
-	attrParked   = "pd" // present or absent
-	attrFailedAt = "fa" // milliseconds
-	attrThrough  = "th" // milliseconds, one a due shard
-	attrSwept    = "sw" // milliseconds
-	attrAfterPK  = "ap" // the key after which a drain goes on: its partition key
-	attrAfterSK  = "as" // and its sort key
-	attrPage     = "pg"
-	attrPass     = "pp"
-	attrAt       = "at" // milliseconds
-	attrUsed     = "u"
-	attrTTL      = "ttl"
+	attrPK           = "pk"
+	attrSK           = "sk"
+	attrAttempts     = "n"
+	attrCode         = "c"
+	attrRevision     = "r"
+	attrType         = "t"
+	attrDocument     = "p"  // the document, compressed; or
+	attrObject       = "o"  // the key of the object that holds it
+	attrSize         = "z"  // that document's bytes, uncompressed
+	attrDueShard     = "ds" // delivery.Key.DueShard
+	attrDue          = "du" // milliseconds
+	attrRiding       = "rd" // present or absent
+	attrParked       = "pd" // present or absent
+	attrFailedAt     = "fa" // milliseconds
+	attrThrough      = "th" // milliseconds, one a due shard
+	attrSwept        = "sw" // milliseconds
+	attrSweptThrough = "st" // milliseconds, one a due shard
+	attrAfterPK      = "ap" // the key after which a drain goes on: its partition key
+	attrAfterSK      = "as" // and its sort key
+	attrPage         = "pg"
+	attrPass         = "pp"
+	attrAt           = "at" // milliseconds
+	attrUsed         = "u"
+	attrTTL          = "ttl"
 )
 
 // The table's kinds of items and its index.

@@ -198,6 +198,7 @@ func progressBack(t *testing.T, s Store) {
 	want := delivery.Progress{Swept: base}
 	for i := range want.Through {
 		want.Through[i] = base.Add(time.Duration(i) * time.Millisecond)
+		want.SweptThrough[i] = base.Add(-time.Duration(i) * time.Second)
 	}
 	for range 2 {
 		if err := s.SaveProgress(t.Context(), want); err != nil {
@@ -206,7 +207,7 @@ func progressBack(t *testing.T, s Store) {
 		if diff := cmp.Diff(want, progressOf(t, s)); diff != "" {
 			t.Errorf("the progress differs (-want +got):\n%s", diff)
 		}
-		want.Through[3] = base.Add(time.Hour)
+		want.Through[3], want.SweptThrough[4] = base.Add(time.Hour), time.Time{}
 	}
 }
 
