@@ -36,7 +36,8 @@ type Log struct {
 	Type string `json:"type"`
 	// OccurredAt is when it happened.
 	OccurredAt time.Time `json:"occurred_at"`
-	// ZeroRetention has input and output removed from every line before the log is stored or sent anywhere.
+	// ZeroRetention has the data of the job removed from the payload before the log is stored or sent
+	// anywhere: input and output, the values of report and error, and texts that hold such members.
 	ZeroRetention bool `json:"zero_retention,omitempty"`
 	// Payload is the event itself, a JSON object that auditrelay passes on as it is.
 	Payload json.RawMessage `json:"payload"`

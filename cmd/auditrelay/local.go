@@ -43,6 +43,8 @@ func localCommand() *cobra.Command {
 	cmd.Flags().StringVar(&o.Listen, "listen", "127.0.0.1:8686", "address to take logs at; port 0 is any free one")
 	cmd.Flags().StringVar(&config, "config", "", "YAML file with workspaces and destinations")
 	cmd.Flags().Float64Var(&o.Speed, "speed", 1, "how fast the virtual clock runs; 1 is real time, 0 stands still between advances")
+	cmd.Flags().BoolVar(&o.KeepUnread, "keep-rejected-bodies", false,
+		"keep rejected messages that are no JSON objects, which may ask for zero retention")
 	cmd.Flags().BoolVar(&quiet, "quiet", false, "do not write the JSON line of each attempt to standard error")
 	return cmd
 }

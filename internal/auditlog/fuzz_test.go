@@ -61,8 +61,11 @@ func FuzzDecode(f *testing.F) {
 				t.Errorf("%s is %q, want %q (%v)", field, got, want, err)
 			}
 		}
-		if want := string(fields["zero_retention"]) == "true"; log.ZeroRetention != want {
-			t.Errorf("zero_retention is %t, want %t", log.ZeroRetention, want)
+		if string(fields["zero_retention"]) == "true" && !log.ZeroRetention {
+			t.Error("zero_retention is true and was not heeded")
+		}
+		if log.ZeroRetention && mentions(body) == 0 {
+			t.Error("zero retention was not asked for")
 		}
 	})
 }
@@ -115,6 +118,7 @@ func FuzzWithoutData(f *testing.F) {
 	}
 	f.Add([]byte(`{"lines":[[{"input":1}],{"lines":{"output":[{"input":2}]}}],"input":{"lines":{"x":{"output":3}}}}`))
 	f.Add([]byte(`[{"\u006cines":{"\u0069nput":1,"n":[]}}]`))
+	f.Add([]byte(`{"Lines":["a",1,null,{"b":["c",{"d":"e"}]}],"report":{"a":[1,"b"]},"error":"c","f":"{\"output\":1}"}`))
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		var value any
 		in := json.NewDecoder(bytes.NewReader(payload))
@@ -132,58 +136,55 @@ func FuzzWithoutData(f *testing.F) {
 		if err := out.Decode(&copied); err != nil {
 			t.Fatalf("no JSON is left: %v", err)
 		}
-		if found := data(copied, false); found != "" {
-			t.Errorf("%s is still there", found)
+		if again, err := withoutData(got); err != nil || !bytes.Equal(got, again) {
+			t.Errorf("%s is left of %s (%v)", again, got, err)
 		}
 		if repeats(payload) {
 			return // which of the two a reader keeps depends on what stood in them
 		}
-		if diff := cmp.Diff(stripped(value, false), copied); diff != "" {
+		if diff := cmp.Diff(stripped(value, plain), copied); diff != "" {
 			t.Errorf("value (-want +got):\n%s", diff)
 		}
 	})
 }
 
-// data names an input or output below lines, or "" if there is none.
-func data(value any, inLines bool) string {
+// stripped is what withoutData should give for a value at that place.
+func stripped(value any, at place) any {
 	switch v := value.(type) {
 	case []any:
-		for _, e := range v {
-			if found := data(e, inLines); found != "" {
-				return found
-			}
+		if at == ofLine {
+			at = listed
 		}
-	case map[string]any:
-		for name, e := range v {
-			if inLines && (name == "input" || name == "output") {
-				return name
-			}
-			if found := data(e, inLines || name == "lines"); found != "" {
-				return found
-			}
-		}
-	}
-	return ""
-}
-
-// stripped is what withoutData should give.
-func stripped(value any, inLines bool) any {
-	switch v := value.(type) {
-	case []any:
 		kept := make([]any, len(v))
 		for i, e := range v {
-			kept[i] = stripped(e, inLines)
+			kept[i] = stripped(e, at)
 		}
 		return kept
 	case map[string]any:
+		if at == line || at == listed {
+			at = ofLine
+		}
 		kept := make(map[string]any, len(v))
 		for name, e := range v {
-			if inLines && (name == "input" || name == "output") {
-				continue
+			switch word := strings.ToLower(strings.ReplaceAll(strings.TrimSpace(name), "ſ", "s")); {
+			case word == "input", word == "output":
+			case at != private && word == "lines":
+				kept[name] = stripped(e, line)
+			case word == "report", word == "error":
+				kept[name] = stripped(e, private)
+			default:
+				kept[name] = stripped(e, at)
 			}
-			kept[name] = stripped(e, inLines || name == "lines")
 		}
 		return kept
+	case string:
+		if at != plain && at != ofLine && (at != line || v != SizeNotice) || holdsData(v) {
+			return MaskNotice
+		}
+	case json.Number, bool:
+		if at != plain && at != ofLine {
+			return nil
+		}
 	}
 	return value
 }

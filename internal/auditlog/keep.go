@@ -1,38 +1,72 @@
 package auditlog
 
 import (
-	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
-	"fmt"
-	"regexp"
+
+	"github.com/auditrelay/auditrelay/events"
 )
 
-// zeroRetention finds the field in any text, also where a producer has put JSON into a string.
-var zeroRetention = regexp.MustCompile(`"zero_retention\\*"[ \t\r\n]*:[ \t\r\n]*`)
+// withheld is what is kept of a message that is not kept itself: what identifies it to its producer. The
+// names are those that the contract takes, since any other text may be data.
+type withheld struct {
+	ID          string `json:"id,omitempty"`
+	WorkspaceID string `json:"workspace_id,omitempty"`
+	Type        string `json:"type,omitempty"`
+	OccurredAt  string `json:"occurred_at,omitempty"`
+	Bytes       int    `json:"bytes"`
+	SHA256      string `json:"sha256"`
+	// Withheld says why. It does not name the flag, so that such a note is kept as it is when it is sent to
+	// the queue again by mistake.
+	Withheld string `json:"withheld"`
+}
 
-// longestKept bounds what is kept of one field.
-const longestKept = 200
+const (
+	unreadable = "the message is no JSON object, and may hold data that must not be kept; its producer must send it again"
+	forbidden  = "the message asks that no data of a job be kept; its producer must send it again"
+)
 
-// Keepable gives what may be kept of a message that is no valid log: the message as it came, unless it asks for zero retention anywhere. Such a
-// message may hold job data in any place, because the rule that it breaks may be about the place; so only the fields that name the log are kept.
-func Keepable(body []byte) []byte {
+// Keepable gives what may be kept of a message that is no valid log. It is the message as it came, and whole
+// is true, if that is a JSON object that names zero retention nowhere but in one flag of its envelope that
+// says false; or a pointer, see ParsePointer. Of any other message only what identifies it is kept: it may
+// hold job data in any place, because the rule that it breaks may be about the place. unread says that a
+// deployment wants messages too of which nobody can tell what they ask for, because they are no JSON object.
+func Keepable(body []byte, unread bool) (kept []byte, whole bool) {
+	if p, ok, err := ParsePointer(body); ok && err == nil {
+		return p.body(), true
+	}
 	e, err := open(body)
-	asks := err == nil && e.zeroRetention != nil && string(e.zeroRetention) != "false"
-	for _, at := range zeroRetention.FindAllIndex(body, -1) {
-		asks = asks || !bytes.HasPrefix(body[at[1]:], []byte("false"))
+	named := mentions(body)
+	switch {
+	case err != nil && named == 0 && unread:
+		return body, true
+	case err != nil:
+		return note(envelope{}, body, unreadable), false
+	case named == 0, named == 1 && string(e.zeroRetention.raw) == "false" && !e.zeroRetention.asked:
+		return body, true
 	}
-	if !asks {
-		return body
+	return note(e, body, forbidden), false
+}
+
+func note(e envelope, body []byte, why string) []byte {
+	sum := sha256.Sum256(body)
+	n := withheld{Bytes: len(body), SHA256: hex.EncodeToString(sum[:]), Withheld: why}
+	if id, err := text("id", e.id); err == nil && events.CheckID("id", id) == nil {
+		n.ID = id
 	}
-	kept := []byte{'{'}
-	for _, f := range []struct {
-		name  string
-		value json.RawMessage
-	}{{"id", e.id}, {"workspace_id", e.workspaceID}, {"type", e.logType}, {"occurred_at", e.occurredAt}, {"zero_retention", e.zeroRetention}} {
-		if err != nil || len(f.value) == 0 || len(f.value) > longestKept || f.value[0] == '{' || f.value[0] == '[' {
-			continue
-		}
-		kept = fmt.Appendf(kept, "%q:%s,", f.name, f.value)
+	if id, err := text("workspace_id", e.workspaceID); err == nil && events.CheckID("workspace_id", id) == nil {
+		n.WorkspaceID = id
 	}
-	return fmt.Appendf(kept, `"withheld":"the message has %d bytes and asks for zero retention; the producer must send it again"}`, len(body))
+	if logType, err := text("type", e.logType); err == nil && events.CheckType(logType) == nil {
+		n.Type = logType
+	}
+	if at, err := text("occurred_at", e.occurredAt); err == nil && events.CheckTime(at) == nil {
+		n.OccurredAt = at
+	}
+	kept, err := json.Marshal(n)
+	if err != nil {
+		panic("auditlog: texts and a number cannot be written as JSON: " + err.Error())
+	}
+	return kept
 }

@@ -43,8 +43,9 @@ func (e *Invalid) Error() string { return e.Reason }
 
 func invalid(format string, a ...any) error { return &Invalid{Reason: fmt.Sprintf(format, a...)} }
 
-// Decode reads one queue message. Unknown fields are ignored, for later versions of the envelope; names are told apart by case; of two fields of
-// one name the last counts. The log's payload shares the memory of body. The error is always an *Invalid.
+// Decode reads one queue message. Unknown fields are ignored, for later versions of the envelope; names are
+// told apart by case; of two fields of one name the last counts. The flag of zero retention alone is read
+// more widely, see flag. The log's payload shares the memory of body. The error is always an *Invalid.
 func Decode(body []byte) (Log, error) {
 	e, err := open(body)
 	if err != nil {
@@ -69,10 +70,8 @@ func Decode(body []byte) (Log, error) {
 			return Log{}, invalid("%s", err)
 		}
 	}
-	if e.zeroRetention != nil {
-		if l.ZeroRetention = e.zeroRetention[0] == 't'; !l.ZeroRetention && e.zeroRetention[0] != 'f' {
-			return Log{}, invalid("zero_retention must be true or false, not %s", describe(e.zeroRetention))
-		}
+	if l.ZeroRetention, err = e.zeroRetention.yes(); err != nil {
+		return Log{}, err
 	}
 	if e.payload == nil {
 		return Log{}, invalid("payload is missing; it must be a JSON object")
@@ -92,7 +91,8 @@ func CheckObject(text []byte) error {
 
 // envelope has every field as its raw JSON, so that each mistake can be named. A field that is missing is nil.
 type envelope struct {
-	id, workspaceID, logType, occurredAt, zeroRetention, payload json.RawMessage
+	id, workspaceID, logType, occurredAt, payload json.RawMessage
+	zeroRetention                                 flag
 }
 
 // open checks that a message is one JSON object and finds the envelope's fields in it, without copying them.
@@ -119,20 +119,63 @@ func open(body []byte) (envelope, error) {
 		if err != nil {
 			return e, notJSON(body, err)
 		}
-		field := e.field(token.String())
-		value, err := in.ReadValue()
+		name := token.String()
+		if name == "payload" && in.PeekKind() == '{' {
+			err = e.openPayload(body, in)
+		} else {
+			err = e.openField(body, in, name)
+		}
 		if err != nil {
 			return e, notJSON(body, err)
-		}
-		if field != nil {
-			end := in.InputOffset()
-			*field = body[end-int64(len(value)) : end]
 		}
 	}
 	if _, err := in.ReadToken(); err != nil {
 		return e, notJSON(body, err)
 	}
 	return e, nothingAfter(body, in.InputOffset())
+}
+
+// openField takes the value of a field.
+func (e *envelope) openField(body []byte, in *jsontext.Decoder, name string) error {
+	value, err := in.ReadValue()
+	if err != nil {
+		return err
+	}
+	end := in.InputOffset()
+	raw := json.RawMessage(body[end-int64(len(value)) : end])
+	if field := e.field(name); field != nil {
+		*field = raw
+	} else {
+		e.zeroRetention.envelope(name, raw)
+	}
+	return nil
+}
+
+// openPayload takes the payload, an object, and looks at the names in it.
+func (e *envelope) openPayload(body []byte, in *jsontext.Decoder) error {
+	if _, err := in.ReadToken(); err != nil {
+		return err
+	}
+	start := in.InputOffset() - int64(len("{"))
+	for in.PeekKind() == '"' {
+		name, err := in.ReadValue()
+		if err != nil {
+			return err
+		}
+		isFlag := len(name) >= len(`"`+flagWord+`"`) && isFlag(unquoted(name))
+		value, err := in.ReadValue()
+		if err != nil {
+			return err
+		}
+		if isFlag {
+			e.zeroRetention.payload(json.RawMessage(value))
+		}
+	}
+	if _, err := in.ReadToken(); err != nil {
+		return err
+	}
+	e.payload = body[start:in.InputOffset()]
+	return nil
 }
 
 func (e *envelope) field(name string) *json.RawMessage {
@@ -145,8 +188,6 @@ func (e *envelope) field(name string) *json.RawMessage {
 		return &e.logType
 	case "occurred_at":
 		return &e.occurredAt
-	case "zero_retention":
-		return &e.zeroRetention
 	case "payload":
 		return &e.payload
 	}
@@ -156,6 +197,15 @@ func (e *envelope) field(name string) *json.RawMessage {
 // decoder reads JSON that was checked to be UTF-8. Payloads are the producers' own, so repeated names and lone surrogates pass.
 func decoder(text []byte) *jsontext.Decoder {
 	return jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+}
+
+// unquoted is the text of a JSON string.
+func unquoted(raw []byte) string {
+	if inner := raw[1 : len(raw)-1]; bytes.IndexByte(inner, '\\') < 0 {
+		return string(inner)
+	}
+	text, _ := jsontext.AppendUnquote(nil, raw) // lone surrogates become U+FFFD
+	return string(text)
 }
 
 // nothingAfter answers nil if only white space follows the message's one value, which ends at end.

@@ -14,6 +14,18 @@ type Pointer struct {
 	Key    string `json:"s3Key"`
 }
 
+// pointerClass is what version 2 of the libraries writes before a pointer.
+const pointerClass = "software.amazon.payloadoffloading.PayloadS3Pointer"
+
+// body is the message that holds the pointer and nothing else.
+func (p Pointer) body() []byte {
+	text, err := json.Marshal([]any{pointerClass, p})
+	if err != nil {
+		panic("auditlog: two texts cannot be written as JSON: " + err.Error())
+	}
+	return text
+}
+
 // ParsePointer reads a message body that may be a pointer. ok is false when it is none; the error, an *Invalid, says what is wrong with one that
 // has the form of a pointer.
 func ParsePointer(body []byte) (p Pointer, ok bool, err error) {

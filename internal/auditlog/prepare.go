@@ -11,21 +11,22 @@ import (
 // SizeNotice stands where the lines of a log stood that was larger than events.MaxLogBytes.
 const SizeNotice = "Log lines exceed size limit"
 
-// Prepare makes the document that is stored and sent: without input and output of the lines if the log is zero-retention, and with its lines
-// replaced by SizeNotice if it is over 40 MB. The error is an *Invalid: the log is over 40 MB even without its lines.
+// Prepare makes the document that is stored and sent: without the data of its job if the log is
+// zero-retention, and with its lines replaced by SizeNotice if it is over 40 MB. The error is an *Invalid:
+// the log is over 40 MB even without its lines.
 func Prepare(l Log) (Document, error) {
 	payload := []byte(l.Payload)
 	if l.ZeroRetention {
 		var err error
 		if payload, err = withoutData(payload); err != nil {
-			return Document{}, invalid("payload cannot be read for zero retention: %v", err)
+			return Document{}, invalid("payload cannot be read for zero retention")
 		}
 	}
 	doc := document(l, payload)
 	if len(doc.JSON) > events.MaxLogBytes {
 		shorter, err := withoutLines(payload)
 		if err != nil {
-			return Document{}, invalid("payload cannot be read to shorten it: %v", err)
+			return Document{}, invalid("payload cannot be read to shorten it")
 		}
 		if doc = document(l, shorter); len(doc.JSON) > events.MaxLogBytes {
 			return Document{}, invalid("the log has %d bytes without its lines; at most %d are delivered", len(doc.JSON), events.MaxLogBytes)

@@ -12,52 +12,6 @@ import (
 	"github.com/auditrelay/auditrelay/events"
 )
 
-func TestZeroRetentionRemovesInputAndOutput(t *testing.T) {
-	for name, c := range map[string]struct{ payload, want string }{
-		"lines":                   {`{"lines":[{"n":1,"input":"CANARY","output":{"x":"CANARY"},"mask_data":false}]}`, `{"lines":[{"n":1,"mask_data":false}]}`},
-		"lines in lines":          {`{"lines":[{"n":1,"lines":[{"input":["CANARY"],"n":2}],"output":"CANARY"}]}`, `{"lines":[{"n":1,"lines":[{"n":2}]}]}`},
-		"lines far below":         {`{"a":[{"b":{"lines":[{"input":1,"n":2}]}}]}`, `{"a":[{"b":{"lines":[{"n":2}]}}]}`},
-		"lines as an object":      {`{"lines":{"1":{"input":"CANARY","n":1},"output":"CANARY"}}`, `{"lines":{"1":{"n":1}}}`},
-		"lines as text":           {`{"lines":"Log lines exceed size limit","input":"kept"}`, `{"lines":"Log lines exceed size limit","input":"kept"}`},
-		"arrays in arrays":        {`{"lines":[[[{"input":"CANARY","n":1}],{"output":"CANARY"}]]}`, `{"lines":[[[{"n":1}],{}]]}`},
-		"below another member":    {`{"lines":[{"retry":{"details":[{"input":"CANARY","at":7}]}}]}`, `{"lines":[{"retry":{"details":[{"at":7}]}}]}`},
-		"after lines":             {`{"lines":[{"input":"CANARY"}],"input":"kept","report":{"output":"kept"}}`, `{"lines":[{}],"input":"kept","report":{"output":"kept"}}`},
-		"after lines, nested":     {`{"job":{"lines":[],"output":"kept"},"input":"kept"}`, `{"job":{"lines":[],"output":"kept"},"input":"kept"}`},
-		"scalar lines, then more": {`{"lines":null,"x":{"input":"kept"},"lines":7,"output":"kept"}`, `{"lines":null,"x":{"input":"kept"},"lines":7,"output":"kept"}`},
-		"escaped names kept":      {`{"lines":[{"\u006e":1}]}`, `{"lines":[{"\u006e":1}]}`},
-		"repeated names":          {`{"lines":[{"input":"CANARY","n":1,"input":"CANARY"}],"lines":[{"output":"CANARY"}]}`, `{"lines":[{"n":1}],"lines":[{}]}`},
-		"escaped names":           {`{"\u006cines":[{"\u0069nput":"CANARY","outp\u0075t":"CANARY","n":1}]}`, `{"\u006cines":[{"n":1}]}`},
-		"other case":              {`{"lines":[{"Input":"kept","inputs":"kept"}]}`, `{"lines":[{"Input":"kept","inputs":"kept"}]}`},
-		"names as values":         {`{"lines":["input","output",{"n":"input"}]}`, `{"lines":["input","output",{"n":"input"}]}`},
-		"no lines":                {`{"input":"kept"}`, `{"input":"kept"}`},
-		"nothing":                 {`{}`, `{}`},
-		"white space":             {"{ \"lines\" : [ {\r\n \"input\" : \"CANARY\" , \"n\" : 1 } ] }", `{"lines":[{"n":1}]}`},
-		"numbers as they are":     {`{"lines":[{"n":1.50e+02,"id":12345678901234567890}]}`, `{"lines":[{"n":1.50e+02,"id":12345678901234567890}]}`},
-		"text as it is":           {`{"lines":[{"n":"\u00e9\ud800 <&>\/"}]}`, `{"lines":[{"n":"\u00e9\ud800 <&>\/"}]}`},
-	} {
-		t.Run(name, func(t *testing.T) {
-			log := decoded(t, message(c.payload, true))
-			doc, err := Prepare(log)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(document(log, []byte(c.want)), doc); diff != "" {
-				t.Errorf("document (-want +got):\n%s", diff)
-			}
-			if bytes.Contains(doc.JSON, []byte("CANARY")) {
-				t.Error("data of the job is still there")
-			}
-			without, err := Prepare(decoded(t, message(c.payload, false)))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(strings.Count(c.payload, "CANARY"), strings.Count(string(without.JSON), "CANARY")); diff != "" {
-				t.Errorf("without zero retention, canaries (-sent +kept):\n%s", diff)
-			}
-		})
-	}
-}
-
 func TestPrepareKeepsTheEnvelope(t *testing.T) {
 	log := decoded(t, []byte(`{"payload":{"b":1,"a":[{}]},"zero_retention":false,"occurred_at":"2026-11-02T15:00:00.500+05:30","type":"user_activity","workspace_id":"acme","id":"l-1","later":1}`))
 	got, err := Prepare(log)

@@ -28,6 +28,9 @@ type Deliver struct {
 	Now          func() time.Time
 	// PayloadBucket is the name of the bucket that Payloads reads; a pointer to another one is rejected.
 	PayloadBucket string
+	// KeepUnread has rejected messages kept that are no JSON objects. Nobody can tell whether those ask for
+	// zero retention, so by default only their size and hash are.
+	KeepUnread bool
 	// TimeLimit is how long the attempts of one destination may take in one invocation. It must leave time for the writes that follow.
 	TimeLimit time.Duration
 }
@@ -56,10 +59,15 @@ func (d *Deliver) accept(ctx context.Context, batch []Message, read func(Message
 	var rejected []*settlement
 	for i, m := range batch {
 		messages[i] = &settlement{id: m.ID}
-		ts, err := d.route(ctx, m, read, messages[i])
+		body, err := read(m)
+		var ts []trial
+		if err == nil {
+			ts, err = d.route(ctx, m, body, messages[i])
+		}
 		var bad *auditlog.Invalid
 		switch {
 		case errors.As(err, &bad):
+			m.Body, messages[i].forget = d.kept(m.Body, body)
 			rejections = append(rejections, Rejection{Message: m, Reason: bad.Reason, At: d.Now()})
 			rejected = append(rejected, messages[i])
 		case err != nil:

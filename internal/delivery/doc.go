@@ -4,7 +4,8 @@
 //
 //  1. A producer's message is handed to [Deliver.Accept] (deliver.go). It stays on the queue, hidden, until it is settled.
 //     Death: the message appears again after its visibility time-out.
-//  2. It is decoded and prepared (package auditlog). A message that is no log goes to the rejected queue with the reason.
+//  2. It is decoded and prepared (package auditlog). A message that is no log goes to the rejected queue with the reason,
+//     as it came or as a note, see [auditlog.Keepable].
 //     Death: it is rejected once more; a person sees it twice.
 //  3. It is routed (route.go, directory.Route) and becomes one [Delivery] for each destination. No destination: it is counted as unrouted and done.
 //     Death: nothing was written; step 1.

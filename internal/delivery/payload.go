@@ -51,7 +51,7 @@ func (d *Deliver) acceptLarge(ctx context.Context, batch []Message) (unsettled [
 			unsettled = append(unsettled, m.ID)
 			continue
 		}
-		if settled.zeroRetention {
+		if settled.forget {
 			d.removePayload(ctx, m)
 		}
 	}
@@ -64,28 +64,54 @@ func (d *Deliver) timeLeft(ctx context.Context) bool {
 	return !ok || time.Until(deadline) >= d.TimeLimit+settleTime
 }
 
-// removePayload removes what a producer stored of a zero-retention log. The objects of other logs are left to the bucket's lifecycle.
-func (d *Deliver) removePayload(ctx context.Context, m Message) {
-	p, _, err := auditlog.ParsePointer(m.Body)
-	if err == nil {
-		err = d.Payloads.Delete(ctx, p.Key)
+// kept gives what is kept of a rejected message, and whether the object that it points to is removed. message
+// is what came from the queue, and log what that leads to: the same, or the object's content, or nil if there
+// is none to read. An object stays only if all of it may be kept.
+func (d *Deliver) kept(message, log []byte) (body []byte, forget bool) {
+	if log == nil {
+		body, _ = auditlog.Keepable(message, d.KeepUnread)
+		return body, !d.KeepUnread
 	}
+	body, whole := auditlog.Keepable(log, d.KeepUnread)
+	if whole {
+		body, _ = auditlog.Keepable(message, d.KeepUnread)
+	}
+	return body, !whole
+}
+
+// removePayload removes what a producer stored of a log that may not be kept. The objects of other logs are
+// left to the bucket's lifecycle, and what a pointer may not lead to is left alone.
+func (d *Deliver) removePayload(ctx context.Context, m Message) {
+	p, err := d.pointer(m)
 	if err != nil {
-		d.fault(nil, fmt.Errorf("remove the payload of the zero-retention log in message %s, which its lifecycle must do now: %w", m.ID, err))
+		return
+	}
+	if err := d.Payloads.Delete(ctx, p.Key); err != nil {
+		d.fault(nil, fmt.Errorf("remove the payload of message %s, which may not be kept and is left to its lifecycle: %w", m.ID, err))
 	}
 }
 
-// fetch reads the log that a pointer leads to. The error is an *auditlog.Invalid if the pointer leads nowhere.
-func (d *Deliver) fetch(ctx context.Context, m Message) ([]byte, error) {
+// pointer reads a pointer, and says whether it leads to where it may. The error is an *auditlog.Invalid.
+func (d *Deliver) pointer(m Message) (auditlog.Pointer, error) {
 	p, _, err := auditlog.ParsePointer(m.Body)
 	if err != nil {
-		return nil, err
+		return p, err
 	}
 	if p.Bucket != d.PayloadBucket {
-		return nil, &auditlog.Invalid{Reason: "the pointer names another bucket than the payload bucket, " + d.PayloadBucket}
+		return p, &auditlog.Invalid{Reason: "the pointer names another bucket than the payload bucket, " + d.PayloadBucket}
 	}
 	if !strings.HasPrefix(p.Key, payloadPrefixes[0]) && !strings.HasPrefix(p.Key, payloadPrefixes[1]) {
-		return nil, &auditlog.Invalid{Reason: "the pointer's key must begin with " + payloadPrefixes[0]}
+		return p, &auditlog.Invalid{Reason: "the pointer's key must begin with " + payloadPrefixes[0]}
+	}
+	return p, nil
+}
+
+// fetch reads the log that a pointer leads to. The error is an *auditlog.Invalid if the pointer leads to
+// none; then the object's content is given all the same, if it could be read.
+func (d *Deliver) fetch(ctx context.Context, m Message) ([]byte, error) {
+	p, err := d.pointer(m)
+	if err != nil {
+		return nil, err
 	}
 	body, err := d.Payloads.Read(ctx, p.Key, largestPayload)
 	switch {
@@ -99,21 +125,21 @@ func (d *Deliver) fetch(ctx context.Context, m Message) ([]byte, error) {
 	return unzipped(body)
 }
 
-// unzipped undoes a producer's gzip.
+// unzipped undoes a producer's gzip. With an error it gives the body as it is.
 func unzipped(body []byte) ([]byte, error) {
 	if !bytes.HasPrefix(body, []byte{0x1f, 0x8b}) {
 		return body, nil
 	}
 	z, err := gzip.NewReader(bytes.NewReader(body))
 	if err != nil {
-		return nil, &auditlog.Invalid{Reason: "the payload begins like gzip and is none"}
+		return body, &auditlog.Invalid{Reason: "the payload begins like gzip and is none"}
 	}
 	plain, err := io.ReadAll(io.LimitReader(z, largestPayload+1))
 	if err != nil {
-		return nil, &auditlog.Invalid{Reason: "the payload's gzip is damaged"}
+		return body, &auditlog.Invalid{Reason: "the payload's gzip is damaged"}
 	}
 	if len(plain) > largestPayload {
-		return nil, &auditlog.Invalid{Reason: fmt.Sprintf("the log has more than %d bytes unzipped", largestPayload)}
+		return body, &auditlog.Invalid{Reason: fmt.Sprintf("the log has more than %d bytes unzipped", largestPayload)}
 	}
 	return plain, nil
 }

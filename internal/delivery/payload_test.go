@@ -6,7 +6,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +18,7 @@ import (
 	"github.com/auditrelay/auditrelay/internal/auditlog"
 	"github.com/auditrelay/auditrelay/internal/delivery"
 	"github.com/auditrelay/auditrelay/internal/directory"
+	"github.com/auditrelay/auditrelay/internal/local"
 	"github.com/auditrelay/auditrelay/internal/memory"
 )
 
@@ -97,50 +100,123 @@ func TestLargeRetriesComeByParts(t *testing.T) {
 	}
 }
 
-// TestPointers sends logs by way of the payload bucket, good and bad: the good arrive, the bad are rejected with a reason that says what is wrong.
+// TestPointers sends logs by way of the payload bucket, good and bad: the good arrive, the bad are rejected
+// with a reason that says what is wrong, and of what may not be kept nothing stays in the bucket.
 func TestPointers(t *testing.T) {
-	w, r := newWorld(nil, downFor(0))
-	w.Payloads.Put("payloads/two-mb", bigLog("two-mb", 2<<20, false))
-	w.Payloads.Put("payloads/zipped", zipped(bigLog("zipped", 5<<20, false)))
-	w.Payloads.Put("payloads/zero", bigLog("zero", 2<<20, true))
-	w.Payloads.Put("payloads/bomb", zipped(make([]byte, 80<<20)))
-	w.Payloads.Put("payloads/damaged", zipped(bigLog("damaged", 2<<20, false))[:500])
-	w.Payloads.Put("deliveries/another", bigLog("another", 2<<20, false))
-	for _, key := range []string{"payloads/two-mb", "payloads/zipped", "payloads/zero"} {
-		w.Send(pointer("payloads", key))
+	objects := map[string][]byte{
+		"payloads/two-mb":      bigLog("two-mb", 2<<20, false),
+		"payloads/zipped":      zipped(bigLog("zipped", 5<<20, false)),
+		"payloads/zero":        bigLog("zero", 2<<20, true),
+		"rejected/zero-again":  bigLog("zero-again", 2<<20, true),
+		"payloads/stray-zero":  bytes.Replace(bigLog("stray-zero", 2<<20, true), []byte(`"workspace_id":"acme"`), []byte(`"workspace_id":"nobody"`), 1),
+		"payloads/bad-id":      bytes.Replace(bigLog("bad-id", 2<<20, false), []byte(`"id":"bad`), []byte(`"id":"no good`), 1),
+		"payloads/bad-zero":    bytes.Replace(bigLog("bad-zero", 2<<20, true), []byte(`"type":"job`), []byte(`"type":"a job`), 1),
+		"payloads/list":        []byte(`[{"lines":[{"input":"x"}]}]`),
+		"payloads/empty":       {},
+		"payloads/bomb":        zipped(make([]byte, 80<<20)),
+		"payloads/damaged":     zipped(bigLog("damaged", 2<<20, false))[:500],
+		"payloads/huge":        make([]byte, 64<<20+1),
+		"deliveries/another":   bigLog("another", 2<<20, false),
+		"deliveries/list":      []byte(`[]`),
+		"payloads/not-pointed": []byte(`[]`),
 	}
-	bad := map[string]string{
-		string(pointer("payloads", "payloads/missing")):   "the pointer leads to no object; it was removed, or never stored",
-		string(pointer("payloads", "payloads/bomb")):      "the log has more than 67108864 bytes unzipped",
-		string(pointer("payloads", "payloads/damaged")):   "the payload's gzip is damaged",
-		string(pointer("payloads", "deliveries/another")): "the pointer's key must begin with payloads/",
-		string(pointer("theirs", "payloads/two-mb")):      "the pointer names another bucket than the payload bucket, payloads",
+	bad := map[string][]byte{
+		"the pointer leads to no object; it was removed, or never stored":                pointer("payloads", "payloads/missing"),
+		"the log has more than 67108864 bytes unzipped":                                  pointer("payloads", "payloads/bomb"),
+		"the log has more than 67108864 bytes":                                           pointer("payloads", "payloads/huge"),
+		"the payload's gzip is damaged":                                                  pointer("payloads", "payloads/damaged"),
+		"the pointer's key must begin with payloads/":                                    pointer("payloads", "deliveries/list"),
+		"the pointer names another bucket than the payload bucket, payloads":             pointer("theirs", "payloads/two-mb"),
+		"the message must be a JSON object, not an array":                                pointer("payloads", "payloads/list"),
+		"the message is empty; it must be a JSON object":                                 pointer("payloads", "payloads/empty"),
+		"id must be 1 to 128 characters of A-Z a-z 0-9 . _ -":                            pointer("payloads", "payloads/bad-id"),
+		"type must be a snake_case word of at most 64 characters, such as user_activity": pointer("payloads", "payloads/bad-zero"),
+		"the pointer to the log must name s3BucketName and s3Key":                        pointer("payloads", ""),
 	}
-	for body := range bad {
-		w.Send([]byte(body))
-	}
-	w.Send(message("neighbour"))
-	advance(t, w, time.Minute)
-
-	want := memory.Ledger{Accepted: 9, Delivered: 4, Rejected: 5}
-	if diff := cmp.Diff(want, w.Journal.Ledger()); diff != "" {
-		t.Errorf("ledger (-want +got):\n%s", diff)
-	}
-	for _, id := range []string{"two-mb", "zipped", "zero", "neighbour"} {
-		if r.held[id] != 1 {
-			t.Errorf("%s was delivered %d times", id, r.held[id])
+	send := func(w *local.World) {
+		for key, body := range objects {
+			w.Payloads.Put(key, body)
 		}
+		for _, key := range []string{"payloads/two-mb", "payloads/zipped", "payloads/zero", "rejected/zero-again", "payloads/stray-zero"} {
+			w.Send(pointer("payloads", key))
+		}
+		for _, body := range bad {
+			w.Send(body)
+		}
+		w.Send(message("neighbour"))
+		advance(t, w, time.Minute)
 	}
-	got := make(map[string]string)
-	for _, r := range w.Rejected.All() {
-		got[string(r.Body)] = r.Reason
+	// rejected gives the bodies by their reasons; of a note its size.
+	rejected := func(w *local.World) map[string]any {
+		got := make(map[string]any)
+		for _, r := range w.Rejected.All() {
+			got[r.Reason] = noteOf(string(r.Body))
+		}
+		return got
 	}
-	if diff := cmp.Diff(bad, got); diff != "" {
-		t.Errorf("rejected (-want +got):\n%s", diff)
+	want := make(map[string]any)
+	for reason, body := range bad {
+		want[reason] = string(body)
 	}
-	if n := w.Payloads.Len(); n != 5 {
-		t.Errorf("%d objects are left, want 5: that of the zero-retention log is removed", n)
+	const noType = "type must be a snake_case word of at most 64 characters, such as user_activity"
+
+	t.Run("as a rule", func(t *testing.T) {
+		w, r := newWorld(nil, downFor(0))
+		send(w)
+		ledger := memory.Ledger{Accepted: 17, Delivered: 5, Unrouted: 1, Rejected: 11}
+		if diff := cmp.Diff(ledger, w.Journal.Ledger()); diff != "" {
+			t.Errorf("ledger (-want +got):\n%s", diff)
+		}
+		for _, id := range []string{"two-mb", "zipped", "zero", "zero-again", "neighbour"} {
+			if r.held[id] != 1 {
+				t.Errorf("%s was delivered %d times", id, r.held[id])
+			}
+		}
+		want := maps.Clone(want)
+		want["the log has more than 67108864 bytes unzipped"] = len(objects["payloads/bomb"])
+		want["the payload's gzip is damaged"] = 500
+		want["the message must be a JSON object, not an array"] = len(objects["payloads/list"])
+		want["the message is empty; it must be a JSON object"] = 0
+		want[noType] = len(objects["payloads/bad-zero"])
+		want["the pointer to the log must name s3BucketName and s3Key"] = len(pointer("payloads", ""))
+		if diff := cmp.Diff(want, rejected(w)); diff != "" {
+			t.Errorf("rejected (-want +got):\n%s", diff)
+		}
+		left := []string{"deliveries/another", "deliveries/list", "payloads/bad-id", "payloads/not-pointed", "payloads/two-mb", "payloads/zipped"}
+		if diff := cmp.Diff(left, w.Payloads.Keys()); diff != "" {
+			t.Errorf("objects that are left, those that may be kept (-want +got):\n%s", diff)
+		}
+	})
+	t.Run("where unread messages are kept", func(t *testing.T) {
+		w, _ := newWorld(nil, downFor(0))
+		w.KeepUnread()
+		send(w)
+		want := maps.Clone(want)
+		want[noType] = len(objects["payloads/bad-zero"])
+		if diff := cmp.Diff(want, rejected(w)); diff != "" {
+			t.Errorf("rejected (-want +got):\n%s", diff)
+		}
+		for _, gone := range []string{"payloads/zero", "rejected/zero-again", "payloads/stray-zero", "payloads/bad-zero"} {
+			if slices.Contains(w.Payloads.Keys(), gone) {
+				t.Errorf("%s is left", gone)
+			}
+		}
+		if n := w.Payloads.Len(); n != len(objects)-4 {
+			t.Errorf("%d objects are left, want all but those of zero retention, %d", n, len(objects)-4)
+		}
+	})
+}
+
+// noteOf tells a note from a body: it gives the size that a note names, or the body.
+func noteOf(body string) any {
+	var note struct {
+		Bytes            int
+		SHA256, Withheld string
 	}
+	if json.Unmarshal([]byte(body), &note) == nil && len(note.SHA256) == 64 && note.Withheld != "" {
+		return note.Bytes
+	}
+	return body
 }
 
 // TestPayloadStaysUntilSettled fails what follows the read of a pointer: the message comes again and the log arrives.

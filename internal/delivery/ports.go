@@ -71,16 +71,15 @@ type Ride struct {
 
 // RejectedQueue takes messages that are no valid logs, for a person to look at.
 type RejectedQueue interface {
-	// Reject puts messages on the queue and answers for each. Of the body, Rejection.Kept is kept.
+	// Reject puts messages on the queue and answers for each. What is kept is the body as it is given, which
+	// holds nothing that may not be kept.
 	Reject(ctx context.Context, rs []Rejection) []error
 }
 
-// Rejection is a message that is no valid log.
+// Rejection is a message that is no valid log. Its body is what may be kept of the message, see
+// auditlog.Keepable.
 type Rejection struct {
 	Message
 	Reason string
 	At     time.Time
 }
-
-// Kept is the message's body as it came, or what may be kept of it if it asks for zero retention.
-func (r Rejection) Kept() []byte { return auditlog.Keepable(r.Body) }

@@ -11,17 +11,14 @@ import (
 	"github.com/auditrelay/auditrelay/internal/directory"
 )
 
-// route decodes and prepares one message and finds its destinations. The error is an *auditlog.Invalid if the message is no valid log.
-func (d *Deliver) route(ctx context.Context, m Message, read func(Message) ([]byte, error), s *settlement) ([]trial, error) {
-	body, err := read(m)
-	if err != nil {
-		return nil, err
-	}
+// route decodes and prepares one message, whose log is body, and finds its destinations. The error is an
+// *auditlog.Invalid if the log is no valid one.
+func (d *Deliver) route(ctx context.Context, m Message, body []byte, s *settlement) ([]trial, error) {
 	log, err := auditlog.Decode(body)
 	if err != nil {
 		return nil, err
 	}
-	s.zeroRetention = log.ZeroRetention
+	s.forget = log.ZeroRetention
 	destinations, known, err := d.routes(ctx, log)
 	if err != nil {
 		return nil, err

@@ -27,9 +27,10 @@ func (t trial) reopen() {
 
 // settlement is a queue message and whether any of its deliveries is still open.
 type settlement struct {
-	id            string
-	zeroRetention bool
-	open          atomic.Bool
+	id   string
+	open atomic.Bool
+	// forget says that what the message points to is removed once it is settled.
+	forget bool
 }
 
 func (s *settlement) reopen() { s.open.Store(true) }

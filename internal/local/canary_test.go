@@ -23,9 +23,10 @@ const (
 	token  = "TOKEN-77aa"  // the destination's credential
 )
 
-// TestCanary sends a zero-retention log with a canary in every place where job data can stand, through a failure, the cache, a retry and an end,
-// and looks for it everywhere: in requests, in the cache, in failed events, in log lines and in mails. The credential must stand in no place but
-// the request.
+// TestCanary sends a zero-retention log with a canary in every place where job data can stand, through a
+// failure, the cache, a retry and an end, and looks for it everywhere: in requests, in the cache, in failed
+// events, in the payload bucket, on the queue of rejected messages, in log lines and in mails. The credential
+// must stand in no place but the request.
 func TestCanary(t *testing.T) {
 	var mu sync.Mutex
 	var requests bytes.Buffer
@@ -54,11 +55,22 @@ func TestCanary(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data := fmt.Sprintf(`"input":{"a":%[1]q},"output":[%[1]q],"in\u0070ut":%[1]q`, canary)
+	data := fmt.Sprintf(`"input":{"a":%[1]q},"output":[%[1]q],"in\u0070ut":%[1]q,"OUTPUT":%[1]q,"error":%[1]q,"raw":"{\"input\":\"%[1]s\"}"`, canary)
 	line := `{"recipe_line_number":1,` + data + `,"lines":[{` + data + `},[{` + data + `}]]}`
+	log := func(id string) string {
+		return `{"id":"` + id + `","workspace_id":"acme","type":"job_details","occurred_at":"2026-11-02T08:59:58Z","Zero_Retention":true,` +
+			`"payload":{"id":"j-1","report":{"lines":{"first":` + line + `},"order":"` + canary + `"},"lines":[` + line + `,` + line + `,"` + canary + `"]}}`
+	}
 	send := func(id string) {
-		w.Send([]byte(`{"id":"` + id + `","workspace_id":"acme","type":"job_details","occurred_at":"2026-11-02T08:59:58Z","zero_retention":true,` +
-			`"payload":{"id":"j-1","report":{"lines":{"first":` + line + `}},"lines":[` + line + `,` + line + `]}}`))
+		w.Send([]byte(log(id)))
+		large := "payloads/" + id
+		w.Payloads.Put(large, []byte(log(id+"-large")))
+		w.Send(fmt.Appendf(nil, `["software.amazon.payloadoffloading.PayloadS3Pointer",{"s3BucketName":%q,"s3Key":%q}]`, local.PayloadBucket, large))
+		w.Payloads.Put(large+"-bad", []byte("["+log(id)+"]"))
+		w.Send(fmt.Appendf(nil, `["software.amazon.payloadoffloading.PayloadS3Pointer",{"s3BucketName":%q,"s3Key":"%s-bad"}]`, local.PayloadBucket, large))
+		for _, bad := range []string{log("an id " + canary), log(id)[:len(log(id))-1], "[" + log(id) + "]", strings.ReplaceAll(log(id), `"`, `'`)} {
+			w.Send([]byte(bad))
+		}
 	}
 	search := func(moment string, cacheHasSome bool) {
 		t.Helper()
@@ -70,6 +82,12 @@ func TestCanary(t *testing.T) {
 			t.Errorf("%s: the cache holds %d deliveries", moment, w.Cache.Len())
 		}
 		fmt.Fprintf(&places, "%+v\n%s\n%+v\n", w.Cache.FailedEvents(), lines.String(), w.Journal.Entries())
+		for _, r := range w.Rejected.All() {
+			fmt.Fprintf(&places, "%s %s\n", r.Reason, r.Body)
+		}
+		if left := w.Payloads.Keys(); len(left) > 0 {
+			t.Errorf("%s: the payload bucket holds %v", moment, left)
+		}
 		mails, err := json.Marshal(w.Mail.All())
 		if err != nil {
 			t.Fatal(err)
@@ -109,7 +127,7 @@ func TestCanary(t *testing.T) {
 	advance(8 * 24 * time.Hour)
 	search("when it was given up", false)
 
-	if l := w.Journal.Ledger(); l.Delivered != 1 || l.Failed != 1 {
+	if l := w.Journal.Ledger(); l.Delivered != 2 || l.Failed != 2 || l.Rejected != 10 {
 		t.Errorf("the story did not happen as told: %+v", l)
 	}
 	if len(w.Mail.All()) == 0 || !strings.Contains(requests.String(), token) || !strings.Contains(requests.String(), "recipe_line_number") {

@@ -41,6 +41,8 @@ type Options struct {
 	Lines io.Writer
 	// Demo are the receivers behind a sample directory, by destination; nil with a configuration of one's own.
 	Demo map[string]*Receiver
+	// KeepUnread has rejected messages kept that are no JSON objects, see delivery.Deliver.
+	KeepUnread bool
 	// Account is the AWS account that assumes the roles of S3 destinations; nil for none.
 	Account sink.Account
 }
@@ -56,6 +58,9 @@ func Run(ctx context.Context, o Options) error {
 	}
 	w := NewWorld(time.Now().UTC(), nil)
 	w.account = o.Account
+	if o.KeepUnread {
+		w.KeepUnread()
+	}
 	w.SetSinks(&sink.Factory{Secrets: w.Secrets, Network: Network(), Account: o.Account, Now: time.Now}) // receivers check signatures against real time
 	if err := w.Apply(ctx, o.Directory); err != nil {
 		return err

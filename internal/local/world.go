@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/auditrelay/auditrelay/internal/auditlog"
 	"github.com/auditrelay/auditrelay/internal/connection"
 	"github.com/auditrelay/auditrelay/internal/delivery"
 	"github.com/auditrelay/auditrelay/internal/directory"
@@ -120,13 +121,18 @@ func NewWorld(start time.Time, hook memory.Hook) *World {
 // SetSinks says where logs are delivered; it is called once, before the world runs.
 func (w *World) SetSinks(s delivery.Sinks) { w.deliver.Sinks = s }
 
+// KeepUnread has rejected messages kept that are no JSON objects; it is called once, before the world runs.
+func (w *World) KeepUnread() { w.deliver.KeepUnread = true }
+
 // Send puts one message on the ingest queue. A message that the queue refuses for its size is kept as rejected, with the reason.
 func (w *World) Send(body []byte) (queued bool) {
 	id, err := w.Ingest.Send(body)
 	if err != nil {
 		now := w.Clock.Now()
 		id = fmt.Sprintf("refused-%d", len(w.Rejected.All())+1)
-		w.Rejected.Reject(context.Background(), []delivery.Rejection{{Message: delivery.Message{ID: id, Body: body, SentAt: now}, Reason: err.Error(), At: now}})
+		kept, _ := auditlog.Keepable(body, w.deliver.KeepUnread)
+		refused := delivery.Message{ID: id, Body: kept, SentAt: now}
+		w.Rejected.Reject(context.Background(), []delivery.Rejection{{Message: refused, Reason: err.Error(), At: now}})
 		w.Journal.Record(delivery.Entry{Event: delivery.EventRejected, At: now, MessageID: id, Reason: err.Error()})
 		return false
 	}

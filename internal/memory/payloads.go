@@ -3,6 +3,8 @@ package memory
 import (
 	"context"
 	"io/fs"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/auditrelay/auditrelay/internal/delivery"
@@ -51,6 +53,13 @@ func (p *Payloads) Delete(_ context.Context, key string) error {
 		delete(p.objects, key)
 		return nil
 	})
+}
+
+// Keys lists the objects, sorted.
+func (p *Payloads) Keys() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Sorted(maps.Keys(p.objects))
 }
 
 // Len counts the objects.

@@ -54,7 +54,6 @@ func (q *RejectedQueue) Reject(_ context.Context, rs []delivery.Rejection) []err
 		errs[i] = q.Hook.do(CallReject, func() error {
 			q.mu.Lock()
 			defer q.mu.Unlock()
-			r.Body = r.Kept()
 			q.rejected = append(q.rejected, r)
 			return nil
 		})

@@ -64,7 +64,7 @@ func (q *RejectedQueue) Reject(ctx context.Context, rs []delivery.Rejection) []e
 }
 
 func (q *RejectedQueue) entry(ctx context.Context, r delivery.Rejection) (types.SendMessageBatchRequestEntry, error) {
-	body := r.Kept()
+	body := r.Body
 	e := types.SendMessageBatchRequestEntry{
 		MessageBody: aws.String(string(body)),
 		MessageAttributes: map[string]types.MessageAttributeValue{

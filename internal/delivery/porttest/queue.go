@@ -1,7 +1,6 @@
 package porttest
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"slices"
@@ -85,15 +84,12 @@ func badDelays(t *testing.T, q RetryQueue) {
 // RejectedQueue is the rejected queue under test.
 type RejectedQueue struct {
 	delivery.RejectedQueue
-	// Receive hands out, and deletes, every rejected message, with its body as it was kept and without Receives.
+	// Receive hands out, and deletes, every rejected message, without Receives.
 	Receive func(t *testing.T) []delivery.Rejection
 }
 
 // BeyondBasicPlane is the test of Rejects that a server does not pass that knows only characters up to U+FFFF.
 const BeyondBasicPlane = "characters beyond the basic plane"
-
-// canary stands in job data only.
-const canary = "CANARY-6c02"
 
 // Rejects is the suite of delivery.RejectedQueue, less the tests that the server is known not to pass. Each test opens an empty queue; they
 // run beside each other, since they wait.
@@ -113,10 +109,6 @@ func Rejects(t *testing.T, open func(t *testing.T) RejectedQueue, deviations ...
 		"characters that no queue takes":   {[]byte("a\x00b"), []byte("\xff\xfe"), []byte("small")},
 		"no body at all":                   {[]byte(""), []byte("small")},
 		"a body like a pointer to nothing": {[]byte(`["software.amazon.payloadoffloading.PayloadS3Pointer",{"s3BucketName":"b","s3Key":"k"}]`)},
-		"zero retention": {
-			[]byte(`{"id":"a b","zero_retention":true,"payload":{"lines":[{"input":"` + canary + `"}]}}`),
-			slices.Concat([]byte(`{"id":7,"zero_retention":true,"payload":["`+canary), whole[:1<<20-100], []byte(`"]}`)),
-		},
 	} {
 		if slices.Contains(deviations, name) {
 			continue
@@ -133,16 +125,8 @@ func Rejects(t *testing.T, open func(t *testing.T) RejectedQueue, deviations ...
 				})
 			}
 			expect(t, q.Reject(t.Context(), want), make([]error, len(want))...)
-			for i := range want {
-				want[i].Body = want[i].Kept()
-			}
 			got := q.Receive(t)
 			slices.SortFunc(got, func(a, b delivery.Rejection) int { return cmp.Compare(a.ID, b.ID) })
-			for _, r := range got {
-				if bytes.Contains(r.Body, []byte(canary)) {
-					t.Errorf("job data of the zero-retention message %s was kept", r.ID)
-				}
-			}
 			if diff := gocmp.Diff(want, got, wholeBytes()); diff != "" {
 				t.Errorf("the rejected messages differ (-want +got, up to 2,000 bytes):\n%.2000s", diff)
 			}
