@@ -30,6 +30,8 @@ func (g grants) deliver() []awsiam.PolicyStatement {
 		// Rejected messages too: one that is sent back to ingest leads there.
 		allow(jsii.Strings(g.objects(producerPrefix), g.objects(cachePrefix), g.objects(rejectedPrefix)), "s3:GetObject"),
 		allow(jsii.Strings(g.objects(cachePrefix), g.objects(rejectedPrefix)), "s3:PutObject"),
+		// The object of a log that may not be kept, which a person may have put beside the rejected messages.
+		allow(jsii.Strings(g.objects(producerPrefix), g.objects(rejectedPrefix)), "s3:DeleteObject"),
 		// Without this a missing object answers 403, like a forbidden one, and its log could not be rejected for what it is.
 		allow(jsii.Strings(*g.st.payloads.BucketArn()), "s3:ListBucket"),
 		allow(jsii.Strings(g.secrets()), "secretsmanager:GetSecretValue"),

@@ -60,6 +60,7 @@ func testGrants(t *testing.T, tmpl template) {
 			"dynamodb:DeleteItem":           {"{Deliveries.Arn}", "{Directory.Arn}"},
 			"s3:GetObject":                  {cached, produced, rejected},
 			"s3:PutObject":                  {cached, rejected},
+			"s3:DeleteObject":               {produced, rejected},
 			"s3:ListBucket":                 {"{Payloads.Arn}"},
 			"secretsmanager:GetSecretValue": {secrets},
 			"sts:AssumeRole":                {"arn:{AWS::Partition}:iam::*:role/auditrelay-*"},

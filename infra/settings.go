@@ -39,6 +39,8 @@ type settings struct {
 	// AllowPrivateCIDRs and AllowHTTP open receivers that are closed by default: in private ranges, and without TLS.
 	AllowPrivateCIDRs []string
 	AllowHTTP         bool
+	// KeepRejectedBodies has the queue rejected keep messages that are no JSON objects, whatever they hold.
+	KeepRejectedBodies bool
 	// Build is the directory of the compiled functions, build/<function>/bootstrap.
 	Build string
 }
@@ -77,6 +79,7 @@ func readSettings(context map[string]any, deployable bool) (settings, error) {
 		ReservedConcurrency: r.count("reservedConcurrency", leastReserved),
 		AllowPrivateCIDRs:   r.prefixes("allowPrivateCidrs"),
 		AllowHTTP:           r.truth("allowHttp"),
+		KeepRejectedBodies:  r.truth("keepRejectedBodies"),
 	}
 	r.unknown()
 	return s, errors.Join(r.errs...)

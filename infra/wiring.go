@@ -85,6 +85,8 @@ func (p parts) deliver() function {
 			NoticesQueueURL:  *p.qs.notices.QueueUrl(),
 			EventBus:         *p.cs.bus.EventBusArn(),
 			SecretPrefix:     p.s.secretPrefix(),
+
+			KeepRejectedBodies: p.s.KeepRejectedBodies,
 		},
 		reserved: p.s.ReservedConcurrency,
 		loops:    true,

@@ -60,6 +60,9 @@ type Deliver struct {
 	EventBus string `env:"EVENT_BUS,required,notEmpty"`
 	// SecretPrefix stands before a destination's id in the name of its secret.
 	SecretPrefix string `env:"SECRET_PREFIX,required,notEmpty"`
+	// KeepRejectedBodies has rejected messages kept whole that are no JSON objects, of which nobody can tell
+	// whether they ask for zero retention.
+	KeepRejectedBodies bool `env:"KEEP_REJECTED_BODIES" envDefault:"false"`
 	// AttemptLimit is how long the attempts of one destination may take in one invocation.
 	AttemptLimit time.Duration `env:"ATTEMPT_LIMIT" envDefault:"20s"`
 	// DirectoryTTL is how long answers of the directory are kept in memory.

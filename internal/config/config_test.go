@@ -34,7 +34,9 @@ func TestVariablesAreWhatLoadReads(t *testing.T) {
 			EventBus:         "arn:bus",
 			SecretPrefix:     "auditrelay/prod/destinations/",
 			AttemptLimit:     7 * time.Second,
-			DirectoryTTL:     90 * time.Second,
+
+			KeepRejectedBodies: true,
+			DirectoryTTL:       90 * time.Second,
 		}
 		comesBack(t, want)
 	})

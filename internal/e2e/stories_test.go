@@ -94,6 +94,46 @@ func largeLog(t *testing.T, d *deployment) {
 	}
 }
 
+// Large logs of zero retention leave nothing of their jobs' data behind, whether their destination takes
+// them, lets them wait, or they are no logs at all.
+func zeroRetention(t *testing.T, d *deployment) {
+	const canary = "CANARY-19e7"
+	up, down := openReceiver(t, http.StatusOK), openReceiver(t, http.StatusServiceUnavailable)
+	d.workspace(t, "w-zero-up", up.url)
+	d.workspace(t, "w-zero-down", down.url)
+	bucket := d.output(t, "PayloadBucketName")
+	producer := s3.NewFromConfig(d.producer(t), func(o *s3.Options) { o.UsePathStyle = true })
+	line := `{"recipe_line_number":1,"input":{"a":"` + strings.Repeat(canary, 50) + `"},"Output":"` + canary + `"}`
+	payload := `{"id":"j-1","lines":[` + strings.Repeat(line+",", 2000) + line + `,"` + canary + `"],"report":{"order":"` + canary + `"}}`
+	put := func(key, body string) {
+		in := &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("payloads/zero/" + key), Body: strings.NewReader(body)}
+		if _, err := producer.PutObject(t.Context(), in); err != nil {
+			t.Fatal(err)
+		}
+		d.send(t, fmt.Sprintf(`["software.amazon.payloadoffloading.PayloadS3Pointer",{"s3BucketName":%q,"s3Key":"payloads/zero/%s"}]`, bucket, key))
+	}
+	asks := func(body string) string {
+		return strings.Replace(body, `"payload":`, `"Zero_Retention":true,"payload":`, 1)
+	}
+	put("up", asks(aLog("w-zero-up", "zero-up", payload)))
+	put("down", asks(aLog("w-zero-down", "zero-down", payload)))
+	put("list", "["+asks(aLog("w-zero-up", "zero-list", payload))+"]")
+	put("bad", asks(aLog("w-zero-up", "no id", payload)))
+	eventually(t, "delivered", patience, func() bool { return up.count() == 1 })
+	eventually(t, "cached", patience, func() bool { return d.cached(t, "w-zero-down") == 1 && len(d.attempts("zero-down")) > 0 })
+	eventually(t, "the objects removed", patience, func() bool { return len(d.objects(t, "payloads/zero/")) == 0 })
+	for _, body := range slices.Concat(up.bodies("zero-up"), down.bodies("zero-down")) {
+		if strings.Contains(body, canary) || !strings.Contains(body, "recipe_line_number") {
+			t.Error("job data was sent, or no lines at all")
+		}
+	}
+	for _, m := range d.messages(t, d.queue(t, "Rejected")) {
+		if strings.Contains(*m.Body, canary) {
+			t.Errorf("job data lies on the queue rejected: %.100s", *m.Body)
+		}
+	}
+}
+
 // A message that is no log goes to the queue rejected with the reason, and holds up no neighbour.
 func poison(t *testing.T, d *deployment) {
 	r := openReceiver(t, http.StatusOK)

@@ -57,6 +57,7 @@ func stories(t *testing.T, s servers, bootstraps map[string]string) {
 		"delivery":          delivered,
 		"outage":            outage,
 		"large log":         largeLog,
+		"zero retention":    zeroRetention,
 		"poison":            poison,
 		"unknown workspace": unknownWorkspace,
 		"disconnect":        disconnected,

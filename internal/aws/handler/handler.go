@@ -55,7 +55,7 @@ func Deliver(c config.Deliver, account aws.Config, journal delivery.Journal) (*s
 		Failed:   cache,
 		Retries:  &sqs.RetryQueue{Client: queues, URL: c.RetryQueueURL},
 		Rejected: &sqs.RejectedQueue{Client: queues, URL: c.RejectedQueueURL, Objects: bucket, Bucket: c.PayloadBucket},
-		Payloads: bucket, PayloadBucket: c.PayloadBucket,
+		Payloads: bucket, PayloadBucket: c.PayloadBucket, KeepUnread: c.KeepRejectedBodies,
 		Budget:  &dynamo.Budget{Client: database, Table: c.DirectoryTable},
 		Notices: &sqs.NoticeQueue{Client: queues, URL: c.NoticesQueueURL},
 		Drains:  &sqs.DrainQueue{Client: queues, URL: c.DrainQueueURL},
