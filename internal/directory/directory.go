@@ -38,6 +38,8 @@ type Workspace struct {
 	// Admins and ErrorRecipients are mail addresses; both get the mails about the workspace's own destinations.
 	Admins          []string `json:"admins,omitempty"`
 	ErrorRecipients []string `json:"error_recipients,omitempty"`
+	// ExternalID is what roles that the workspace's S3 destinations assume must demand, see NewExternalID.
+	ExternalID string `json:"external_id,omitempty"`
 	// Revision grows with every write of the record; a write over an older one is refused with ErrChanged.
 	Revision int `json:"-"`
 }
@@ -77,6 +79,8 @@ type Destination struct {
 	Shared bool `json:"shared"`
 	// LogTypes are the types this destination wants; none means all.
 	LogTypes []string `json:"log_types,omitempty"`
+	// ExternalID is a copy of the owner's, so that one reading gives all that sending needs. S3 destinations have it.
+	ExternalID string `json:"external_id,omitempty"`
 	// Settings are the kind's own, see package sink. They hold no credential.
 	Settings json.RawMessage `json:"settings"`
 	State    State           `json:"state"`

@@ -80,6 +80,7 @@ func workspaceItem(w directory.Workspace) item {
 	i.setText("parent_id", w.ParentID)
 	i.setTexts("admins", w.Admins)
 	i.setTexts("error_recipients", w.ErrorRecipients)
+	i.setText("external_id", w.ExternalID)
 	return i
 }
 
@@ -95,6 +96,7 @@ func parseWorkspace(i item) (directory.Workspace, error) {
 		ParentID:        i.text("parent_id"),
 		Admins:          i.texts("admins"),
 		ErrorRecipients: i.texts("error_recipients"),
+		ExternalID:      i.text("external_id"),
 		Revision:        int(revision),
 	}, nil
 }
@@ -115,6 +117,7 @@ func destinationItem(d directory.Destination) item {
 	i.setText("health", string(d.Health.State))
 	i.setText("health_code", string(d.Health.Code))
 	i.setText("settings", string(d.Settings))
+	i.setText("external_id", d.ExternalID)
 	i.setTexts("log_types", d.LogTypes)
 	if d.Warned {
 		i["warned"] = &types.AttributeValueMemberBOOL{Value: true}
@@ -141,6 +144,7 @@ func parseDestination(i item) (directory.Destination, error) {
 		Kind:        directory.Kind(i.text("kind")),
 		Shared:      i.truth("shared"),
 		LogTypes:    i.texts("log_types"),
+		ExternalID:  i.text("external_id"),
 		State:       directory.State(i.text("state")),
 		Generation:  int(generation),
 		StateSince:  fromMillis(stateSince),

@@ -17,12 +17,12 @@ import (
 func Directory(t *testing.T, open func(*testing.T, []directory.Workspace, []directory.Destination) delivery.Directory) {
 	full := directory.Workspace{
 		ID: "ws-full", Name: "Ächme & <Söhne>", Kind: directory.EmbeddedCustomer, ParentID: "ws-bare",
-		Admins: []string{"b@example.com", "a@example.com"}, ErrorRecipients: []string{"ops@example.com"},
+		Admins: []string{"b@example.com", "a@example.com"}, ErrorRecipients: []string{"ops@example.com"}, ExternalID: "EXT7",
 	}
 	bare := directory.Workspace{ID: "ws-bare", Kind: directory.EmbeddedPartner}
 	rich := directory.Destination{
 		ID: "dest-a", Name: "Archive", WorkspaceID: full.ID, Kind: directory.S3, Shared: true, LogTypes: []string{"job_summary", "job_details"},
-		Settings: json.RawMessage(`{"bucket":"b", "region":"eu-west-1"}`), State: directory.Disconnected, Generation: 3, StateSince: accepted,
+		Settings: json.RawMessage(`{"bucket":"b", "region":"eu-west-1"}`), ExternalID: full.ExternalID, State: directory.Disconnected, Generation: 3, StateSince: accepted,
 		Health: directory.Health{State: directory.Failing, Since: accepted.Add(time.Hour), Code: "s3.bucket_not_found"}, Version: 7,
 	}
 	plain := directory.Destination{
