@@ -33,13 +33,17 @@ const (
 
 	S3RegionMismatch    Code = "s3.region_mismatch"
 	S3RoleInvalid       Code = "s3.role_invalid"
+	S3RoleOpen          Code = "s3.role_open"
 	S3PermissionDenied  Code = "s3.permission_denied"
 	S3BucketNotFound    Code = "s3.bucket_not_found"
 	S3BucketNameInvalid Code = "s3.bucket_name_invalid"
+	S3OwnerUnconfirmed  Code = "s3.bucket_owner_unconfirmed"
 	S3CredentialsWrong  Code = "s3.credentials_invalid"
+	S3PathStyleRefused  Code = "s3.path_style_refused"
 	S3KeyUnusable       Code = "s3.kms_key_unusable"
 	S3Throttled         Code = "s3.throttled"
 	S3ServerError       Code = "s3.server_error"
+	S3Refused           Code = "s3.refused"
 	S3Rejected          Code = "s3.rejected"
 
 	HTTPNotFound        Code = "http.not_found"
@@ -117,10 +121,16 @@ var catalogue = [...]Entry{
 		"Look up the bucket's region in the S3 console (Properties, AWS Region) and set the connection to that region."},
 	{S3RoleInvalid, "S3", "403 Forbidden", Connection,
 		"The role ARN is invalid, or the role does not trust this system.",
-		"In the IAM console check that the role exists, that its ARN is the one in the connection, and that its trust policy names this system's account and the connection's external id."},
+		"In the IAM console check that the role exists, that its ARN is the one in the connection, and that its trust policy names this system's roles and the workspace's external id."},
+	{S3RoleOpen, "S3", "Role without external id", Connection,
+		"The role can be assumed without the external id, so another customer of this system who names it could write to the bucket.",
+		"In the IAM console add the condition StringEquals on sts:ExternalId to the role's trust policy, with the external id that the workspace shows, and try again."},
 	{S3PermissionDenied, "S3", "403 Forbidden", Connection,
 		"The connection lacks the permissions it needs on the bucket.",
 		"Grant the role s3:PutObject on the bucket and prefix of the connection, and look for a bucket policy or an organization policy that denies it."},
+	{S3OwnerUnconfirmed, "S3", "403 Forbidden", Connection,
+		"S3 does not confirm that the bucket belongs to the account that the connection expects: another account may have its name now, or the connection has no permission on the bucket at all.",
+		"Look into the S3 console of the expected account (the role's, or the setting bucket_owner). If the bucket is not there, somebody else has its name: choose a bucket of another name. If it is there, grant s3:PutObject and s3:GetBucketLocation on it."},
 	{S3BucketNotFound, "S3", "404 Not Found", Connection,
 		"The bucket does not exist; it may have been deleted.",
 		"Create the bucket again, or set the connection to a bucket that exists."},
@@ -130,6 +140,9 @@ var catalogue = [...]Entry{
 	{S3CredentialsWrong, "S3", "403 Forbidden", Connection,
 		"The access key does not exist, or the secret key does not match it.",
 		"Create a new access key at the storage provider and save it in the connection."},
+	{S3PathStyleRefused, "S3", "403 Forbidden", Connection,
+		"The store takes a bucket's name in the host only, not in the path.",
+		"Set addressing to virtual_host in the connection."},
 	{S3KeyUnusable, "S3", "400 Bad Request", Connection,
 		"The KMS key of the connection cannot be used.",
 		"In the KMS console check that the key is enabled and in the bucket's region, and grant the role kms:GenerateDataKey on it."},
@@ -139,6 +152,9 @@ var catalogue = [...]Entry{
 	{S3ServerError, "S3", "5xx", Transient,
 		"The storage service has a fault of its own.",
 		"Nothing needs doing at first: delivery is retried. If it lasts, look at the status page of the storage service."},
+	{S3Refused, "S3", "401 or 403", Connection,
+		"The storage service refuses the connection for a reason that is not in this list.",
+		"Look up the service's own error code in its documentation, and check the access key, its permissions and the account at the storage provider."},
 	{S3Rejected, "S3", "4xx", Transient,
 		"The storage service refuses the request for a reason that is not in this list.",
 		"Look into the bucket's settings (object lock, encryption, ownership) for a rule that refuses new objects."},

@@ -158,7 +158,7 @@ func (r *renewing) renew(ctx context.Context, before *made) (*made, error) {
 // that lacks a permission, and a refused client certificate shows as a failure of TLS.
 func authentication(code failure.Code) bool {
 	switch code {
-	case failure.S3CredentialsWrong, failure.S3PermissionDenied,
+	case failure.S3CredentialsWrong, failure.S3PermissionDenied, failure.S3OwnerUnconfirmed, failure.S3Refused,
 		failure.HTTPUnauthorized, failure.HTTPForbidden, failure.HTTPTokenRefused, failure.NetTLS,
 		failure.AzureMonitorInvalidAuthorization, failure.AzureMonitorCredentialsInvalid, failure.AzureMonitorSignatureError,
 		failure.AzureBlobPermissionMismatch, failure.AzureBlobInvalidAuthentication,

@@ -188,7 +188,7 @@ func TestOtherFailuresLeaveTheCredentialsAlone(t *testing.T) {
 
 func TestFactoryKeepsASinkUntilTheDestinationChanges(t *testing.T) {
 	f := &Factory{Secrets: &vault{kept: keyPair("K")}, Network: Network{}, Now: time.Now}
-	d := s3Destination(t, map[string]string{"bucket": "audit-logs", "region": "us-east-1"})
+	d := s3Destination(t, map[string]string{"bucket": "audit-logs", "region": "us-east-1", "bucket_owner": "222222222222"})
 	first, err := f.Sink(t.Context(), d)
 	if err != nil {
 		t.Fatal(err)

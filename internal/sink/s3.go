@@ -1,22 +1,16 @@
 package sink
 
 import (
-	"bytes"
-	"context"
-	"encoding/base64"
-	"encoding/binary"
 	"encoding/json"
-	"hash/crc32"
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"regexp"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/auditrelay/auditrelay/internal/delivery"
 	"github.com/auditrelay/auditrelay/internal/directory"
@@ -29,14 +23,30 @@ type s3Settings struct {
 	Bucket string `json:"bucket"`
 	// Region is the bucket's. With an endpoint it is whatever that store wants in signatures, us-east-1 by default.
 	Region string `json:"region"`
-	// RoleARN is the role to assume, with ExternalID; empty for a connection with an access key.
-	RoleARN    string `json:"role_arn"`
-	ExternalID string `json:"external_id"`
+	// RoleARN is the role to assume; empty for a connection with an access key.
+	RoleARN string `json:"role_arn"`
+	// ExternalID is refused whatever it is: the external id is the workspace's own, see directory.Workspace. A tenant
+	// who could choose it could name another tenant's role together with the id that this role trusts.
+	ExternalID json.RawMessage `json:"external_id"`
+	// BucketOwner is the account that must own the bucket; empty for the role's own account.
+	BucketOwner string `json:"bucket_owner"`
 	// Endpoint is the URL of an S3-compatible store; empty for AWS.
 	Endpoint string `json:"endpoint"`
+	// Addressing says where the bucket's name stands in requests to an endpoint.
+	Addressing addressing `json:"addressing"`
+	// Checksum is what objects go with to an endpoint; empty for a CRC32 unless the store refuses it.
+	Checksum checksum `json:"checksum"`
 	// KMSKeyID is the key that encrypts objects; empty for the bucket's default.
 	KMSKeyID string `json:"kms_key_id"`
 }
+
+// addressing is where the bucket's name stands in a request to an endpoint.
+type addressing string
+
+const (
+	addressPath addressing = "path"         // https://s3.example.com/bucket/key
+	addressHost addressing = "virtual_host" // https://bucket.s3.example.com/key
+)
 
 // s3Credentials are the credentials of the kind s3, for a connection without a role.
 type s3Credentials struct {
@@ -52,7 +62,8 @@ var (
 	awsRegionForm   = regexp.MustCompile(`^[a-z]{2,8}(-[a-z]{2,12}){1,3}-[0-9]{1,2}$`)
 	storeRegionForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 	roleForm        = regexp.MustCompile(`^arn:aws(-[a-z]+)*:iam::[0-9]{12}:role/[!-~]{1,512}$`)
-	externalIDForm  = regexp.MustCompile(`^[A-Za-z0-9_+=,.@:/-]{2,}$`)
+	awsAccountForm  = regexp.MustCompile(`^[0-9]{12}$`)
+	storeOwnerForm  = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`)
 	kmsKeyForm      = regexp.MustCompile(`^[A-Za-z0-9:/_-]+$`)
 )
 
@@ -73,37 +84,27 @@ func newS3(d directory.Destination, secret json.RawMessage, env environment) (de
 	if err != nil {
 		return nil, err
 	}
-	provider, err := s.provider(d.ID, c, env.account)
+	own := &systemAccount{open: env.account}
+	session, err := s.provider(d, c, own)
 	if err != nil {
 		return nil, err
 	}
-	put := &s3Put{settings: s, session: provider, said: env.said, now: env.now, client: s3.New(s3.Options{
-		Region:                     s.Region,
-		BaseEndpoint:               optional(s.Endpoint),
-		UsePathStyle:               s.Endpoint != "",
-		Credentials:                provider,
-		HTTPClient:                 &http.Client{Transport: s.transport(env.network), CheckRedirect: noRedirect},
-		Retryer:                    aws.NopRetryer{}, // the schedule retries
-		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenRequired,
-		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenRequired,
-	})}
+	if s.BucketOwner, err = s.owner(); err != nil {
+		return nil, err
+	}
+	put := &s3Put{settings: s, session: session, said: env.said, now: env.now}
+	put.client = s.client(own, session, &http.Client{Transport: s.transport(env.network), CheckRedirect: noRedirect})
 	sink.put = put.put
 	return sink, nil
 }
 
 // check says what is wrong with the settings and fills in defaults.
 func (s *s3Settings) check(env environment) error {
-	if s.Endpoint != "" {
-		endpoint, err := env.network.endpoint("settings.endpoint", s.Endpoint, "credentials.access_key_id and secret_access_key")
-		if err != nil {
-			return err
-		}
-		if endpoint.RawQuery != "" {
-			return invalid("settings.endpoint", "must have no query; credentials.access_key_id and secret_access_key sign each request anew")
-		}
-		if s.Region == "" {
-			s.Region = "us-east-1"
-		}
+	if len(s.ExternalID) > 0 {
+		return invalid("settings.external_id", "is made by this system, one a workspace: leave it out; the workspace shows it as external_id")
+	}
+	if err := s.checkEndpoint(env); err != nil {
+		return err
 	}
 	switch {
 	case s.Bucket == "":
@@ -121,21 +122,92 @@ func (s *s3Settings) check(env environment) error {
 			return &failure.Error{Code: failure.S3RoleInvalid, Detail: "the role ARN is malformed"}
 		}
 		return invalid("settings.role_arn", "must have the form arn:aws:iam::123456789012:role/name")
-	case s.ExternalID != "" && s.RoleARN == "":
-		return invalid("settings.external_id", "belongs to a role, and settings.role_arn is missing")
-	case s.ExternalID != "" && (len(s.ExternalID) > 1224 || !externalIDForm.MatchString(s.ExternalID)):
-		return invalid("settings.external_id", "must be 2 to 1,224 of A-Z a-z 0-9 _ + = , . @ : / -")
 	case s.KMSKeyID != "" && (len(s.KMSKeyID) > 2048 || !kmsKeyForm.MatchString(s.KMSKeyID)):
 		return invalid("settings.kms_key_id", "must be a key's id, its ARN or an alias")
 	}
 	return nil
 }
 
+// checkEndpoint checks what an S3-compatible store has besides, and that AWS has nothing of it.
+func (s *s3Settings) checkEndpoint(env environment) error {
+	if s.Endpoint == "" {
+		switch {
+		case s.Addressing != "":
+			return invalid("settings.addressing", "belongs to an S3-compatible store, and settings.endpoint is missing")
+		case s.Checksum != "":
+			return invalid("settings.checksum", "belongs to an S3-compatible store, and settings.endpoint is missing")
+		}
+		return nil
+	}
+	u, err := env.network.endpoint("settings.endpoint", s.Endpoint, "credentials.access_key_id and secret_access_key")
+	if err != nil {
+		return err
+	}
+	if u.RawQuery != "" {
+		return invalid("settings.endpoint", "must have no query; credentials.access_key_id and secret_access_key sign each request anew")
+	}
+	if s.Region == "" {
+		s.Region = "us-east-1"
+	}
+	switch {
+	case s.RoleARN != "":
+		return invalid("settings.role_arn", "cannot be used together with settings.endpoint: the session of a role is worth something to AWS alone; use an access key")
+	case s.Addressing != "" && s.Addressing != addressPath && s.Addressing != addressHost:
+		return invalid("settings.addressing", "must be %s or %s", addressPath, addressHost)
+	case s.Addressing == addressHost && (isAddress(u.Hostname()) || u.Scheme == "https" && strings.Contains(s.Bucket, ".")):
+		return invalid("settings.addressing", "cannot be %s: the endpoint's host must be a name, and over https the bucket's must have no dot", addressHost)
+	case s.Checksum != "" && s.Checksum != checksumCRC32 && s.Checksum != checksumMD5 && s.Checksum != checksumNone:
+		return invalid("settings.checksum", "must be %s, %s or %s", checksumCRC32, checksumMD5, checksumNone)
+	}
+	return nil
+}
+
+func isAddress(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err == nil
+}
+
+// owner is the account that must own the bucket. AWS is never written to without one, so that a bucket which was deleted
+// and whose name another account took gets nothing. Stores have owners of other forms, or none.
+func (s s3Settings) owner() (string, error) {
+	owner := s.BucketOwner
+	if owner == "" && s.RoleARN != "" {
+		owner = strings.Split(s.RoleARN, ":")[4] // by its form
+	}
+	switch {
+	case !s.onAWS() && (owner == "" || storeOwnerForm.MatchString(owner)), awsAccountForm.MatchString(owner):
+		return owner, nil
+	case owner == "":
+		return "", invalid("settings.bucket_owner", "is missing: with an access key it must name the account that owns the bucket, 12 digits")
+	case s.onAWS():
+		return "", invalid("settings.bucket_owner", "must be the account that owns the bucket, 12 digits")
+	}
+	return "", invalid("settings.bucket_owner", "must be 1 to 128 of A-Z a-z 0-9 . _ -")
+}
+
+// onAWS says whether the bucket is one of AWS, also where its own host name stands as the endpoint.
+func (s s3Settings) onAWS() bool {
+	if s.Endpoint == "" {
+		return true
+	}
+	u, err := url.Parse(s.Endpoint)
+	if err != nil {
+		return false // it was checked before
+	}
+	host := "." + strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
+	for _, suffix := range []string{".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws"} {
+		if strings.HasSuffix(host, suffix) {
+			return true
+		}
+	}
+	return false
+}
+
 func validBucket(name string) bool {
 	if !bucketForm.MatchString(name) || strings.Contains(name, "..") {
 		return false
 	}
-	if _, err := netip.ParseAddr(name); err == nil {
+	if isAddress(name) {
 		return false
 	}
 	for _, reserved := range []string{"xn--", "sthree-", "amzn-s3-demo-"} {
@@ -148,12 +220,12 @@ func validBucket(name string) bool {
 
 // provider gives the credentials of this destination alone. The ones of this system are used only to assume a role, never on a bucket: an admin
 // could name any bucket.
-func (s s3Settings) provider(destinationID string, c s3Credentials, account Account) (*aws.CredentialsCache, error) {
+func (s s3Settings) provider(d directory.Destination, c s3Credentials, own *systemAccount) (*aws.CredentialsCache, error) {
 	switch {
 	case s.RoleARN != "" && c.AccessKeyID != "":
 		return nil, invalid("credentials.access_key_id", "must not be given together with settings.role_arn")
 	case s.RoleARN != "":
-		return assumeRole(destinationID, s, account), nil
+		return assumeRole(d, s, own), nil
 	case c.AccessKeyID == "" && c.SecretAccessKey == "" && s.Endpoint != "":
 		return aws.NewCredentialsCache(aws.AnonymousCredentials{}), nil // a store that wants a signature says so
 	case c.AccessKeyID == "" && c.SecretAccessKey == "":
@@ -185,23 +257,4 @@ func optional(s string) *string {
 		return nil
 	}
 	return &s
-}
-
-// put stores one object. It sends a CRC32, which buckets with object lock demand.
-func (p *s3Put) put(ctx context.Context, o object) error {
-	in := &s3.PutObjectInput{
-		Bucket:        &p.settings.Bucket,
-		Key:           &o.key,
-		Body:          bytes.NewReader(o.body),
-		ContentLength: aws.Int64(int64(len(o.body))),
-		ContentType:   &o.contentType,
-		ChecksumCRC32: aws.String(base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE(o.body)))),
-	}
-	if p.settings.KMSKeyID != "" {
-		in.ServerSideEncryption, in.SSEKMSKeyId = types.ServerSideEncryptionAwsKms, &p.settings.KMSKeyID
-	}
-	if _, err := p.client.PutObject(ctx, in); err != nil {
-		return p.classify(err)
-	}
-	return nil
 }

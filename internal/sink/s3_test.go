@@ -49,6 +49,17 @@ const (
 <Error><Code>TemporaryRedirect</Code><Message>Please re-send this request to the specified temporary endpoint. Continue to use the original request endpoint for future requests.</Message><Endpoint>audit-logs.s3.eu-central-1.amazonaws.com</Endpoint><Bucket>audit-logs</Bucket><RequestId>68D6A3E11776FCC2</RequestId></Error>`
 )
 
+// What S3-compatible stores answer, as their users report it: peak/s5cmd#518, gobackup/gobackup#268, diced/zipline#746.
+const (
+	ossPathRefused = `<?xml version="1.0" encoding="UTF-8"?>
+<Error><Code>SecondLevelDomainForbidden</Code><Message>Please use virtual hosted style to access.</Message><RequestId>62C3D5E8B94B7E36332CBBFF</RequestId><HostId>oss-cn-shanghai.aliyuncs.com</HostId></Error>`
+	cosPathRefused = `<?xml version="1.0" encoding="UTF-8"?>
+<Error><Code>PathStyleDomainForbidden</Code><Message>The bucket you are attempting to access must be addressed using COS virtual-styled domain.</Message></Error>`
+	b2ChecksumRefused = `<?xml version="1.0" encoding="UTF-8"?>
+<Error><Code>InvalidArgument</Code><Message>Unsupported header 'x-amz-checksum-crc32' received for this API call.</Message></Error>`
+	s3VendorCode = `<Error><Code>SomeVendorCode</Code><Message>m</Message></Error>`
+)
+
 const (
 	testAccessKey = "AKIAIOSFODNN7EXAMPLE"
 	testSecretKey = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
@@ -207,6 +218,13 @@ func TestS3Codes(t *testing.T) {
 		{"503 by a proxy", answer{status: 503, body: "<html>busy</html>"}, failure.S3Throttled, "HTTP 503 ServiceUnavailable"},
 		{"internal error", answer{status: 500, body: s3InternalError}, failure.S3ServerError, "HTTP 500 InternalError"},
 		{"502 by a proxy", answer{status: 502, body: "bad gateway"}, failure.S3ServerError, "HTTP 502"},
+		{"401 without a body", answer{status: 401}, failure.S3Refused, "HTTP 401 Unauthorized"},
+		{"another 401", answer{status: 401, body: s3VendorCode}, failure.S3Refused, "HTTP 401"},
+		{"another 403", answer{status: 403, body: s3VendorCode}, failure.S3Refused, "HTTP 403"},
+		{"a 403 by a proxy", answer{status: 403, body: "<html>no</html>"}, failure.S3PermissionDenied, "HTTP 403 Forbidden"},
+		{"a 403 of no code at all", answer{status: 403, body: "<Error><Message>m</Message></Error>"}, failure.S3Refused, "HTTP 403"},
+		{"Alibaba's refusal of paths", answer{status: 403, body: ossPathRefused}, failure.S3PathStyleRefused, "HTTP 403 SecondLevelDomainForbidden"},
+		{"Tencent's refusal of paths", answer{status: 403, body: cosPathRefused}, failure.S3PathStyleRefused, "HTTP 403 PathStyleDomainForbidden"},
 		{"another refusal", answer{status: 400, body: s3EntityTooLarge}, failure.S3Rejected, "HTTP 400 EntityTooLarge"},
 		{"a code that is no word", answer{status: 400, body: `<Error><Code>see https://x/?token=1 now</Code></Error>`}, failure.S3Rejected, "HTTP 400"},
 	}
@@ -282,7 +300,7 @@ func TestBatchesAreCutBySize(t *testing.T) {
 }
 
 func TestS3SettingsAreCheckedWhenSaved(t *testing.T) {
-	good := map[string]string{"bucket": "audit-logs", "region": "eu-central-1", "role_arn": "arn:aws:iam::123456789012:role/audit/relay", "external_id": "x-1"}
+	good := map[string]string{"bucket": "audit-logs", "region": "eu-central-1", "role_arn": "arn:aws:iam::123456789012:role/audit/relay"}
 	keys := `{"access_key_id":"AKIAIOSFODNN7EXAMPLE","secret_access_key":"wJalrXUtnFEMI/K7MDENG"}`
 	tests := []struct {
 		name    string
@@ -292,7 +310,7 @@ func TestS3SettingsAreCheckedWhenSaved(t *testing.T) {
 		field   string
 	}{
 		{name: "as it should be"},
-		{name: "a store with keys", change: map[string]string{"role_arn": "", "external_id": "", "region": "", "endpoint": "https://s3.example.com"}, secret: keys},
+		{name: "a store with keys", change: map[string]string{"role_arn": "", "region": "", "endpoint": "https://s3.example.com"}, secret: keys},
 		{name: "no bucket", change: map[string]string{"bucket": ""}, field: "settings.bucket"},
 		{name: "upper case", change: map[string]string{"bucket": "Audit"}, field: "settings.bucket"},
 		{name: "an address", change: map[string]string{"bucket": "192.168.5.4"}, field: "settings.bucket"},
@@ -302,14 +320,40 @@ func TestS3SettingsAreCheckedWhenSaved(t *testing.T) {
 		{name: "a place", change: map[string]string{"region": "Frankfurt"}, field: "settings.region"},
 		{name: "a host in the region", change: map[string]string{"region": "x.example.com/#"}, field: "settings.region"},
 		{name: "a user's ARN", change: map[string]string{"role_arn": "arn:aws:iam::123456789012:user/x"}, field: "settings.role_arn"},
-		{name: "a store without keys", change: map[string]string{"role_arn": "", "external_id": "", "endpoint": "https://s3.example.com"}},
-		{name: "neither role nor keys", change: map[string]string{"role_arn": "", "external_id": ""}, field: "settings.role_arn"},
-		{name: "an external id without a role", change: map[string]string{"role_arn": ""}, secret: keys, field: "settings.external_id"},
+		{name: "a store without keys", change: map[string]string{"role_arn": "", "endpoint": "https://s3.example.com"}},
+		{name: "neither role nor keys", change: map[string]string{"role_arn": ""}, field: "settings.role_arn"},
 		{name: "role and keys", secret: keys, field: "credentials.access_key_id"},
-		{name: "half a key", change: map[string]string{"role_arn": "", "external_id": ""}, secret: `{"access_key_id":"A"}`, field: "credentials.secret_access_key"},
+		{name: "AWS with keys", change: map[string]string{"role_arn": "", "bucket_owner": "123456789012"}, secret: keys},
+		{name: "AWS with keys, and no owner", change: map[string]string{"role_arn": ""}, secret: keys, field: "settings.bucket_owner"},
+		{name: "another account's bucket", change: map[string]string{"bucket_owner": "210987654321"}},
+		{name: "an owner by name", change: map[string]string{"bucket_owner": "acme"}, field: "settings.bucket_owner"},
+		{name: "an owner with hyphens", change: map[string]string{"bucket_owner": "1234-5678-9012"}, field: "settings.bucket_owner"},
+		{name: "AWS's own host as the endpoint, and no owner", change: map[string]string{"role_arn": "", "endpoint": "https://s3.eu-central-1.amazonaws.com"}, secret: keys, field: "settings.bucket_owner"},
+		{name: "China's too", change: map[string]string{"role_arn": "", "endpoint": "https://s3.cn-north-1.amazonaws.com.cn."}, secret: keys, field: "settings.bucket_owner"},
+		{name: "a dual-stack host of AWS", change: map[string]string{"role_arn": "", "endpoint": "https://S3.dualstack.eu-central-1.api.aws", "bucket_owner": "123456789012"}, secret: keys},
+		{name: "a store whose name ends alike", change: map[string]string{"role_arn": "", "endpoint": "https://s3.notamazonaws.com"}, secret: keys},
+		{name: "a store's owner", change: map[string]string{"role_arn": "", "endpoint": "https://s3.example.com", "bucket_owner": "tenant-7"}, secret: keys},
+		{name: "a store's owner with a line break", change: map[string]string{"role_arn": "", "endpoint": "https://s3.example.com", "bucket_owner": "a\nb"}, secret: keys, field: "settings.bucket_owner"},
+		{name: "a role at a store", change: map[string]string{"endpoint": "https://s3.example.com"}, field: "settings.role_arn"},
+		{name: "an external id of one's own", change: map[string]string{"external_id": "6f1d2c9a"}, field: "settings.external_id"},
+		{name: "an empty one", change: map[string]string{"external_id": ""}, field: "settings.external_id"},
+		{name: "one under another case", change: map[string]string{"External_ID": "6f1d2c9a"}, field: "settings.external_id"},
+		{name: "one without a role", change: map[string]string{"role_arn": "", "external_id": "6f1d2c9a", "bucket_owner": "123456789012"}, secret: keys, field: "settings.external_id"},
+		{name: "the bucket in the host", change: map[string]string{"role_arn": "", "endpoint": "https://oss-cn-hangzhou.aliyuncs.com", "addressing": "virtual_host"}, secret: keys},
+		{name: "the bucket in the path", change: map[string]string{"role_arn": "", "endpoint": "https://s3.example.com", "addressing": "path"}, secret: keys},
+		{name: "an unknown addressing", change: map[string]string{"role_arn": "", "endpoint": "https://s3.example.com", "addressing": "dns"}, secret: keys, field: "settings.addressing"},
+		{name: "addressing on AWS", change: map[string]string{"addressing": "path"}, field: "settings.addressing"},
+		{name: "a host without a name", change: map[string]string{"role_arn": "", "endpoint": "https://192.0.2.7", "addressing": "virtual_host"}, secret: keys, field: "settings.addressing"},
+		{name: "a host of IPv6", change: map[string]string{"role_arn": "", "endpoint": "https://[2001:db8::7]:9000", "addressing": "virtual_host"}, secret: keys, field: "settings.addressing"},
+		{name: "a bucket with dots in the host", change: map[string]string{"role_arn": "", "bucket": "audit.logs", "endpoint": "https://s3.example.com", "addressing": "virtual_host"}, secret: keys, field: "settings.addressing"},
+		{name: "another checksum", change: map[string]string{"role_arn": "", "endpoint": "https://s3.example.com", "checksum": "md5"}, secret: keys},
+		{name: "no checksum", change: map[string]string{"role_arn": "", "endpoint": "https://s3.example.com", "checksum": "none"}, secret: keys},
+		{name: "an unknown checksum", change: map[string]string{"role_arn": "", "endpoint": "https://s3.example.com", "checksum": "sha1"}, secret: keys, field: "settings.checksum"},
+		{name: "a checksum on AWS", change: map[string]string{"checksum": "none"}, field: "settings.checksum"},
+		{name: "half a key", change: map[string]string{"role_arn": ""}, secret: `{"access_key_id":"A"}`, field: "credentials.secret_access_key"},
 		{name: "an unknown credential", secret: `{"password":"x"}`, field: "credentials.password"},
 		{name: "plain http", change: map[string]string{"endpoint": "http://s3.example.com"}, field: "settings.endpoint"},
-		{name: "plain http where it is open", change: map[string]string{"endpoint": "http://s3.example.com"}, network: local()},
+		{name: "plain http where it is open", change: map[string]string{"role_arn": "", "endpoint": "http://s3.example.com"}, secret: keys, network: local()},
 		{name: "no host", change: map[string]string{"endpoint": "https:///x"}, field: "settings.endpoint"},
 		{name: "an unknown layout", change: map[string]string{"layout": "daily"}, field: "settings.layout"},
 		{name: "a prefix that climbs", change: map[string]string{"prefix": "a/../b"}, field: "settings.prefix"},

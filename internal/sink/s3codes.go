@@ -1,33 +1,25 @@
 package sink
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
 
 	"github.com/auditrelay/auditrelay/internal/failure"
 )
 
-// s3Put stores objects in one bucket.
-type s3Put struct {
-	settings s3Settings
-	client   *s3.Client
-	session  *aws.CredentialsCache
-	said     discretion
-	now      func() time.Time
-}
-
 // s3Code gives the catalogue's code of an error of S3, or "" if the map does not hold it.
 //
-// Sources: "Error responses" of the S3 API Reference (list of error codes, and the list of SSE-KMS ones). A status without a body, which some
-// stores send, has the text of the status as its code in the SDK.
+// Sources: "Error responses" of the S3 API Reference (list of error codes, and the list of SSE-KMS ones). A status without
+// a body, which some stores send, has the text of the status as its code in the SDK. SecondLevelDomainForbidden is
+// Alibaba's (peak/s5cmd#518), PathStyleDomainForbidden Tencent's (gobackup/gobackup#268).
 func s3Code(native string) failure.Code {
 	switch native {
 	case "PermanentRedirect", "TemporaryRedirect", "Redirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "MovedPermanently":
@@ -40,6 +32,8 @@ func s3Code(native string) failure.Code {
 		return failure.S3BucketNameInvalid
 	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken", "TokenRefreshRequired", "InvalidSecurity", "NotSignedUp":
 		return failure.S3CredentialsWrong
+	case "SecondLevelDomainForbidden", "PathStyleDomainForbidden":
+		return failure.S3PathStyleRefused
 	case "SlowDown", "ServiceUnavailable", "Throttling", "ThrottlingException", "RequestLimitExceeded", "KMS.ThrottlingException":
 		return failure.S3Throttled
 	case "InternalError", "KMS.DependencyTimeoutException", "KMS.InternalException", "KMS.KMSInternalException":
@@ -73,24 +67,31 @@ func stsCode(native string) failure.Code {
 	return ""
 }
 
-// classify turns an error of the SDK into a failure. A session that S3 no longer takes is thrown away, so that the next attempt gets another.
-func (p *s3Put) classify(err error) *failure.Error {
-	if _, ok := errors.AsType[*roleError](err); ok {
-		return p.classifyRole(err)
+// classify turns an error of the SDK into a failure. A session that S3 no longer takes is thrown away, so that the next
+// attempt gets another.
+func (p *s3Put) classify(ctx context.Context, err error) *failure.Error {
+	if role, ok := errors.AsType[*roleError](err); ok {
+		return classifyRole(role, p.said, p.now())
 	}
-	f := awsFailure(err, awsCodes{s3Code, s3Known, failure.S3Rejected, p.said}, p.now())
-	if f.Code == failure.S3CredentialsWrong && p.settings.RoleARN != "" {
+	f := awsFailure(err, awsCodes{s3Code, s3Known, s3Status, p.said}, p.now())
+	switch {
+	case f.Code == failure.S3CredentialsWrong && p.settings.RoleARN != "":
 		p.session.Invalidate()
 		f.Code = failure.S3RoleInvalid
-	}
-	if f.Code == failure.S3PermissionDenied && p.settings.KMSKeyID != "" {
+	case f.Code == failure.S3PermissionDenied && p.settings.BucketOwner != "" && !p.ownerConfirmed(ctx):
+		f.Code = failure.S3OwnerUnconfirmed
+		f.Detail += "; the bucket does not confirm that account " + p.settings.BucketOwner + " owns it"
+	case f.Code == failure.S3PermissionDenied && p.settings.KMSKeyID != "":
 		f.Detail += "; s3:PutObject on the bucket or kms:GenerateDataKey on the key is not allowed"
 	}
 	return f
 }
 
-func (p *s3Put) classifyRole(err error) *failure.Error {
-	f := awsFailure(err, awsCodes{stsCode, stsKnown, failure.S3RoleInvalid, p.said}, p.now())
+func classifyRole(err *roleError, said discretion, now time.Time) *failure.Error {
+	if errors.Is(err, errNoExternalID) {
+		return &failure.Error{Code: failure.ConfigInvalid, Detail: "the connection has no external id yet: save it again", Err: err}
+	}
+	f := awsFailure(err, awsCodes{stsCode, stsKnown, stsStatus, said}, now)
 	if f.Code == failure.Unknown {
 		return &failure.Error{Code: failure.ConfigCredentials, Detail: "this system has no AWS credentials to assume the role with", Err: err}
 	}
@@ -104,23 +105,18 @@ type awsCodes struct {
 	native func(code string) failure.Code
 	// known says whether a code is one that the service documents. Others are not shown.
 	known func(code string) bool
-	// rejected is the code for the other 4xx.
-	rejected failure.Code
-	said     discretion
+	// status gives the code of an HTTP status without such an error.
+	status func(status int) failure.Code
+	said   discretion
 }
 
 // awsFailure classifies by the service's error code, then by what happened below HTTP, then by the status.
 func awsFailure(err error, codes awsCodes, now time.Time) *failure.Error {
-	response, answered := errors.AsType[*awshttp.ResponseError](err)
-	answered = answered && response.Response != nil && response.HTTPStatusCode() > 0 // the SDK makes a response of status 0 up when there was none
-	f := &failure.Error{Err: err}
+	status, header, native, answered := awsAnswer(err)
+	f := &failure.Error{Err: err, Code: codes.native(native)}
 	if answered {
-		f.Detail = fmt.Sprintf("HTTP %d", response.HTTPStatusCode())
-		f.RetryAfter = retryAfter(response.Response.Header, now)
-	}
-	if native, ok := errors.AsType[smithy.APIError](err); ok {
-		f.Code = codes.native(native.ErrorCode())
-		f.Detail = strings.TrimSpace(f.Detail + " " + codes.said.code(native.ErrorCode(), codes.known))
+		f.Detail = strings.TrimSpace(fmt.Sprintf("HTTP %d %s", status, codes.said.code(native, codes.known)))
+		f.RetryAfter = retryAfter(header, now)
 	}
 	if f.Code != "" {
 		return f
@@ -131,18 +127,42 @@ func awsFailure(err error, codes awsCodes, now time.Time) *failure.Error {
 	if !answered {
 		return unclassified(err, "no answer that could be read")
 	}
-	f.Code = awsStatus(response.HTTPStatusCode(), codes.rejected)
+	f.Code = codes.status(status)
 	return f
 }
 
-func awsStatus(status int, rejected failure.Code) failure.Code {
+// awsAnswer is what a service of AWS answered, if err is an answer: the SDK makes one of status 0 up when there was none.
+func awsAnswer(err error) (status int, header http.Header, native string, ok bool) {
+	if api, is := errors.AsType[smithy.APIError](err); is {
+		native = api.ErrorCode()
+	}
+	response, is := errors.AsType[*awshttp.ResponseError](err)
+	if !is || response.Response == nil || response.HTTPStatusCode() == 0 {
+		return 0, nil, native, false
+	}
+	return response.HTTPStatusCode(), response.Response.Header, native, true
+}
+
+// s3Status is for error codes that s3Code does not know. A 401 or 403 concerns the connection, whatever a store calls it.
+func s3Status(status int) failure.Code {
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return failure.S3Refused
+	case http.StatusMovedPermanently:
+		return failure.S3RegionMismatch
+	}
+	return cmp.Or(passing(status), failure.S3Rejected)
+}
+
+func stsStatus(status int) failure.Code { return cmp.Or(passing(status), failure.S3RoleInvalid) }
+
+// passing is the code of a status that ends by itself, or "".
+func passing(status int) failure.Code {
 	switch {
 	case status == http.StatusServiceUnavailable, status == http.StatusTooManyRequests:
 		return failure.S3Throttled
 	case status >= 500:
 		return failure.S3ServerError
-	case status == http.StatusMovedPermanently:
-		return failure.S3RegionMismatch
 	}
-	return rejected
+	return ""
 }

@@ -12,6 +12,8 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/auditrelay/auditrelay/internal/directory"
 )
 
 // Role sessions. An hour is the longest that AWS allows when one role assumes another, as a Lambda's does, and every role allows it.
@@ -33,42 +35,93 @@ func (e *roleError) Unwrap() error { return e.err }
 // Account opens this system's own AWS account, whose credentials assume roles.
 type Account func(ctx context.Context) (aws.Config, error)
 
-// assumeRole gives the sessions of a destination's role. It connects when the first session is needed. STS is the one of this system's own
-// region, where its account is certainly enabled and whose sessions are valid in all regions, unless AWS_ENDPOINT_URL_STS names another.
-func assumeRole(destinationID string, s s3Settings, account Account) *aws.CredentialsCache {
-	role := sync.OnceValues(func() (*stscreds.AssumeRoleProvider, error) {
-		if account == nil {
-			return nil, errors.New("this system has no AWS account of its own")
+// systemAccount opens this system's account when it is first needed, and keeps it.
+type systemAccount struct {
+	open Account
+
+	made lazily[aws.Config]
+}
+
+func (a *systemAccount) config(ctx context.Context) (aws.Config, error) {
+	return a.made.get(func() (aws.Config, error) {
+		if a.open == nil {
+			return aws.Config{}, errors.New("this system has no AWS account of its own")
 		}
-		own, err := account(context.Background())
-		if err != nil {
-			return nil, err
-		}
-		if own.Region == "" {
-			own.Region = s.Region
-		}
-		own.HTTPClient = onceAnHour(own.HTTPClient)
-		own.Retryer = func() aws.Retryer { return aws.NopRetryer{} } // the schedule retries
-		return stscreds.NewAssumeRoleProvider(sts.NewFromConfig(own), s.RoleARN, func(o *stscreds.AssumeRoleOptions) {
-			o.RoleSessionName = sessionName(destinationID)
-			o.ExternalID = optional(s.ExternalID)
-			o.Duration = sessionLife
-		}), nil
+		return a.open(context.WithoutCancel(ctx))
 	})
+}
+
+// lazily makes a value when it is first needed and keeps it. What could not be made is tried again the next time.
+type lazily[T any] struct {
+	mu    sync.Mutex
+	value *T
+}
+
+func (l *lazily[T]) get(make func() (T, error)) (T, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.value == nil {
+		value, err := make()
+		if err != nil {
+			return value, err
+		}
+		l.value = &value
+	}
+	return *l.value, nil
+}
+
+// tokens opens STS: the one of this system's own region, where its account is certainly enabled and whose sessions are
+// valid in all regions, unless AWS_ENDPOINT_URL_STS names another.
+func (a *systemAccount) tokens(ctx context.Context, region string) (*sts.Client, error) {
+	own, err := a.config(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if own.Region == "" {
+		own.Region = region
+	}
+	own.HTTPClient = onceAnHour(own.HTTPClient)
+	own.Retryer = func() aws.Retryer { return aws.NopRetryer{} } // the schedule retries
+	return sts.NewFromConfig(own), nil
+}
+
+// assumeRole gives the sessions of a destination's role. It connects when the first session is needed. The external id
+// always goes along: without one no role is assumed.
+func assumeRole(d directory.Destination, s s3Settings, account *systemAccount) *aws.CredentialsCache {
+	var role lazily[*stscreds.AssumeRoleProvider]
+	provider := func(ctx context.Context) (*stscreds.AssumeRoleProvider, error) {
+		return role.get(func() (*stscreds.AssumeRoleProvider, error) {
+			tokens, err := account.tokens(ctx, s.Region)
+			if err != nil {
+				return nil, err
+			}
+			return stscreds.NewAssumeRoleProvider(tokens, s.RoleARN, func(o *stscreds.AssumeRoleOptions) {
+				o.RoleSessionName = sessionName(d.ID)
+				o.ExternalID = &d.ExternalID
+				o.Duration = sessionLife
+			}), nil
+		})
+	}
 	return aws.NewCredentialsCache(aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
-		provider, err := role()
+		if d.ExternalID == "" {
+			return aws.Credentials{}, &roleError{errNoExternalID}
+		}
+		role, err := provider(ctx)
 		if err != nil {
 			return aws.Credentials{}, &roleError{err}
 		}
 		ctx, cancel := context.WithTimeout(ctx, stsTimeout)
 		defer cancel()
-		session, err := provider.Retrieve(ctx)
+		session, err := role.Retrieve(ctx)
 		if err != nil {
 			return aws.Credentials{}, &roleError{err}
 		}
 		return session, nil
 	}), func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = sessionMargin })
 }
+
+// errNoExternalID is of a destination that was saved before workspaces had external ids.
+var errNoExternalID = errors.New("the destination has no external id")
 
 // onceAnHour keeps no connection, since each destination's next session is an hour away and connections are few.
 func onceAnHour(client aws.HTTPClient) aws.HTTPClient {

@@ -1,6 +1,8 @@
 package sink
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -9,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/auditrelay/auditrelay/internal/directory"
@@ -59,10 +62,12 @@ const (
 </AssumeRoleResponse>`
 )
 
-// tokenService plays STS. It gives sessions of some length, or an answer of its own.
+// tokenService plays STS. It gives sessions of some length, or an answer of its own. A role that demands an external id is
+// assumed with that one alone (IAM User Guide, "Access to AWS accounts owned by third parties").
 type tokenService struct {
-	life   time.Duration
-	answer *answer
+	life    time.Duration
+	answer  *answer
+	demands string
 
 	mu    sync.Mutex
 	calls []url.Values
@@ -79,6 +84,10 @@ func (s *tokenService) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.answer.write(w)
 		return
 	}
+	if s.demands != "" && r.PostForm.Get("ExternalId") != s.demands {
+		answer{status: 403, body: stsDenied}.write(w)
+		return
+	}
 	_, _ = fmt.Fprintf(w, stsSession, len(s.calls), time.Now().Add(s.life).UTC().Format(time.RFC3339))
 }
 
@@ -93,11 +102,19 @@ func useSTS(t *testing.T, service http.Handler) {
 	t.Setenv("AWS_REGION", "us-east-1")
 }
 
-func s3Role(t *testing.T, endpoint string) directory.Destination {
-	return s3Destination(t, map[string]string{
-		"bucket": "audit-logs", "region": "us-east-1", "endpoint": endpoint, "role_arn": "arn:aws:iam::222222222222:role/audit", "external_id": "ext-7",
-	})
+// s3Role is a destination with a role, whose S3 is the server of the test.
+func s3Role(t *testing.T, server string) directory.Destination {
+	t.Helper()
+	t.Setenv("AWS_ENDPOINT_URL_S3", server)
+	d := s3Destination(t, map[string]string{"bucket": "audit-logs", "region": "us-east-1", "role_arn": testRole})
+	d.ExternalID = testExternalID
+	return d
 }
+
+const (
+	testRole       = "arn:aws:iam::222222222222:role/audit"
+	testExternalID = "EXT7"
+)
 
 func TestS3RoleCodes(t *testing.T) {
 	tests := []struct {
@@ -156,7 +173,7 @@ func TestS3RoleSessions(t *testing.T) {
 			got := service.calls[0]
 			got.Del("Version")
 			want := url.Values{
-				"Action": {"AssumeRole"}, "RoleArn": {"arn:aws:iam::222222222222:role/audit"}, "ExternalId": {"ext-7"},
+				"Action": {"AssumeRole"}, "RoleArn": {testRole}, "ExternalId": {testExternalID},
 				"RoleSessionName": {"auditrelay-d-1"}, "DurationSeconds": {"3600"},
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
@@ -194,5 +211,47 @@ func TestSTSIsOutOfReach(t *testing.T) {
 	}
 	if got := failure.Of(s.Send(t.Context(), sinktest.Logs(1, 10))[0].Err).Code; got != failure.NetRefused {
 		t.Errorf("code %s, want %s", got, failure.NetRefused)
+	}
+}
+
+// Without an external id no role is assumed, whatever the role would say.
+func TestS3RoleIsNeverAssumedWithoutAnExternalID(t *testing.T) {
+	service := &tokenService{life: time.Hour}
+	useSTS(t, service)
+	d := s3Role(t, scripted(t, sinktest.Works, nil, &bucket{}))
+	d.ExternalID = ""
+	s, err := build(d, nil, localEnvironment())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := failure.Of(s.Send(t.Context(), sinktest.Logs(1, 10))[0].Err)
+	want := []string{string(failure.ConfigInvalid), "the connection has no external id yet: save it again"}
+	if diff := cmp.Diff(want, []string{string(got.Code), got.Detail}); diff != "" {
+		t.Errorf("failure (-want +got):\n%s", diff)
+	}
+	if len(service.calls) != 0 {
+		t.Errorf("STS was asked: %v", service.calls)
+	}
+}
+
+// An account that could not be opened once is opened the next time.
+func TestS3RoleAccountIsOpenedAgain(t *testing.T) {
+	useSTS(t, &tokenService{life: time.Hour, demands: testExternalID})
+	env, tries := localEnvironment(), 0
+	env.account = func(ctx context.Context) (aws.Config, error) {
+		if tries++; tries == 1 {
+			return aws.Config{}, errors.New("the metadata service does not answer")
+		}
+		return ownAccount(ctx)
+	}
+	s, err := build(s3Role(t, scripted(t, sinktest.Works, nil, &bucket{})), nil, env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := failure.Of(s.Send(t.Context(), sinktest.Logs(1, 10))[0].Err).Code; got != failure.ConfigCredentials {
+		t.Errorf("code %s, want %s", got, failure.ConfigCredentials)
+	}
+	if err := s.Send(t.Context(), sinktest.Logs(1, 10))[0].Err; err != nil {
+		t.Errorf("the second time: %v", err)
 	}
 }
