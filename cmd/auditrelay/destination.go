@@ -120,6 +120,9 @@ func destinationGet(r *remote) *cobra.Command {
 				t.add(text("shared"), text("%v", d.Shared))
 				t.add(text("log types"), text("%s", dash(strings.Join(d.LogTypes, ", "))))
 				t.add(text("settings"), text("%s", string(d.Settings)))
+				if d.ExternalID != "" {
+					t.add(text("external id"), text("%s", d.ExternalID))
+				}
 				t.add(text("state"), stateCell(d.State))
 				t.add(text("since"), when(&d.StateSince, now))
 				t.add(text("health"), healthCell(d.Health))

@@ -42,7 +42,7 @@ func newPlan(file local.Directory, workspaces []admin.Workspace, destinations []
 	for _, w := range parentsFirst(file.Workspaces) {
 		old, ok := there[w.ID]
 		p.add(step{What: "workspace", ID: w.ID, Fields: workspaceFields(old, w), path: "/v1/workspaces/" + w.ID, body: admin.WorkspaceInput{
-			Name: w.Name, Kind: w.Kind, ParentID: w.ParentID, Admins: w.Admins, ErrorRecipients: w.ErrorRecipients,
+			Name: w.Name, Kind: w.Kind, ParentID: w.ParentID, Admins: w.Admins, ErrorRecipients: w.ErrorRecipients, ExternalID: w.ExternalID,
 		}}, ok)
 	}
 	known := make(map[string]admin.Destination)
@@ -111,6 +111,7 @@ func workspaceFields(old admin.Workspace, w directory.Workspace) []string {
 		comparison{"parent_id", old.ParentID == w.ParentID},
 		comparison{"admins", slices.Equal(old.Admins, w.Admins)},
 		comparison{"error_recipients", slices.Equal(old.ErrorRecipients, w.ErrorRecipients)},
+		comparison{"external_id", w.ExternalID == "" || w.ExternalID == old.ExternalID},
 	)
 }
 

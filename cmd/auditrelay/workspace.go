@@ -92,6 +92,7 @@ func workspaceGet(r *remote) *cobra.Command {
 				t.add(text("parent"), text("%s", dash(w.ParentID)))
 				t.add(text("admins"), text("%s", dash(strings.Join(w.Admins, ", "))))
 				t.add(text("error recipients"), text("%s", dash(strings.Join(w.ErrorRecipients, ", "))))
+				t.add(text("external id"), text("%s", dash(w.ExternalID)))
 				return t
 			})
 		},

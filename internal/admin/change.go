@@ -51,6 +51,8 @@ type change struct {
 	// credentials are the new ones, or nil to leave them.
 	credentials *json.RawMessage
 	verify      bool
+	// externalID is what the request says that it is, or empty.
+	externalID string
 }
 
 // change reads, checks and writes. The record is written before the credentials, because only its write has one winner: a change that is refused
@@ -65,6 +67,9 @@ func (a *API) change(ctx context.Context, c change) (*destinationAnswer, error) 
 		}
 		after, err := c.apply(before)
 		if err != nil {
+			return nil, err
+		}
+		if after, err = a.withExternalID(ctx, after, c.externalID); err != nil {
 			return nil, err
 		}
 		if exists && c.credentials == nil && same(before, after) {
@@ -305,6 +310,9 @@ func changedFields(before, after directory.Destination, credentials bool) []stri
 	}
 	if !slices.Equal(before.LogTypes, after.LogTypes) {
 		fields = append(fields, "log_types")
+	}
+	if before.ID != "" && before.ExternalID != after.ExternalID {
+		fields = append(fields, "external_id")
 	}
 	old, now := members(before.Settings), members(after.Settings)
 	for _, name := range slices.Sorted(maps.Keys(now)) {

@@ -160,6 +160,9 @@ func (a *API) try(ctx context.Context, d directory.Destination, credentials json
 	factory := sink.Factory{Secrets: credentialsInHand(credentials), Network: a.Network, Account: a.Account, Now: a.Now}
 	s, err := factory.Sink(ctx, d)
 	if err == nil {
+		err = factory.CheckTrust(ctx, d)
+	}
+	if err == nil {
 		err = s.Send(ctx, []auditlog.Document{doc})[0].Err
 	}
 	result := TestResult{OK: err == nil, LogID: doc.ID, DurationMS: time.Since(began).Milliseconds()}

@@ -72,6 +72,8 @@ type DestinationInput struct {
 	Health     any `json:"health,omitempty" doc:"Ignored."`
 	Draining   any `json:"draining,omitempty" doc:"Ignored."`
 	Version    any `json:"version,omitempty" doc:"Ignored; see If-Match."`
+
+	ExternalID string `json:"external_id,omitempty" doc:"May repeat what GET answers. It is the workspace's and cannot be chosen."`
 }
 
 // DestinationPatch is what is to be changed; what is left out stays.
@@ -99,6 +101,7 @@ type Destination struct {
 	Health      Health          `json:"health"`
 	Draining    bool            `json:"draining" doc:"The backlog is being sent at once."`
 	Version     int             `json:"version" doc:"Grows with every change of the settings."`
+	ExternalID  string          `json:"external_id,omitempty" doc:"The workspace's: what the trust policy of the role must demand as sts:ExternalId. S3 only."`
 }
 
 // Health says whether deliveries get through.
@@ -112,7 +115,7 @@ func viewDestination(d directory.Destination) Destination {
 	v := Destination{
 		ID: d.ID, Name: d.Name, WorkspaceID: d.WorkspaceID, Kind: d.Kind, Shared: d.Shared, LogTypes: some(d.LogTypes), Settings: Object(d.Settings),
 		State: d.State, StateSince: d.StateSince, Generation: d.Generation, Health: Health{State: d.Health.State, Code: d.Health.Code},
-		Draining: d.Draining, Version: d.Version,
+		Draining: d.Draining, Version: d.Version, ExternalID: d.ExternalID,
 	}
 	if v.Health.State == "" {
 		v.Health.State = directory.Healthy
@@ -215,7 +218,7 @@ func (a *API) putDestination(ctx context.Context, in *struct {
 	return a.change(ctx, change{
 		id: in.ID, conditions: in.Conditions, create: true,
 		apply:       func(before directory.Destination) (directory.Destination, error) { return put(before, in.ID, in.Body) },
-		credentials: (*json.RawMessage)(in.Body.Credentials), verify: in.wanted(in.Body.Verify),
+		credentials: (*json.RawMessage)(in.Body.Credentials), verify: in.wanted(in.Body.Verify), externalID: in.Body.ExternalID,
 	})
 }
 

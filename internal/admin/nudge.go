@@ -37,5 +37,7 @@ func (a *API) nudge(ctx context.Context, d directory.Destination) {
 
 // mayMend says whether a change of these fields can be what ends a failure.
 func mayMend(fields []string) bool {
-	return slices.ContainsFunc(fields, func(f string) bool { return f == "credentials" || strings.HasPrefix(f, "settings.") })
+	return slices.ContainsFunc(fields, func(f string) bool {
+		return f == "credentials" || f == "external_id" || strings.HasPrefix(f, "settings.")
+	})
 }

@@ -26,6 +26,7 @@ type WorkspaceInput struct {
 	ParentID        string                  `json:"parent_id,omitempty" maxLength:"128" doc:"The partner or AHQ admin workspace whose shared destinations serve this one."`
 	Admins          []string                `json:"admins,omitempty" maxItems:"100" nullable:"true" doc:"Mail addresses."`
 	ErrorRecipients []string                `json:"error_recipients,omitempty" maxItems:"100" nullable:"true" doc:"Mail addresses that get the same mails as the admins."`
+	ExternalID      string                  `json:"external_id,omitempty" doc:"May repeat what GET answers. It is made by this system and cannot be chosen."`
 }
 
 // Workspace is a workspace as it is answered.
@@ -36,6 +37,7 @@ type Workspace struct {
 	ParentID        string                  `json:"parent_id,omitempty"`
 	Admins          []string                `json:"admins"`
 	ErrorRecipients []string                `json:"error_recipients"`
+	ExternalID      string                  `json:"external_id" doc:"What the trust policies of roles for the workspace's S3 destinations must demand as sts:ExternalId. It is random, made with the workspace, and never changes."`
 }
 
 type workspaceAnswer struct {
@@ -51,7 +53,7 @@ func answerWorkspace(status int, w directory.Workspace) *workspaceAnswer {
 func workspaceTag(w directory.Workspace) string { return fmt.Sprintf(`"%d"`, w.Revision) }
 
 func viewWorkspace(w directory.Workspace) Workspace {
-	return Workspace{ID: w.ID, Name: w.Name, Kind: w.Kind, ParentID: w.ParentID, Admins: some(w.Admins), ErrorRecipients: some(w.ErrorRecipients)}
+	return Workspace{ID: w.ID, Name: w.Name, Kind: w.Kind, ParentID: w.ParentID, Admins: some(w.Admins), ErrorRecipients: some(w.ErrorRecipients), ExternalID: w.ExternalID}
 }
 
 // some makes an empty list of none, so that it is [] in JSON.
@@ -133,6 +135,7 @@ func (a *API) putWorkspace(ctx context.Context, in *struct {
 	}
 	w := directory.Workspace{
 		ID: in.ID, Name: in.Body.Name, Kind: in.Body.Kind, ParentID: in.Body.ParentID, Admins: in.Body.Admins, ErrorRecipients: in.Body.ErrorRecipients,
+		ExternalID: in.Body.ExternalID,
 	}
 	if err := a.checkWorkspace(ctx, w); err != nil {
 		return nil, err
@@ -161,6 +164,12 @@ func (a *API) replaceWorkspace(ctx context.Context, w directory.Workspace, condi
 	}
 	if err := conditions.check(fmt.Sprintf("workspace %q", w.ID), tag); err != nil {
 		return nil, err
+	}
+	if w.ExternalID, err = externalID(before.ExternalID, w.ExternalID); err != nil {
+		return nil, err
+	}
+	if w.ExternalID == "" {
+		w.ExternalID = directory.NewExternalID()
 	}
 	if tag != "" && reflect.DeepEqual(viewWorkspace(before), viewWorkspace(w)) {
 		return answerWorkspace(http.StatusOK, before), nil

@@ -32,6 +32,8 @@ type FileWorkspace struct {
 	ParentID        string                  `yaml:"parent_id"`
 	Admins          []string                `yaml:"admins"`
 	ErrorRecipients []string                `yaml:"error_recipients"`
+	// ExternalID, if set, is the same at each start, so that a role which was made for one start serves the next.
+	ExternalID string `yaml:"external_id"`
 }
 
 // FileDestination is a destination in the file. Settings and Credentials are the kind's own.
@@ -98,6 +100,7 @@ func (c *checker) check(f File) (Directory, error) {
 		}
 		d.Workspaces = append(d.Workspaces, directory.Workspace{
 			ID: w.ID, Name: w.Name, Kind: w.Kind, ParentID: w.ParentID, Admins: w.Admins, ErrorRecipients: w.ErrorRecipients,
+			ExternalID: w.ExternalID,
 		})
 	}
 	for i, w := range f.Workspaces {
@@ -135,6 +138,11 @@ func (c *checker) workspace(at string, w FileWorkspace) error {
 			if err := directory.CheckAddress(address); err != nil {
 				return c.fail(fmt.Sprintf("%s.%s[%d]", at, l.field, i), "%v", err)
 			}
+		}
+	}
+	if w.ExternalID != "" {
+		if err := directory.CheckExternalID(w.ExternalID); err != nil {
+			return c.fail(at+".external_id", "%v", err)
 		}
 	}
 	c.workspaces[w.ID] = true

@@ -97,9 +97,15 @@ func Run(ctx context.Context, o Options) error {
 	return fmt.Errorf("serve: %w", err)
 }
 
-// Apply puts workspaces, destinations and credentials in place.
+// Apply puts workspaces, destinations and credentials in place. A workspace without an external id gets a random one, as
+// the management API gives it.
 func (w *World) Apply(ctx context.Context, d Directory) error {
+	externalIDs := make(map[string]string) // by workspace
 	for _, workspace := range d.Workspaces {
+		if workspace.ExternalID == "" {
+			workspace.ExternalID = directory.NewExternalID()
+		}
+		externalIDs[workspace.ID] = workspace.ExternalID
 		if err := w.Directory.PutWorkspace(ctx, workspace); err != nil {
 			return fmt.Errorf("put workspace %s: %w", workspace.ID, err)
 		}
@@ -107,6 +113,9 @@ func (w *World) Apply(ctx context.Context, d Directory) error {
 	for _, dest := range d.Destinations {
 		w.Secrets.Put(dest.ID, d.Credentials[dest.ID])
 		dest.StateSince = w.Clock.Now()
+		if dest.Kind.AssumesRoles() {
+			dest.ExternalID = externalIDs[dest.WorkspaceID]
+		}
 		if _, err := w.Directory.PutDestination(ctx, dest); err != nil {
 			return fmt.Errorf("put destination %s: %w", dest.ID, err)
 		}

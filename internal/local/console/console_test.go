@@ -166,6 +166,14 @@ func TestADestinationIsShownInEveryState(t *testing.T) {
 	}
 }
 
+func TestADestinationWithARoleShowsTheExternalID(t *testing.T) {
+	s := newStage(t, destination(func(d *directory.Destination) { d.Kind, d.ExternalID = directory.S3, "EXT7" }))
+	shown := text(s.get(t, "/destinations/siem").Body.String())
+	if !strings.Contains(shown, "owned by Acme, whose external id is EXT7") {
+		t.Errorf("the page does not tell of the external id:\n%s", shown)
+	}
+}
+
 func TestTheLedgerAndTheFiguresAgree(t *testing.T) {
 	s := newStage(t, destination(nil))
 	for _, e := range []delivery.Entry{

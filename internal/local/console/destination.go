@@ -37,6 +37,9 @@ func (s *server) destination(w http.ResponseWriter, r *http.Request) {
 	if workspace, _, err := s.Directory.Workspace(r.Context(), d.WorkspaceID); err == nil && workspace.Name != "" {
 		main.Owner = workspace.Name
 	}
+	if d.ExternalID != "" {
+		main.Owner += ", whose external id is " + d.ExternalID
+	}
 	if d.State == directory.Disconnected {
 		main.DisableAt = d.DisablesAt()
 	}
