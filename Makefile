@@ -4,6 +4,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 GOLANGCI_LINT := .cache/bin/golangci-lint-v2.15.0
+VERSITYGW := .cache/bin/versitygw-v1.8.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.3.0
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 # How long "make fuzz" spends on each target, and which packages it covers.
@@ -119,8 +120,14 @@ build: ## Compile the Lambda functions into build/<name>/bootstrap
 	done
 
 .PHONY: test-integration
-test-integration: node_modules ## The adapters and docs/producers.md against real protocol servers, which it starts; needs JDK 17 and moto (pip install 'moto[server]')
+test-integration: node_modules $(VERSITYGW) ## The adapters and docs/producers.md against real protocol servers, which it starts; needs JDK 17 and moto (pip install 'moto[server]')
 	go test -tags integration ./internal/aws/... ./internal/sink/... ./docs
+
+$(VERSITYGW):
+	@echo "building versitygw, once: some minutes"
+	@mkdir -p $(@D)
+	GOBIN=$(abspath $(@D)) go install github.com/versity/versitygw/cmd/versitygw@v1.8.0
+	@mv $(@D)/versitygw $@
 
 # Debian's package is chromium; nothing else of a browser is needed.
 CHROMIUM ?= /usr/bin/chromium

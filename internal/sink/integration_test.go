@@ -54,18 +54,22 @@ func (m motoS3) Open(t *testing.T, scenario sinktest.Scenario) sinktest.Receiver
 		}
 	}
 	t.Setenv("AWS_ENDPOINT_URL_STS", *m.own.BaseEndpoint)
+	t.Setenv("AWS_ENDPOINT_URL_S3", scripted(t, scenario, nil, forward(t, *m.own.BaseEndpoint, &http.Transport{DisableKeepAlives: true})))
 	t.Setenv("AWS_ACCESS_KEY_ID", "test")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
 	d := s3Destination(t, map[string]string{
-		"bucket": bucket, "region": "eu-central-1", "role_arn": "arn:aws:iam::222222222222:role/audit", "external_id": "ext-7",
-		"endpoint": scripted(t, scenario, nil, forward(t, *m.own.BaseEndpoint, &http.Transport{DisableKeepAlives: true})), "layout": string(m.layout),
+		"bucket": bucket, "region": "eu-central-1", "role_arn": testRole, "bucket_owner": motoAccount, "layout": string(m.layout),
 	})
+	d.ExternalID = testExternalID
 	sink, err := build(d, nil, localEnvironment())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return sinktest.Receiver{Sink: sink, Held: func(t *testing.T) map[string]int { return inBucket(t, client, bucket) }}
 }
+
+// motoAccount owns what is made with keys that moto did not give.
+const motoAccount = "123456789012"
 
 // resourceName makes the name of a bucket or container of the test's own.
 func resourceName(t *testing.T) string {

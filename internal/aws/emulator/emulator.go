@@ -36,7 +36,13 @@ const (
 	Moto Server = "moto"
 	// SES is the mail service. It accepts senders that nobody verified, and shows what it was given at /store.
 	SES Server = "aws-ses-v2-local"
+	// Versity is a store that speaks S3's protocol and checks signatures, regions and owners as S3 does. An owner is an
+	// access key there.
+	Versity Server = "versitygw"
 )
+
+// versityProgram is where make puts the gateway, below the repository's root.
+const versityProgram = ".cache/bin/versitygw-v1.8.0"
 
 const (
 	// startLimit is how long a server may take to start, a Java one on a busy machine.
@@ -108,6 +114,21 @@ func command(t *testing.T, s Server, port string) *exec.Cmd {
 	case Moto:
 		return exec.CommandContext(t.Context(), program(t, "moto_server", "pip install 'moto[server]==5.2.1'"), "-H", "127.0.0.1", "-p", port)
 	}
+	if s == Versity {
+		path := filepath.Join(root(t), versityProgram)
+		if _, err := os.Stat(path); err != nil {
+			t.Fatalf("%s is needed for integration tests and is not there: make %s builds it", versityProgram, versityProgram)
+		}
+		data := t.TempDir()
+		for _, dir := range []string{"buckets", "attributes", "users"} {
+			if err := os.Mkdir(filepath.Join(data, dir), 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return exec.CommandContext(t.Context(), path, "--access", "test", "--secret", "test", "--region", region, "--port", "127.0.0.1:"+port,
+			"--virtual-domain", VersityDomain, "--iam-dir", filepath.Join(data, "users"), "--quiet",
+			"posix", "--sidecar", filepath.Join(data, "attributes"), filepath.Join(data, "buckets"))
+	}
 	t.Fatalf("no server is called %q", s)
 	return nil
 }
@@ -121,8 +142,11 @@ func program(t *testing.T, name, remedy string) string {
 	return path
 }
 
-// npmFile finds a file in node_modules of the repository.
-func npmFile(t *testing.T, pattern string) string {
+// VersityDomain is the domain below which buckets of Versity have hosts of their own.
+const VersityDomain = "store.test"
+
+// root is the repository's.
+func root(t *testing.T) string {
 	t.Helper()
 	dir, err := os.Getwd()
 	if err != nil {
@@ -130,14 +154,19 @@ func npmFile(t *testing.T, pattern string) string {
 	}
 	for {
 		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			break
+			return dir
 		}
 		if dir == filepath.Dir(dir) {
 			t.Fatal("the tests do not run inside the repository")
 		}
 		dir = filepath.Dir(dir)
 	}
-	found, err := filepath.Glob(filepath.Join(dir, "node_modules", pattern))
+}
+
+// npmFile finds a file in node_modules of the repository.
+func npmFile(t *testing.T, pattern string) string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(root(t), "node_modules", pattern))
 	if err != nil || len(found) == 0 {
 		t.Fatalf("node_modules/%s is needed for integration tests and is not there: run npm ci", pattern)
 	}
@@ -237,10 +266,13 @@ func slowed(t *testing.T, endpoint string) string {
 	return "http://" + l.Addr().String()
 }
 
+// region is where the servers say that they are.
+const region = "eu-central-1"
+
 // account leads to the server.
 func account(endpoint string) aws.Config {
 	return aws.Config{
-		Region:       "eu-central-1",
+		Region:       region,
 		BaseEndpoint: &endpoint,
 		Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
 		HTTPClient:   awshttp.NewBuildableClient(),
