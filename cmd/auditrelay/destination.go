@@ -2,11 +2,11 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -14,6 +14,7 @@ import (
 
 	"github.com/auditrelay/auditrelay/internal/admin"
 	"github.com/auditrelay/auditrelay/internal/directory"
+	"github.com/auditrelay/auditrelay/internal/local"
 )
 
 func destinationCommand() *cobra.Command {
@@ -181,16 +182,16 @@ func verify(no bool) url.Values {
 
 // readObject reads a YAML or JSON object. Its errors quote nothing of it, since it may hold credentials.
 func readObject(file string, stdin io.Reader) (map[string]any, error) {
-	read := func() ([]byte, error) { return os.ReadFile(file) }
-	if file == "-" {
-		read = func() ([]byte, error) { return io.ReadAll(stdin) }
-	}
-	source, err := read()
+	source, err := local.ReadYAML(file, stdin)
 	if err != nil {
 		return nil, fmt.Errorf("read the destination: %w", err)
 	}
+	tree, err := local.ParseYAML(source)
+	if bound, ok := errors.AsType[*local.BoundError](err); ok {
+		return nil, fmt.Errorf("read the destination: %w", bound.In(file))
+	}
 	var object map[string]any
-	if yaml.Unmarshal(source, &object) != nil || object == nil {
+	if err != nil || len(tree.Docs) == 0 || tree.Docs[0].Body == nil || yaml.NodeToValue(tree.Docs[0].Body, &object) != nil || object == nil {
 		return nil, usageError(file + " is not a YAML or JSON object")
 	}
 	if _, err := json.Marshal(object); err != nil {

@@ -4,14 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 
 	"github.com/auditrelay/auditrelay/events"
 	"github.com/auditrelay/auditrelay/internal/directory"
@@ -58,7 +56,7 @@ type Directory struct {
 
 // ReadFile reads and checks a configuration file. Errors name the file, the line, the field and the rule, and quote no value.
 func ReadFile(path string, network sink.Network) (Directory, error) {
-	source, err := os.ReadFile(path)
+	source, err := ReadYAML(path, nil)
 	if err != nil {
 		return Directory{}, fmt.Errorf("read the configuration: %w", err)
 	}
@@ -69,15 +67,17 @@ func ReadFile(path string, network sink.Network) (Directory, error) {
 func ParseFile(path string, source []byte, network sink.Network) (Directory, error) {
 	c := checker{path: path, network: network, workspaces: make(map[string]bool), destinations: make(map[string]bool)}
 	var err error
-	if c.tree, err = parser.ParseBytes(source, 0); err != nil {
+	if c.tree, err = ParseYAML(source); err != nil {
 		return Directory{}, c.yamlError(err)
 	}
 	if len(c.tree.Docs) > 1 && c.tree.Docs[1].Body != nil {
 		return Directory{}, fmt.Errorf("%s:%d: must be one document; what follows --- would be left out", path, c.tree.Docs[1].Body.GetToken().Position.Line)
 	}
 	var f File
-	if err := yaml.UnmarshalWithOptions(source, &f, yaml.Strict()); err != nil {
-		return Directory{}, c.yamlError(err)
+	if len(c.tree.Docs) > 0 && c.tree.Docs[0].Body != nil {
+		if err := yaml.NodeToValue(c.tree.Docs[0].Body, &f, yaml.Strict()); err != nil {
+			return Directory{}, c.yamlError(err)
+		}
 	}
 	return c.check(f)
 }
@@ -213,6 +213,9 @@ func (c *checker) fail(path, rule string, a ...any) error {
 
 // yamlError keeps the message and the line of a YAML error and leaves out the excerpt of the file, in which credentials may stand.
 func (c *checker) yamlError(err error) error {
+	if e, ok := errors.AsType[*BoundError](err); ok {
+		return e.In(c.path)
+	}
 	if e, ok := errors.AsType[*yaml.TypeError](err); ok && e.DstType.Kind() == reflect.Bool && e.Token != nil {
 		return fmt.Errorf("%s:%d: must be true or false", c.path, e.Token.Position.Line)
 	}
