@@ -41,6 +41,7 @@ func localCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&o.Listen, "listen", "127.0.0.1:8686", "address to take logs at; port 0 is any free one")
+	cmd.Flags().StringArrayVar(&o.Hosts, "host", nil, "another name that it is called by, as in a container; may be repeated. Requests that call it by a foreign name get 421")
 	cmd.Flags().StringVar(&config, "config", "", "YAML file with workspaces and destinations")
 	cmd.Flags().Float64Var(&o.Speed, "speed", 1, "how fast the virtual clock runs; 1 is real time, 0 stands still between advances")
 	cmd.Flags().BoolVar(&o.KeepUnread, "keep-rejected-bodies", false,

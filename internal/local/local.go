@@ -32,6 +32,8 @@ func Network() sink.Network {
 type Options struct {
 	// Listen is a host and port; port 0 is any free one.
 	Listen string
+	// Hosts are names by which it may be called besides localhost and its address.
+	Hosts []string
 	// Speed is how fast the virtual clock runs; 1 is real time, 0 stands still between advances.
 	Speed     float64
 	Directory Directory
@@ -69,7 +71,8 @@ func Run(ctx context.Context, o Options) error {
 		w.Journal.Next = delivery.NewLines(o.Lines, "auditrelay")
 		w.MailJournal.Next = notice.NewLines(o.Lines, "auditrelay")
 	}
-	server := &http.Server{Handler: (&Server{World: w, Speed: o.Speed, Demo: o.Demo}).Handler(), ReadHeaderTimeout: 10 * time.Second}
+	hosts := append(slices.Clone(o.Hosts), hostname(o.Listen), hostname(listener.Addr().String()))
+	server := &http.Server{Handler: (&Server{World: w, Hosts: hosts, Speed: o.Speed, Demo: o.Demo}).Handler(), ReadHeaderTimeout: 10 * time.Second}
 
 	running, stop := context.WithCancel(ctx)
 	defer stop()

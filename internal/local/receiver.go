@@ -45,7 +45,7 @@ func StartReceiver() (*Receiver, error) {
 		return nil, fmt.Errorf("start a receiver: %w", err)
 	}
 	r := &Receiver{url: "http://" + listener.Addr().String() + "/logs", behaviour: "200", logs: make(map[string]json.RawMessage)}
-	r.server = &http.Server{Handler: http.HandlerFunc(r.answer), ReadHeaderTimeout: 10 * time.Second}
+	r.server = &http.Server{Handler: ownHost(nil, http.HandlerFunc(r.answer)), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = r.server.Serve(listener) }()
 	return r, nil
 }
@@ -141,7 +141,7 @@ func (r *Receiver) take(req *http.Request) error {
 		}
 		body = unzipped
 	}
-	decoder := json.NewDecoder(body)
+	decoder := json.NewDecoder(io.LimitReader(body, largestPayload))
 	for {
 		var value json.RawMessage
 		if err := decoder.Decode(&value); errors.Is(err, io.EOF) {

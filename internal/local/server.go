@@ -2,6 +2,7 @@ package local
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/auditrelay/auditrelay/events"
 	"github.com/auditrelay/auditrelay/internal/delivery"
 )
 
@@ -19,6 +21,8 @@ type Server struct {
 	World *World
 	// Speed is what GET /clock tells.
 	Speed float64
+	// Hosts are names by which the listener may be called besides localhost and its address.
+	Hosts []string
 	// Demo are built-in receivers by destination; nil with a configuration of one's own.
 	Demo map[string]*Receiver
 }
@@ -49,7 +53,7 @@ func (s *Server) Handler() http.Handler {
 	api := s.World.admin()
 	mux.Handle("/v1/", api)
 	mux.Handle("/", s.console(api))
-	return http.NewCrossOriginProtection().Handler(heard(mux)) // a page from elsewhere may not send, advance or disconnect
+	return heard(ownHost(s.Hosts, http.NewCrossOriginProtection().Handler(mux))) // a page from elsewhere may not read, send, advance or disconnect
 }
 
 // readOnAtMost is how much of a refused body is read on.
@@ -78,23 +82,45 @@ func (s *Server) ingest(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	for {
-		line, err := lines.ReadBytes('\n')
+		line, length, err := readLine(lines, largestLine)
 		if err != nil && !errors.Is(err, io.EOF) {
 			problem(w, http.StatusBadRequest, fmt.Sprintf("the body broke off after %d whole lines, which are queued", answer.Queued+answer.Refused))
 			return
 		}
-		if body := trimLine(line); len(body) > 0 {
-			if s.World.Send(body) {
-				answer.Queued++
-			} else {
-				answer.Refused++
-			}
+		switch body := bytes.TrimRight(line, "\r"); {
+		case length > largestLine:
+			s.World.refuse(nil, length)
+			answer.Refused++
+		case len(body) == 0:
+		case s.World.Send(body):
+			answer.Queued++
+		default:
+			answer.Refused++
 		}
 		if err != nil {
 			break
 		}
 	}
 	answerJSON(w, answer)
+}
+
+// largestLine bounds what is held of one line. The queue refuses a line over events.MaxMessageBytes; one up to this is kept with the rejected.
+const largestLine = 4 * events.MaxMessageBytes
+
+// readLine reads to the next line break, which it leaves out. A line longer than most is read and counted, but not given.
+func readLine(r *bufio.Reader, most int) (line []byte, length int, err error) {
+	for {
+		part, err := r.ReadSlice('\n')
+		part = bytes.TrimSuffix(part, []byte("\n"))
+		if length += len(part); length <= most {
+			line = append(line, part...)
+		} else {
+			line = nil
+		}
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return line, length, err
+		}
+	}
 }
 
 // largestPayload bounds what is taken into memory at once.
@@ -109,13 +135,6 @@ func (s *Server) putPayload(w http.ResponseWriter, r *http.Request) {
 	}
 	s.World.Payloads.Put("payloads/"+r.PathValue("key"), body)
 	answerJSON(w, map[string]string{"s3BucketName": PayloadBucket, "s3Key": "payloads/" + r.PathValue("key")})
-}
-
-func trimLine(line []byte) []byte {
-	for len(line) > 0 && (line[len(line)-1] == '\n' || line[len(line)-1] == '\r') {
-		line = line[:len(line)-1]
-	}
-	return line
 }
 
 type clockAnswer struct {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -23,6 +24,7 @@ import (
 func call(t *testing.T, w *local.World, method, path, body string) (status int, answer string) {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
+	r.Host = "localhost"
 	rec := httptest.NewRecorder()
 	(&local.Server{World: w}).Handler().ServeHTTP(rec, r)
 	text, err := io.ReadAll(rec.Body)
@@ -100,6 +102,7 @@ func TestIngestTakesWholeLinesOnly(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := sampleWorld(t)
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/ingest", c.body)
+			r.Host = "localhost"
 			r.Header.Set("Content-Encoding", c.encoding)
 			rec := httptest.NewRecorder()
 			(&local.Server{World: w}).Handler().ServeHTTP(rec, r)
@@ -113,6 +116,39 @@ func TestIngestTakesWholeLinesOnly(t *testing.T) {
 	}
 }
 
+// TestIngestHoldsNoLongLine sends a line that never ends, as far as its sender is concerned, between two logs.
+func TestIngestHoldsNoLongLine(t *testing.T) {
+	const line = `{"id":"a","workspace_id":"acme","type":"user_activity","occurred_at":"2026-11-02T08:59:58Z","payload":{}}` + "\n"
+	const long = 64 << 20
+	body := io.MultiReader(strings.NewReader(line), io.LimitReader(endless{}, long), strings.NewReader("\n"+line))
+	w := sampleWorld(t)
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/ingest", body)
+	r.Host = "localhost"
+	rec := httptest.NewRecorder()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	(&local.Server{World: w}).Handler().ServeHTTP(rec, r)
+	runtime.ReadMemStats(&after)
+	if got, want := strings.TrimSpace(rec.Body.String()), `{"queued":2,"refused":1}`; rec.Code != http.StatusOK || got != want {
+		t.Errorf("%d %s, want 200 %s", rec.Code, got, want)
+	}
+	if held := after.TotalAlloc - before.TotalAlloc; held > 32<<20 {
+		t.Errorf("a line of %d bytes took %d", long, held)
+	}
+	type kept struct {
+		Reason string
+		Body   int
+	}
+	var got []kept
+	for _, r := range w.Rejected.All() {
+		got = append(got, kept{r.Reason, len(r.Body)})
+	}
+	want := []kept{{fmt.Sprintf("the message has %d bytes; the queue takes at most %d: put larger logs into the payload bucket and send their pointer", long, 1<<20), 0}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the rejected messages (-want +got):\n%s", diff)
+	}
+}
+
 // TestTooLargeBodiesAreAnswered sends more than the API takes, by a client that sends all of it before it listens.
 func TestTooLargeBodiesAreAnswered(t *testing.T) {
 	server := httptest.NewServer((&local.Server{World: sampleWorld(t)}).Handler())
@@ -123,7 +159,7 @@ func TestTooLargeBodiesAreAnswered(t *testing.T) {
 	}
 	defer func() { _ = c.Close() }()
 	body := strings.Repeat("x", 8<<20)
-	if _, err := fmt.Fprintf(c, "PUT /v1/workspaces/big HTTP/1.1\r\nHost: local\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body); err != nil {
+	if _, err := fmt.Fprintf(c, "PUT /v1/workspaces/big HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body); err != nil {
 		t.Fatalf("send: %v", err)
 	}
 	answer, err := http.ReadResponse(bufio.NewReader(c), nil)

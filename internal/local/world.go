@@ -128,12 +128,8 @@ func (w *World) KeepUnread() { w.deliver.KeepUnread = true }
 func (w *World) Send(body []byte) (queued bool) {
 	id, err := w.Ingest.Send(body)
 	if err != nil {
-		now := w.Clock.Now()
-		id = fmt.Sprintf("refused-%d", len(w.Rejected.All())+1)
 		kept, _ := auditlog.Keepable(body, w.deliver.KeepUnread)
-		refused := delivery.Message{ID: id, Body: kept, SentAt: now}
-		w.Rejected.Reject(context.Background(), []delivery.Rejection{{Message: refused, Reason: err.Error(), At: now}})
-		w.Journal.Record(delivery.Entry{Event: delivery.EventRejected, At: now, MessageID: id, Reason: err.Error()})
+		w.refuse(kept, len(body))
 		return false
 	}
 	w.Journal.Queued(id)
@@ -142,6 +138,15 @@ func (w *World) Send(body []byte) (queued bool) {
 	default:
 	}
 	return true
+}
+
+// refuse records a message that is too large for the queue as rejected, with what may be kept of it.
+func (w *World) refuse(kept []byte, size int) {
+	now, reason := w.Clock.Now(), memory.TooLarge(size).Error()
+	id := fmt.Sprintf("refused-%d", len(w.Rejected.All())+1)
+	refused := delivery.Message{ID: id, Body: kept, SentAt: now}
+	w.Rejected.Reject(context.Background(), []delivery.Rejection{{Message: refused, Reason: reason, At: now}})
+	w.Journal.Record(delivery.Entry{Event: delivery.EventRejected, At: now, MessageID: id, Reason: reason})
 }
 
 // Advance moves the clock by d through everything that falls due, in order, and returns when that work is done, the work included that was under

@@ -33,10 +33,15 @@ type IngestQueue struct{ Queue Queue[[]byte] }
 // Send puts one message on the queue. A body over 1 MiB is refused, as SQS does.
 func (q *IngestQueue) Send(body []byte) (id string, err error) {
 	if len(body) > events.MaxMessageBytes {
-		return "", fmt.Errorf("the message has %d bytes; the queue takes at most %d: put larger logs into the payload bucket and send their pointer",
-			len(body), events.MaxMessageBytes)
+		return "", TooLarge(len(body))
 	}
 	return q.Queue.Send(body, 0)
+}
+
+// TooLarge is the queue's refusal of a message of that many bytes.
+func TooLarge(size int) error {
+	return fmt.Errorf("the message has %d bytes; the queue takes at most %d: put larger logs into the payload bucket and send their pointer",
+		size, events.MaxMessageBytes)
 }
 
 // RejectedQueue keeps the messages that are no valid logs.
