@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"strings"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/auditrelay/auditrelay/internal/admin"
 	"github.com/auditrelay/auditrelay/internal/aws/profile"
+	"github.com/auditrelay/auditrelay/internal/legible"
 )
 
 const (
@@ -71,7 +73,7 @@ func (r *reach) open(ctx context.Context) (*client, error) {
 	return c, nil
 }
 
-// client calls the management API.
+// client calls the management API. It follows no redirect: the API sends none, and one to elsewhere would take the body with it.
 type client struct {
 	base *url.URL
 	http *http.Client
@@ -85,7 +87,17 @@ func newClient(flag, address string) (*client, error) {
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		return nil, usageError(flag + " must be an address such as " + localAddress + " or https://….lambda-url.eu-central-1.on.aws")
 	}
-	return &client{base: u, http: &http.Client{Timeout: callTimeout}}, nil
+	if flag == "--api" && u.Scheme == "http" && !loopback(u.Hostname()) {
+		return nil, usageError(flag + " must begin with https://: a request holds a signature and may hold credentials. Plain http is for this machine alone")
+	}
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &client{base: u, http: &http.Client{Timeout: callTimeout, CheckRedirect: stay}}, nil
+}
+
+// loopback says whether a host is this machine, without asking a name server.
+func loopback(host string) bool {
+	address, err := netip.ParseAddr(host)
+	return strings.EqualFold(host, "localhost") || err == nil && address.Unmap().IsLoopback()
 }
 
 // regionOf reads the region out of a function URL's host name: <id>.lambda-url.<region>.on.aws.
@@ -103,7 +115,7 @@ type refusal struct{ admin.Problem }
 // Error is the API's sentence in the words of the command line.
 func (r *refusal) Error() string {
 	return strings.NewReplacer("verify=false skips", "--no-verify skips", "GET /v1/destinations lists", "auditrelay destination list shows",
-		"GET /v1/workspaces lists", "auditrelay workspace list shows").Replace(r.Detail)
+		"GET /v1/workspaces lists", "auditrelay workspace list shows").Replace(legible.Line(r.Detail))
 }
 
 // call is one request. Body and into are JSON; either may be nil.

@@ -2,11 +2,11 @@ package main
 
 import (
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/auditrelay/auditrelay/internal/aws/profile"
+	"github.com/auditrelay/auditrelay/internal/legible"
 	"github.com/auditrelay/auditrelay/internal/local"
 )
 
@@ -35,7 +35,7 @@ func localCommand() *cobra.Command {
 			}
 			o.Out = cmd.OutOrStdout()
 			if !quiet {
-				o.Lines = os.Stderr
+				o.Lines = legible.JSONWriter{To: cmd.ErrOrStderr()}
 			}
 			return local.Run(cmd.Context(), o)
 		},

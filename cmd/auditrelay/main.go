@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"log"
 	"os"
 	"os/signal"
@@ -17,13 +18,25 @@ import (
 )
 
 func main() {
-	log.SetOutput(sink.Unquoted(os.Stderr))
+	log.SetOutput(sink.Unquoted(screen{os.Stderr}))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := root().ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "auditrelay:", err)
-		os.Exit(exitCode(err))
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is the program. It gives the exit code.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	cmd := root()
+	cmd.SetArgs(args)
+	cmd.SetOut(screen{stdout})
+	cmd.SetErr(screen{stderr})
+	err := cmd.ExecuteContext(ctx)
+	if err == nil {
+		return 0
 	}
+	fmt.Fprintln(screen{stderr}, "auditrelay:", err)
+	return exitCode(err)
 }
 
 // version is what the build knows of itself: the tag that was installed, or the commit that was built.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -11,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/auditrelay/auditrelay/internal/legible"
 )
 
 // output is how results are shown: as tables for people, or as JSON.
@@ -33,10 +34,7 @@ func (o *output) check() error {
 // show prints v as JSON, or a table of it.
 func (o *output) show(cmd *cobra.Command, v any, t func() *table) error {
 	if o.format == "json" {
-		e := json.NewEncoder(cmd.OutOrStdout())
-		e.SetIndent("", "  ")
-		e.SetEscapeHTML(false)
-		return e.Encode(v)
+		return writeJSON(cmd.OutOrStdout(), v, "  ")
 	}
 	return t().write(cmd.OutOrStdout())
 }
@@ -59,7 +57,7 @@ func colourful(w io.Writer) bool { return terminal(w) && os.Getenv("NO_COLOR") =
 
 // terminal says whether a person sees what is written.
 func terminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+	f, ok := bare(w).(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
@@ -69,16 +67,8 @@ type cell struct {
 	colour colour
 }
 
-func text(format string, args ...any) cell { return cell{text: oneLine(fmt.Sprintf(format, args...))} }
-
-// oneLine keeps what customers named from moving the terminal's cursor.
-func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || (r >= 0x80 && r < 0xa0) {
-			return '·'
-		}
-		return r
-	}, s)
+func text(format string, args ...any) cell {
+	return cell{text: legible.Cell(fmt.Sprintf(format, args...))}
 }
 
 func (c cell) in(k colour) cell {
@@ -129,7 +119,7 @@ func (t *table) write(w io.Writer) error {
 		}
 		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
 	}
-	_, err := io.WriteString(w, b.String())
+	_, err := io.WriteString(bare(w), b.String()) // cells are clean, colours are not
 	return err
 }
 

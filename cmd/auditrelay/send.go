@@ -126,7 +126,7 @@ func progress(to io.Writer, total int64, what string) *progressbar.ProgressBar {
 	if !terminal(to) {
 		return progressbar.DefaultBytesSilent(total)
 	}
-	return progressbar.NewOptions64(total, progressbar.OptionSetDescription(what), progressbar.OptionSetWriter(to), progressbar.OptionShowBytes(true),
+	return progressbar.NewOptions64(total, progressbar.OptionSetDescription(what), progressbar.OptionSetWriter(bare(to)), progressbar.OptionShowBytes(true),
 		progressbar.OptionClearOnFinish(), progressbar.OptionSetWidth(30), progressbar.OptionThrottle(100*time.Millisecond))
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -80,12 +79,10 @@ func (s *simulation) run(ctx context.Context, out, status io.Writer) error {
 		}
 	}
 	if s.output == "json" {
-		e := json.NewEncoder(out)
-		e.SetIndent("", "  ")
-		err = e.Encode(struct {
+		err = writeJSON(out, struct {
 			Config  simulate.Config   `json:"config"`
 			Reports []simulate.Report `json:"reports"`
-		}{s.config, reports})
+		}{s.config, reports}, "  ")
 	} else {
 		err = sideBySide(out, reports)
 	}
@@ -103,7 +100,7 @@ func progressOn(status io.Writer, policies int) simulate.Progress {
 	if !terminal(status) {
 		return func(simulate.Policy, float64) {}
 	}
-	bar := progressbar.NewOptions(steps*policies, progressbar.OptionSetWriter(status), progressbar.OptionSetDescription("simulating"),
+	bar := progressbar.NewOptions(steps*policies, progressbar.OptionSetWriter(bare(status)), progressbar.OptionSetDescription("simulating"),
 		progressbar.OptionClearOnFinish(), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionSetPredictTime(true))
 	var mu sync.Mutex
 	done := make(map[simulate.Policy]float64, policies)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 	"net/http"
 	"time"
@@ -104,9 +103,8 @@ func (t *tail) tell(ctx context.Context, fresh []admin.Attempt) error {
 	if !t.json {
 		return attemptTable(fresh, t.client.now(ctx)).write(t.out)
 	}
-	e := json.NewEncoder(t.out)
 	for _, a := range fresh {
-		if err := e.Encode(a); err != nil {
+		if err := writeJSON(t.out, a, ""); err != nil {
 			return err
 		}
 	}

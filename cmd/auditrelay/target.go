@@ -14,6 +14,7 @@ import (
 
 	"github.com/auditrelay/auditrelay/internal/aws/profile"
 	"github.com/auditrelay/auditrelay/internal/aws/sqs"
+	"github.com/auditrelay/auditrelay/internal/legible"
 )
 
 // target is where logs are sent. send answers a sentence for each log that was refused.
@@ -63,7 +64,7 @@ func (t httpTarget) send(ctx context.Context, logs []outgoing) ([]string, error)
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
-		return nil, fmt.Errorf("send logs: %s answers %s: %s", t, resp.Status, bytes.TrimSpace(text))
+		return nil, fmt.Errorf("send logs: %s answers %s: %s", t, resp.Status, legible.Line(string(text)))
 	}
 	var answer struct{ Queued, Refused int }
 	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {

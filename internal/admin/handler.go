@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"path"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/auditrelay/auditrelay/internal/connection"
+	"github.com/auditrelay/auditrelay/internal/legible"
 )
 
 const (
@@ -60,6 +62,7 @@ func (a *API) register(mux *http.ServeMux) huma.API {
 	config.CreateHooks = nil // no $schema fields: answers hold what the contract says and nothing else
 	config.Transformers = []huma.Transformer{problems}
 	config.RejectUnknownQueryParameters = true
+	config.Formats = map[string]huma.Format{"application/json": shown(), "json": shown()}
 	api := humago.New(mux, config)
 	a.workspaceRoutes(api)
 	a.destinationRoutes(api)
@@ -72,6 +75,14 @@ func (a *API) register(mux *http.ServeMux) huma.API {
 		_ = json.NewEncoder(w).Encode(api.OpenAPI())
 	})
 	return api
+}
+
+// shown is JSON that may be shown on a terminal: hidden characters, which customers' names may hold, are escapes.
+func shown() huma.Format {
+	f := huma.DefaultJSONFormat
+	plain := f.Marshal
+	f.Marshal = func(w io.Writer, v any) error { return plain(legible.JSONWriter{To: w}, v) }
+	return f
 }
 
 // misdirected answers for requests that no route takes, which the standard library would answer with plain text or a redirect.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/auditrelay/auditrelay/internal/directory"
 	"github.com/auditrelay/auditrelay/internal/failure"
+	"github.com/auditrelay/auditrelay/internal/legible"
 	"github.com/auditrelay/auditrelay/internal/sink"
 )
 
@@ -46,7 +47,7 @@ func (p *Problem) ContentType(string) string { return "application/problem+json"
 func (p *Problem) write(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", p.ContentType(""))
 	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p)
+	_ = json.NewEncoder(legible.JSONWriter{To: w}).Encode(p)
 }
 
 func problem(status int, detail string, args ...any) *Problem {

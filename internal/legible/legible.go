@@ -5,6 +5,7 @@ package legible
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"strings"
 	"unicode"
 	"unicode/utf16"
@@ -89,4 +90,15 @@ func JSON(text []byte) []byte {
 		}
 	}
 	return out.Bytes()
+}
+
+// JSONWriter passes JSON on as JSON gives it. Each Write is a whole text or line.
+type JSONWriter struct{ To io.Writer }
+
+// Write implements io.Writer.
+func (w JSONWriter) Write(p []byte) (int, error) {
+	if _, err := w.To.Write(JSON(p)); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }

@@ -3,6 +3,7 @@ package legible_test
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"strings"
 	"testing"
 	"unicode"
@@ -121,6 +122,20 @@ func TestJSONSaysTheSame(t *testing.T) {
 	}
 	if got, want := string(legible.JSON([]byte("\"a\x9bb\""))), "\"a\ufffdb\""; got != want {
 		t.Errorf("what is no UTF-8: %q, want %q", got, want)
+	}
+}
+
+func TestJSONWriter(t *testing.T) {
+	const line = "{\"reason\":\"\u009b\u202e\"}\n"
+	var out bytes.Buffer
+	n, err := legible.JSONWriter{To: &out}.Write([]byte(line))
+	if diff := cmp.Diff([]any{len(line), nil, `{"reason":"\u009b\u202e"}` + "\n"}, []any{n, err, out.String()}); diff != "" {
+		t.Errorf("length, error and text (-want +got):\n%s", diff)
+	}
+	r, w := io.Pipe()
+	_ = r.Close()
+	if n, err := (legible.JSONWriter{To: w}).Write([]byte(line)); n != 0 || err == nil {
+		t.Errorf("a closed pipe takes %d bytes, %v", n, err)
 	}
 }
 

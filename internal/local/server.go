@@ -14,6 +14,7 @@ import (
 
 	"github.com/auditrelay/auditrelay/events"
 	"github.com/auditrelay/auditrelay/internal/delivery"
+	"github.com/auditrelay/auditrelay/internal/legible"
 )
 
 // Server answers the local runner's HTTP interface. Its paths and names are a contract: others test by them.
@@ -289,7 +290,7 @@ func (s *Server) ledger(w http.ResponseWriter, _ *http.Request) {
 
 func answerJSON(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(v) // the client has gone, if anything
+	_ = json.NewEncoder(legible.JSONWriter{To: w}).Encode(v) // the client has gone, if anything
 }
 
 // problem answers an error as RFC 9457 has it.

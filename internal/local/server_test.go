@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/auditrelay/auditrelay/internal/legible"
 	"github.com/auditrelay/auditrelay/internal/local"
 	"github.com/auditrelay/auditrelay/internal/sink"
 )
@@ -146,6 +147,23 @@ func TestIngestHoldsNoLongLine(t *testing.T) {
 	want := []kept{{fmt.Sprintf("the message has %d bytes; the queue takes at most %d: put larger logs into the payload bucket and send their pointer", long, 1<<20), 0}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the rejected messages (-want +got):\n%s", diff)
+	}
+}
+
+// TestAnswersHideNothing asks for a message that would write on a terminal.
+func TestAnswersHideNothing(t *testing.T) {
+	const hostile = "\u009b2J\u202e\u200b"
+	w := sampleWorld(t)
+	w.Send([]byte(`{"id":"` + hostile))
+	if err := w.Advance(t.Context(), time.Second); err != nil {
+		t.Fatal(err)
+	}
+	_, answer := call(t, w, http.MethodGet, "/rejected", "")
+	if strings.ContainsFunc(strings.TrimSpace(answer), legible.Hidden) {
+		t.Errorf("hidden characters in %q", answer)
+	}
+	if len(w.Rejected.All()) != 1 {
+		t.Errorf("the rejected messages: %s", answer)
 	}
 }
 
