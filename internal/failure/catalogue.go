@@ -278,7 +278,7 @@ var catalogue = [...]Entry{
 		"The destination did not answer in time.",
 		"Look at the receiver's load; if it needs longer by nature, raise the time-out of the connection."},
 	{NetTLS, "Any", "TLS failure", Connection,
-		"No secure connection could be made, because a certificate is expired, not trusted or for another host.",
+		"No secure connection could be made, because a certificate is expired, not trusted, for another host or without a subject alternative name.",
 		"Renew the receiver's certificate, or set its authority as the custom CA of the connection."},
 	{NetBlocked, "Any", "Address not allowed", Connection,
 		"The destination's address is private, local or reserved, and this deployment does not send there.",

@@ -53,13 +53,18 @@ func network(err error) (Code, string) {
 // certificate tells what is wrong with the peer's TLS, or "" if nothing is.
 func certificate(err error) string {
 	if e, ok := errors.AsType[x509.CertificateInvalidError](err); ok {
-		if e.Reason == x509.Expired {
+		switch e.Reason {
+		case x509.Expired:
 			return "the certificate has expired or is not yet valid"
+		case x509.IncompatibleUsage:
+			return "the certificate is not for servers: its extended key usage leaves server authentication out"
+		case x509.NameConstraintsWithoutSANs:
+			return unnamed
 		}
 		return "the certificate is not valid"
 	}
-	if _, ok := errors.AsType[x509.HostnameError](err); ok {
-		return "the certificate is for another host name"
+	if e, ok := errors.AsType[x509.HostnameError](err); ok {
+		return otherHost(e)
 	}
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
 		return "the certificate's authority is not trusted"
@@ -77,4 +82,20 @@ func certificate(err error) string {
 		return "the peer ended the handshake: " + op.Err.Error()
 	}
 	return ""
+}
+
+// unnamed is a certificate without a subject alternative name, the only place where clients look for a host since RFC
+// 9525 (Go since 1.15). A person who looks at such a certificate sees the right name in it.
+const unnamed = "the certificate names its host only in the common name; it needs a subject alternative name"
+
+// otherHost tells a certificate without host names from one for another host.
+func otherHost(e x509.HostnameError) string {
+	c := e.Certificate
+	if c == nil || len(c.DNSNames)+len(c.IPAddresses)+len(c.EmailAddresses)+len(c.URIs) > 0 {
+		return "the certificate is for another host name"
+	}
+	if c.Subject.CommonName == "" {
+		return "the certificate names no host; it needs a subject alternative name"
+	}
+	return unnamed
 }

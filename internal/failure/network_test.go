@@ -76,6 +76,23 @@ func TestNetwork(t *testing.T) {
 		"certificate for another host": {func(t *testing.T) error {
 			return get(t, trusting(t, certificateFor(t, "other.example", time.Now().Add(time.Hour)), "127.0.0.1"), "https://receiver/"+secret)
 		}, NetTLS, "the certificate is for another host name"},
+		"certificate with a common name alone": {func(t *testing.T) error {
+			return get(t, trusting(t, selfSigned(t, func(c *x509.Certificate) { c.Subject.CommonName = "receiver" }), "receiver"), "https://receiver/"+secret)
+		}, NetTLS, "the certificate names its host only in the common name; it needs a subject alternative name"},
+		"certificate with a common name alone, of an address": {func(t *testing.T) error {
+			return get(t, trusting(t, selfSigned(t, func(c *x509.Certificate) { c.Subject.CommonName = "127.0.0.1" }), "127.0.0.1"), "https://receiver/"+secret)
+		}, NetTLS, "the certificate names its host only in the common name; it needs a subject alternative name"},
+		"certificate without any name": {func(t *testing.T) error {
+			return get(t, trusting(t, selfSigned(t, func(*x509.Certificate) {}), "receiver"), "https://receiver/"+secret)
+		}, NetTLS, "the certificate names no host; it needs a subject alternative name"},
+		"certificate for an address as a name": {func(t *testing.T) error {
+			return get(t, trusting(t, selfSigned(t, func(c *x509.Certificate) { c.DNSNames = []string{"127.0.0.1"} }), "127.0.0.1"), "https://receiver/"+secret)
+		}, NetTLS, "the certificate is for another host name"},
+		"certificate of a client": {func(t *testing.T) error {
+			return get(t, trusting(t, selfSigned(t, func(c *x509.Certificate) {
+				c.DNSNames, c.ExtKeyUsage = []string{"receiver"}, []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+			}), "receiver"), "https://receiver/"+secret)
+		}, NetTLS, "the certificate is not for servers: its extended key usage leaves server authentication out"},
 		"authority that is not trusted": {func(t *testing.T) error {
 			s := httptest.NewUnstartedServer(nil)
 			s.Config.ErrorLog = silent()
@@ -222,16 +239,27 @@ func trusting(t *testing.T, cert tls.Certificate, host string) *http.Transport {
 // certificateFor is a certificate that signs itself.
 func certificateFor(t *testing.T, host string, notAfter time.Time) tls.Certificate {
 	t.Helper()
+	return selfSigned(t, func(c *x509.Certificate) {
+		c.NotAfter = notAfter
+		if ip := net.ParseIP(host); ip != nil {
+			c.IPAddresses = []net.IP{ip}
+		} else {
+			c.DNSNames = []string{host}
+		}
+	})
+}
+
+// selfSigned is a certificate that signs itself and is valid for an hour, with a change.
+func selfSigned(t *testing.T, change func(*x509.Certificate)) tls.Certificate {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: notAfter, IsCA: true, BasicConstraintsValid: true}
-	if ip := net.ParseIP(host); ip != nil {
-		template.IPAddresses = []net.IP{ip}
-	} else {
-		template.DNSNames = []string{host}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
 	}
+	change(template)
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
