@@ -25,11 +25,11 @@ type entraSettings struct {
 	// TenantID is the tenant's GUID or one of its domains.
 	TenantID string `json:"tenant_id"`
 	ClientID string `json:"client_id"`
-	// AuthorityHost is where tokens come from, https://login.microsoftonline.com by default.
+	// AuthorityHost is where tokens come from, by default the authority of the cloud.
 	AuthorityHost string `json:"authority_host"`
+	// Cloud is public, us_government or china; by default the one whose host an endpoint or the authority is.
+	Cloud string `json:"cloud"`
 }
-
-const publicAuthority = "https://login.microsoftonline.com"
 
 var (
 	tenantForm = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$`)
@@ -39,11 +39,13 @@ var (
 // given says whether the settings name an application.
 func (s entraSettings) given() bool { return s.TenantID != "" || s.ClientID != "" }
 
-// credential makes the application's credential.
-func (s entraSettings) credential(secret Secret, client *http.Client, env environment) (*entraCredential, error) {
+// credential makes the application's credential in a cloud.
+func (s entraSettings) credential(secret Secret, in azureCloud, client *http.Client, env environment) (*entraCredential, error) {
 	switch {
 	case !tenantForm.MatchString(s.TenantID):
 		return nil, invalid("settings.tenant_id", "must be the tenant's id (a GUID) or one of its domains")
+	case env.saving && (s.TenantID == "common" || s.TenantID == "organizations" || s.TenantID == "consumers"):
+		return nil, invalid("settings.tenant_id", "must be one tenant; an application signs in to no other")
 	case !guidForm.MatchString(s.ClientID):
 		return nil, invalid("settings.client_id", "must be the application's client id, a GUID")
 	case secret == "":
@@ -51,7 +53,7 @@ func (s entraSettings) credential(secret Secret, client *http.Client, env enviro
 	}
 	host := s.AuthorityHost
 	if host == "" {
-		host = publicAuthority
+		host = in.sdk.ActiveDirectoryAuthorityHost
 	}
 	authority, err := env.network.endpoint("settings.authority_host", host, "credentials.client_secret")
 	if err != nil {
@@ -74,8 +76,12 @@ type entraCredential struct {
 	config clientcredentials.Config
 	client *http.Client
 	now    func() time.Time
+	// audiences are asked for in turn when the authority does not know the one that the SDK wants: neither the endpoint
+	// nor the authority says which cloud they are of.
+	audiences []string
 
 	mu      sync.Mutex
+	scopes  []string // what the authority knew last, if not what the SDK wants
 	refused *tokenError
 	until   time.Time
 }
@@ -87,9 +93,7 @@ func (c *entraCredential) GetToken(ctx context.Context, want policy.TokenRequest
 	if c.refused != nil && c.now().Before(c.until) {
 		return azcore.AccessToken{}, c.refused
 	}
-	config := c.config
-	config.Scopes = want.Scopes
-	token, err := config.Token(context.WithValue(ctx, oauth2.HTTPClient, c.client))
+	token, err := c.token(ctx, want.Scopes)
 	if err != nil {
 		wrapped := &tokenError{err}
 		if answer, ok := errors.AsType[*oauth2.RetrieveError](err); ok && answer.Response.StatusCode/100 == 4 {
@@ -98,6 +102,34 @@ func (c *entraCredential) GetToken(ctx context.Context, want policy.TokenRequest
 		return azcore.AccessToken{}, wrapped
 	}
 	return azcore.AccessToken{Token: token.AccessToken, ExpiresOn: token.Expiry}, nil
+}
+
+// token asks for a token of the scopes, or of another cloud's.
+func (c *entraCredential) token(ctx context.Context, scopes []string) (*oauth2.Token, error) {
+	ctx = context.WithValue(ctx, oauth2.HTTPClient, c.client)
+	config := c.config
+	config.Scopes = scopes
+	if c.scopes != nil {
+		config.Scopes = c.scopes
+	}
+	token, err := config.Token(ctx)
+	for _, audience := range c.audiences {
+		if !noSuchResource(err) {
+			break
+		}
+		config.Scopes = []string{audience + "/.default"}
+		if token, err = config.Token(ctx); err == nil {
+			c.scopes = config.Scopes
+		}
+	}
+	return token, err
+}
+
+// noSuchResource says whether the authority does not know what the token is to be for: AADSTS500011, and invalid_resource
+// ("Microsoft Entra authentication and authorization error codes").
+func noSuchResource(err error) bool {
+	answer, ok := errors.AsType[*oauth2.RetrieveError](err)
+	return ok && (answer.ErrorCode == "invalid_resource" || entraCode(answer.Body) == "500011")
 }
 
 // azureOptions are what the clients of the Azure SDK have in common: the guarded client, no retry (the schedule retries), no telemetry.

@@ -28,7 +28,7 @@ type blobSettings struct {
 	entraSettings
 	Account   string `json:"account"`
 	Container string `json:"container"`
-	// Endpoint is the URL of the account's blob service, https://<account>.blob.core.windows.net by default.
+	// Endpoint is the URL of the account's blob service, by default https://<account>.blob.core.windows.net or the host of another cloud.
 	Endpoint string `json:"endpoint"`
 }
 
@@ -45,7 +45,7 @@ type blobCredentials struct {
 // Sources: "Naming and referencing containers, blobs, and metadata" and "Storage account overview" of Microsoft's documentation.
 var (
 	accountForm   = regexp.MustCompile(`^[a-z0-9]{3,24}$`)
-	containerForm = regexp.MustCompile(`^(\$root|\$web|[a-z0-9](-?[a-z0-9])+)$`)
+	containerForm = regexp.MustCompile(`^(\$web|[a-z0-9](-?[a-z0-9])+)$`)
 )
 
 // newAzureBlob makes a sink for a container.
@@ -85,6 +85,12 @@ func (s blobSettings) check(env environment) error {
 		return &failure.Error{Code: failure.AzureBlobAccountNotFound, Detail: "the account's name is malformed"}
 	case s.Container == "":
 		return invalid("settings.container", "is missing")
+	case s.Container == "$root" && env.saving: // "Working with the root container": no name in it holds a slash, and each of ours does
+		return invalid("settings.container", "must not be $root, which takes no names with a slash; every log's name has some")
+	case s.Container == "$web" && env.saving: // "Static website hosting in Azure Storage"
+		return invalid("settings.container", "must not be $web, whose contents everybody can read")
+	case strings.HasPrefix(s.Container, "$") && env.saving:
+		return invalid("settings.container", "must not be a container of Azure's own")
 	case len(s.Container) < 3, len(s.Container) > 63, !containerForm.MatchString(s.Container):
 		if env.saving {
 			return invalid("settings.container", "must be 3 to 63 lower-case letters, digits and single hyphens, beginning and ending with a letter or digit")
@@ -96,7 +102,11 @@ func (s blobSettings) check(env environment) error {
 
 // client makes the client of the container's blobs with the one credential that there is.
 func (s blobSettings) client(c blobCredentials, env environment) (*blockblob.Client, error) {
-	at, err := s.containerURL(env.network)
+	in, _, err := s.cloudOf(s.Endpoint, env)
+	if err != nil {
+		return nil, err
+	}
+	at, err := s.containerURL(in, env.network)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +118,7 @@ func (s blobSettings) client(c blobCredentials, env environment) (*blockblob.Cli
 		if c.AccountKey != "" || c.SAS != "" {
 			return nil, invalid("credentials", "must be the client_secret alone, since settings.client_id names an application")
 		}
-		credential, err := s.credential(c.ClientSecret, transport, env)
+		credential, err := s.credential(c.ClientSecret, in, transport, env)
 		if err != nil {
 			return nil, err
 		}
@@ -154,10 +164,10 @@ func badBlobCredential(env environment, field, rule string) error {
 }
 
 // containerURL is where the container is.
-func (s blobSettings) containerURL(n Network) (*url.URL, error) {
+func (s blobSettings) containerURL(in azureCloud, n Network) (*url.URL, error) {
 	endpoint := s.Endpoint
 	if endpoint == "" {
-		endpoint = "https://" + s.Account + ".blob.core.windows.net"
+		endpoint = "https://" + s.Account + "." + in.blob
 	}
 	u, err := n.endpoint("settings.endpoint", endpoint, "credentials.account_key, sas or client_secret")
 	if err != nil {

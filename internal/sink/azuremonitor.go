@@ -186,13 +186,24 @@ func newIngestion(s monitorSettings, c monitorCredentials, env environment) (fun
 	case c.SharedKey != "":
 		return nil, invalid("credentials.shared_key", "belongs to the legacy API; the Logs Ingestion API wants a client_secret")
 	}
-	client := azureClient(env.network)
-	credential, err := s.credential(c.ClientSecret, client, env)
+	in, told, err := s.cloudOf(s.Endpoint, env)
 	if err != nil {
 		return nil, err
 	}
+	client := azureClient(env.network)
+	credential, err := s.credential(c.ClientSecret, in, client, env)
+	if err != nil {
+		return nil, err
+	}
+	if !told {
+		for _, other := range azureClouds()[1:] {
+			credential.audiences = append(credential.audiences, other.sdk.Services[azlogs.ServiceNameIngestion].Audience)
+		}
+	}
 	address, sender := secureURL(endpoint, client)
-	uploads, err := azlogs.NewClient(address, credential, &azlogs.ClientOptions{ClientOptions: azureOptions(sender)})
+	options := azureOptions(sender)
+	options.Cloud = in.sdk
+	uploads, err := azlogs.NewClient(address, credential, &azlogs.ClientOptions{ClientOptions: options})
 	if err != nil {
 		return nil, invalid("settings", "no client can be made of these settings")
 	}

@@ -45,9 +45,13 @@ func newCollector(s monitorSettings, c monitorCredentials, env environment) (fun
 	case !logTypeForm.MatchString(s.LogType):
 		return nil, invalid("settings.log_type", "must be 1 to 100 letters, digits and underscores")
 	}
+	in, _, err := s.cloudOf(s.Endpoint, env)
+	if err != nil {
+		return nil, err
+	}
 	host := s.Endpoint
 	if host == "" {
-		host = "https://" + s.WorkspaceID + ".ods.opinsights.azure.com"
+		host = "https://" + s.WorkspaceID + "." + in.collector
 	}
 	endpoint, err := env.network.endpoint("settings.endpoint", host, "credentials.shared_key")
 	if err != nil {

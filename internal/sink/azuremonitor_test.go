@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -384,5 +385,59 @@ func TestAzureMonitorSettings(t *testing.T) {
 				t.Errorf("the error %v shows the key", err)
 			}
 		})
+	}
+}
+
+// The table and the transform of docs/destinations/azure_monitor.md keep each field of the document, and the time of
+// the log in a column that Azure leaves alone.
+func TestAzureMonitorPageKeepsOccurredAt(t *testing.T) {
+	page, err := os.ReadFile("../../docs/destinations/azure_monitor.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rule, _ := strings.Cut(string(page), "```json\n")
+	rule, _, _ = strings.Cut(rule, "```")
+	var dcr struct {
+		Streams map[string]struct {
+			Columns []struct{ Name, Type string } `json:"columns"`
+		} `json:"streamDeclarations"`
+		Flows []struct {
+			Transform string `json:"transformKql"`
+		} `json:"dataFlows"`
+	}
+	if err := json.Unmarshal([]byte(rule), &dcr); err != nil {
+		t.Fatalf("the rule: %v", err)
+	}
+	types := make(map[string]string)
+	for _, c := range dcr.Streams["Custom-AuditLogs_CL"].Columns {
+		types[c.Name] = c.Type
+	}
+	wantTypes := map[string]string{"id": "string", "type": "string", "workspace_id": "string", "occurred_at": "datetime", "payload": "dynamic"}
+	if diff := cmp.Diff(wantTypes, types); diff != "" {
+		t.Errorf("the stream's columns are not the document's fields (-want +got):\n%s", diff)
+	}
+	projected := make(map[string]string)
+	columns := make(map[string]string)
+	_, list, _ := strings.Cut(dcr.Flows[0].Transform, "project ")
+	for part := range strings.SplitSeq(list, ", ") {
+		column, field, _ := strings.Cut(part, " = ")
+		projected[column] = field
+		columns[column] = types[field]
+	}
+	wantProjected := map[string]string{
+		"TimeGenerated": "occurred_at", "OccurredAt": "occurred_at", "LogId": "id", "LogType": "type", "WorkspaceId": "workspace_id", "Payload": "payload",
+	}
+	if diff := cmp.Diff(wantProjected, projected); diff != "" {
+		t.Errorf("transform (-want +got):\n%s", diff)
+	}
+	table := make(map[string]string)
+	_, list, _ = strings.Cut(string(page), "--columns ")
+	list, _, _ = strings.Cut(list, "\n")
+	for part := range strings.SplitSeq(list, " ") {
+		column, of, _ := strings.Cut(part, "=")
+		table[column] = of
+	}
+	if diff := cmp.Diff(columns, table); diff != "" {
+		t.Errorf("the table's columns are not those of the transform (-transform +table):\n%s", diff)
 	}
 }
