@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"syscall"
 	"time"
 
@@ -149,29 +148,6 @@ func (p patient) Write(b []byte) (int, error) {
 		time.Sleep(answerTime)
 	}
 	return n, err
-}
-
-// endpoint parses a URL from the settings that logs or credentials are sent to. credentials names the ones that the
-// connection takes, for an admin who has put them into the URL.
-func (n Network) endpoint(field, raw, credentials string) (*url.URL, error) {
-	if raw == "" {
-		return nil, invalid(field, "is missing")
-	}
-	u, err := url.Parse(raw)
-	if err != nil {
-		return nil, invalid(field, "is not a valid URL")
-	}
-	switch {
-	case u.Scheme != "https" && (u.Scheme != "http" || !n.AllowHTTP):
-		return nil, invalid(field, "must be an https URL")
-	case u.Hostname() == "":
-		return nil, invalid(field, "must name a host, as in https://logs.example.com/intake")
-	case u.User != nil:
-		return nil, invalid(field, "must hold no user name or password, which everybody can read here; %s takes what identifies the connection", credentials)
-	case u.Fragment != "":
-		return nil, invalid(field, "must have no fragment (#...)")
-	}
-	return u, nil
 }
 
 // network classifies an error below HTTP, the guard's refusal included. It answers nil when err is none of these.

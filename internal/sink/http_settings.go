@@ -112,7 +112,7 @@ func newHTTP(settings, credentials json.RawMessage, env environment) (delivery.S
 		"Idempotency-Key": {},
 	}}
 	if env.saving {
-		if err := cmp.Or(set.misplaced(), repeatedHeader(set.Headers, cred.Headers)); err != nil {
+		if err := cmp.Or(set.misplaced(), checkHeaders(set.Headers, cred.Headers), set.OAuth.checkScopes()); err != nil {
 			return nil, err
 		}
 	}
@@ -224,33 +224,14 @@ func (s *httpSink) headers(plain map[string]string, secret map[string]Secret) er
 	return nil
 }
 
-// repeatedHeader refuses names that differ in case only: they are one header, with two values.
-func repeatedHeader(plain map[string]string, secret map[string]Secret) error {
-	seen := make(map[string]bool)
-	repeated := func(name string) bool {
-		canonical := http.CanonicalHeaderKey(name)
-		defer func() { seen[canonical] = true }()
-		return seen[canonical]
+// isOwn says whether a header, by its canonical name, is set by this program or by HTTP itself.
+func isOwn(canonical string) bool {
+	switch canonical {
+	case "Host", "Content-Length", "Content-Encoding", "Transfer-Encoding", "Connection", "Keep-Alive", "Te", "Trailer", "Upgrade", "Expect",
+		"Proxy-Authorization", "Proxy-Authenticate", "Proxy-Connection", "Idempotency-Key", "X-Idempotency-Key":
+		return true
 	}
-	for _, name := range slices.Sorted(maps.Keys(plain)) {
-		if repeated(name) {
-			return invalid("settings.headers."+name, "is there twice, in other capitals; they make no difference")
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(secret)) {
-		if repeated(name) {
-			return invalid("credentials.headers."+name, "is there twice, here or in settings.headers; capitals make no difference")
-		}
-	}
-	return nil
-}
-
-// ownHeaders are set by this program or by HTTP itself.
-func ownHeaders() []string {
-	return []string{
-		"Host", "Content-Length", "Content-Encoding", "Transfer-Encoding", "Connection", "Keep-Alive", "Te", "Trailer", "Upgrade", "Expect",
-		"Proxy-Authorization", "Proxy-Authenticate", "Proxy-Connection", "Idempotency-Key", "X-Idempotency-Key",
-	}
+	return strings.HasPrefix(canonical, "Webhook-")
 }
 
 func (s *httpSink) addHeader(field, name, value string) error {
@@ -260,7 +241,7 @@ func (s *httpSink) addHeader(field, name, value string) error {
 		return invalid(field, "must have names of letters, digits and hyphens")
 	case canonical == authorization && field == "settings.headers":
 		return invalid(field+"."+name, "is a credential, which everybody can read here; credentials.bearer, basic, token, oauth or headers takes it")
-	case slices.Contains(ownHeaders(), canonical) || strings.HasPrefix(canonical, "Webhook-"):
+	case isOwn(canonical):
 		return invalid(field+"."+name, "cannot be set, because this program or HTTP sets it")
 	case !httpguts.ValidHeaderFieldValue(value) || len(value) > longestHeader:
 		return invalid(field+"."+name, "must be one line of at most %d printable characters", longestHeader)

@@ -16,7 +16,11 @@ import (
 // misplaced says which of the settings is a credential.
 func (s httpSettings) misplaced() error {
 	for _, name := range slices.Sorted(maps.Keys(s.Headers)) {
-		if http.CanonicalHeaderKey(name) != authorization && (secretName(name) || secretValue(s.Headers[name])) {
+		canonical := http.CanonicalHeaderKey(name)
+		if canonical == authorization || isOwn(canonical) {
+			continue // refused in any case, with other words
+		}
+		if secretName(name) || secretValue(s.Headers[name]) {
 			return invalid("settings.headers."+name, "is a credential, which everybody can read here; credentials.headers takes it")
 		}
 	}

@@ -337,7 +337,7 @@ func TestS3SettingsAreCheckedWhenSaved(t *testing.T) {
 		{name: "a role at a store", change: map[string]string{"endpoint": "https://s3.example.com"}, field: "settings.role_arn"},
 		{name: "an external id of one's own", change: map[string]string{"external_id": "6f1d2c9a"}, field: "settings.external_id"},
 		{name: "an empty one", change: map[string]string{"external_id": ""}, field: "settings.external_id"},
-		{name: "one under another case", change: map[string]string{"External_ID": "6f1d2c9a"}, field: "settings.external_id"},
+		{name: "one under another case", change: map[string]string{"External_ID": "6f1d2c9a"}, field: "settings.External_ID"},
 		{name: "one without a role", change: map[string]string{"role_arn": "", "external_id": "6f1d2c9a", "bucket_owner": "123456789012"}, secret: keys, field: "settings.external_id"},
 		{name: "the bucket in the host", change: map[string]string{"role_arn": "", "endpoint": "https://oss-cn-hangzhou.aliyuncs.com", "addressing": "virtual_host"}, secret: keys},
 		{name: "the bucket in the path", change: map[string]string{"role_arn": "", "endpoint": "https://s3.example.com", "addressing": "path"}, secret: keys},

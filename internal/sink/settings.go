@@ -47,6 +47,12 @@ type environment struct {
 // Validate says whether a destination can work with these settings and credentials, as far as that can be known without connecting. The error
 // is a *FieldError, for the admin who saves the destination.
 func Validate(d directory.Destination, credentials json.RawMessage, n Network) error {
+	if err := checkNames("settings", d.Settings); err != nil {
+		return err
+	}
+	if err := checkNames("credentials", credentials); err != nil {
+		return err
+	}
 	_, err := build(d, credentials, environment{network: n, now: time.Now, saving: true})
 	return err
 }
