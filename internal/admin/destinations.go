@@ -109,12 +109,14 @@ type Health struct {
 	State directory.HealthState `json:"state" enum:"healthy,failing"`
 	Since *time.Time            `json:"since" doc:"When it began to fail; null while healthy."`
 	Code  failure.Code          `json:"code" doc:"Why it fails, see docs/errors.md; empty while healthy."`
+	// Answer is what the service itself said.
+	Answer string `json:"answer,omitempty" doc:"What the service answered, in short, where the code is a general one: its status, and its own error code if that is one that it documents."`
 }
 
 func viewDestination(d directory.Destination) Destination {
 	v := Destination{
 		ID: d.ID, Name: d.Name, WorkspaceID: d.WorkspaceID, Kind: d.Kind, Shared: d.Shared, LogTypes: some(d.LogTypes), Settings: Object(d.Settings),
-		State: d.State, StateSince: d.StateSince, Generation: d.Generation, Health: Health{State: d.Health.State, Code: d.Health.Code},
+		State: d.State, StateSince: d.StateSince, Generation: d.Generation, Health: Health{State: d.Health.State, Code: d.Health.Code, Answer: d.Health.Answer},
 		Draining: d.Draining, Version: d.Version, ExternalID: d.ExternalID,
 	}
 	if v.Health.State == "" {

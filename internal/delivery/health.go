@@ -110,10 +110,10 @@ func change(d directory.Destination, e evidence, f *failure.Error, now time.Time
 		d.Draining = true
 		return d, true
 	case e == down && !failing:
-		d.Health = directory.Health{State: directory.Failing, Since: now, Code: f.Code}
+		d.Health = directory.Health{State: directory.Failing, Since: now, Code: f.Code, Answer: f.Answer()}
 		return withPause(d, f, now), true
 	case e == down && failure.Find(f.Code).Class != failure.Find(d.Health.Code).Class:
-		d.Health.Code = f.Code
+		d.Health.Code, d.Health.Answer = f.Code, f.Answer()
 		return withPause(d, f, now), true
 	case e == down && now.Add(f.RetryAfter).After(d.Health.Until.Add(time.Second)) && f.RetryAfter > 0:
 		return withPause(d, f, now), true
@@ -162,7 +162,7 @@ func (d *Deliver) observe(ctx context.Context, seen directory.Destination, e evi
 func (d *Deliver) transition(ctx context.Context, from, to directory.Destination, now time.Time) error {
 	recovered := from.Health.State == directory.Failing && to.Health.State == directory.Healthy
 	if recovered {
-		n := directory.Notice{Kind: directory.Recovered, DestinationID: to.ID, Since: from.Health.Since, Code: from.Health.Code, At: now}
+		n := directory.Notice{Kind: directory.Recovered, DestinationID: to.ID, Since: from.Health.Since, Code: from.Health.Code, Answer: from.Health.Answer, At: now}
 		if err := d.Notices.Notify(ctx, n); err != nil {
 			return err
 		}
@@ -203,7 +203,7 @@ func failureNotice(d directory.Destination, now time.Time) (directory.Notice, bo
 	if failure.Find(d.Health.Code).Class != failure.Connection && now.Sub(d.Health.Since) < transientPatience {
 		return directory.Notice{}, false
 	}
-	return directory.Notice{Kind: directory.Involuntary, DestinationID: d.ID, Since: d.Health.Since, Code: d.Health.Code, At: now}, true
+	return directory.Notice{Kind: directory.Involuntary, DestinationID: d.ID, Since: d.Health.Since, Code: d.Health.Code, Answer: d.Health.Answer, At: now}, true
 }
 
 // ration lets the oldest trials through, as many as the destination's window has room for, and holds the others: ten a minute of a failing

@@ -124,6 +124,9 @@ type Health struct {
 	Since time.Time `json:"since,omitzero"`
 	// Code is why it fails; empty while healthy.
 	Code failure.Code `json:"code,omitempty"`
+	// Answer is what the service answered, in short, where the code says less: "HTTP 403 QuotaExceeded". It may be empty,
+	// and is safe to show, see failure.Error.
+	Answer string `json:"answer,omitempty"`
 	// Until is when it may be tried again, if it asked to be left alone.
 	Until time.Time `json:"until,omitzero"`
 }

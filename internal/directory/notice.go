@@ -30,8 +30,9 @@ type Notice struct {
 	Generation int `json:"generation,omitempty"`
 	// Since is when the destination was disconnected or, for the other kinds, when it began to fail.
 	Since time.Time `json:"since,omitzero"`
-	// Code is why it fails.
-	Code failure.Code `json:"code,omitempty"`
+	// Code is why it fails, and Answer what the service answered, see Health.
+	Code   failure.Code `json:"code,omitempty"`
+	Answer string       `json:"answer,omitempty"`
 	// At is when it was noticed: the error time of the mail.
 	At time.Time `json:"at"`
 }

@@ -94,6 +94,17 @@ func Find(code Code) Entry {
 	return e
 }
 
+// General says whether a code stands for all that a service may answer and no other code is for, so that what it did answer
+// says more than the catalogue's status.
+func General(code Code) bool {
+	switch code {
+	case S3Refused, S3Rejected, S3ServerError, HTTPServerError, HTTPRedirect, HTTPUnexpectedReply,
+		AzureMonitorServerError, AzureBlobServerError, AzureBlobRejected, GCSServerError, GCSRejected, Unknown:
+		return true
+	}
+	return false
+}
+
 // Known says whether the code stands in the catalogue.
 func Known(code Code) bool {
 	_, ok := find(code)

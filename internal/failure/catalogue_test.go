@@ -160,6 +160,35 @@ func TestErrorText(t *testing.T) {
 	}
 }
 
+// A code is general if its status names no single answer of a service. Those of settings and of the network are no answers.
+func TestGeneral(t *testing.T) {
+	for _, e := range Catalogue() {
+		names := regexp.MustCompile(`^[0-9]{3} [A-Z]`).MatchString(e.Status)
+		general := !names && slices.Contains([]string{"4xx", "5xx", "3xx Redirect", "401 or 403", "Unexpected status", "Unknown error"}, e.Status)
+		if General(e.Code) != general {
+			t.Errorf("%s with the status %q: general is %v", e.Code, e.Status, General(e.Code))
+		}
+	}
+}
+
+func TestAnswer(t *testing.T) {
+	long := strings.Repeat("ä", 200)
+	for name, c := range map[string]struct {
+		e    Error
+		want string
+	}{
+		"general":                {Error{Code: S3Refused, Detail: "HTTP 403 QuotaExceeded"}, "HTTP 403 QuotaExceeded"},
+		"general, nothing said":  {Error{Code: HTTPServerError}, ""},
+		"with a code of its own": {Error{Code: S3BucketNotFound, Detail: "HTTP 404 NoSuchBucket"}, ""},
+		"unknown":                {Error{Code: Unknown, Detail: "HTTP 418"}, "HTTP 418"},
+		"long":                   {Error{Code: S3Rejected, Detail: long}, long[:2*longestAnswer]},
+	} {
+		if got := c.e.Answer(); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
 func TestOf(t *testing.T) {
 	plain, classified := errors.New("plain"), &Error{Code: S3BucketNotFound}
 	for name, c := range map[string]struct {

@@ -42,6 +42,19 @@ func (e *Error) Error() string {
 	return string(e.Code) + ": " + e.Detail
 }
 
+// Answer is the detail if the code is a general one, whose status in the catalogue says less than the service did. It is
+// cut to what fits a line.
+func (e *Error) Answer() string {
+	if !General(e.Code) {
+		return ""
+	}
+	runes := []rune(e.Detail)
+	return string(runes[:min(len(runes), longestAnswer)])
+}
+
+// longestAnswer is how many characters of a detail are kept. A status, a code of 64 and a few words have room.
+const longestAnswer = 120
+
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Err }
 

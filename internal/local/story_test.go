@@ -198,6 +198,32 @@ func TestStoryOfASecondLife(t *testing.T) {
 	}
 }
 
+// TestStoryOfAnAnswerWithoutACode: the catalogue has one code for all faults of a receiver, and the mail says which it is.
+func TestStoryOfAnAnswerWithoutACode(t *testing.T) {
+	s := open(t)
+	s.receiver.Behave("502")
+	for _, id := range []string{"a", "b", "c"} {
+		s.send(id)
+	}
+	s.advance("3h")
+	mails := s.mails("involuntary")
+	if len(mails) != 1 || !strings.Contains(mails[0].Text, `fails with "HTTP 502"`) || !strings.Contains(mails[0].Text, "http.server_error") {
+		t.Fatalf("%d mails, want one that names the answer: %+v", len(mails), mails)
+	}
+	var d struct{ Health struct{ Code, Answer string } }
+	s.ask(http.MethodGet, "/v1/destinations/siem", "", &d)
+	if d.Health.Code != "http.server_error" || d.Health.Answer != "HTTP 502" {
+		t.Errorf("the API says %+v", d)
+	}
+	s.receiver.Behave("200")
+	s.advance("1d")
+	d.Health.Answer = ""
+	s.ask(http.MethodGet, "/v1/destinations/siem", "", &d)
+	if d.Health.Answer != "" {
+		t.Errorf("a healthy destination tells %q", d.Health.Answer)
+	}
+}
+
 // TestStoryOfAnInvalidToken: on Monday at nine the token is invalid, on Wednesday it is put right.
 func TestStoryOfAnInvalidToken(t *testing.T) {
 	s := open(t)

@@ -1,6 +1,7 @@
 package notice
 
 import (
+	"cmp"
 	"embed"
 	"errors"
 	"fmt"
@@ -72,7 +73,8 @@ type page struct {
 	ResourceKind string
 	ErrorTime    string
 	Since        string
-	// Granular says that the failure stands in the catalogue; only then the next three are set.
+	// Granular says that the failure stands in the catalogue; only then the next three are set. Status is the service's own
+	// answer if the code is a general one.
 	Granular    bool
 	Status      string
 	Code        string
@@ -108,9 +110,9 @@ func (r *Renderer) Render(n directory.Notice, owner directory.Workspace, d direc
 	if p.ResourceName == "" {
 		p.ResourceName = p.ResourceID
 	}
-	if failure.Known(n.Code) && n.Code != failure.Unknown {
+	if answer := legible.Line(n.Answer); failure.Known(n.Code) && (n.Code != failure.Unknown || answer != "") {
 		e := failure.Find(n.Code)
-		p.Granular, p.Status, p.Code = true, e.Status, string(e.Code)
+		p.Granular, p.Status, p.Code = true, cmp.Or(answer, e.Status), string(e.Code)
 		p.Description = r.ofCode("description", e.Code, e.Description)
 		p.Guidance = r.ofCode("guidance", e.Code, e.Guidance)
 	}

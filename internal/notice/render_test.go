@@ -57,6 +57,8 @@ func TestGolden(t *testing.T) {
 		"involuntary-granular":    {directory.Notice{Kind: directory.Involuntary, Since: noon.Add(-time.Hour), Code: failure.HTTPUnauthorized, At: noon}, acme, siem},
 		"involuntary-s3":          {directory.Notice{Kind: directory.Involuntary, Since: noon, Code: failure.S3RegionMismatch, At: noon}, acme, bucket},
 		"involuntary-general":     {directory.Notice{Kind: directory.Involuntary, Since: noon.Add(-time.Hour), Code: failure.Unknown, At: noon}, acme, siem},
+		"involuntary-answer":      {directory.Notice{Kind: directory.Involuntary, Since: noon.Add(-time.Hour), Code: failure.S3Refused, Answer: "HTTP 403 QuotaExceeded", At: noon}, acme, bucket},
+		"involuntary-unknown":     {directory.Notice{Kind: directory.Involuntary, Since: noon.Add(-time.Hour), Code: failure.Unknown, Answer: "HTTP 418", At: noon}, acme, siem},
 		"voluntary":               {directory.Notice{Kind: directory.Voluntary, Generation: 2, Since: noon.Add(-8 * time.Hour), At: noon}, acme, siem},
 		"recovered":               {directory.Notice{Kind: directory.Recovered, Since: noon.Add(-51 * time.Hour), Code: failure.HTTPUnauthorized, At: noon}, acme, siem},
 		"expiry-warning":          {directory.Notice{Kind: directory.ExpiryWarning, Since: noon.Add(-6 * 24 * time.Hour), Code: failure.HTTPNotFound, At: noon}, acme, siem},

@@ -116,6 +116,7 @@ func destinationItem(d directory.Destination) item {
 	i.setText("state", string(d.State))
 	i.setText("health", string(d.Health.State))
 	i.setText("health_code", string(d.Health.Code))
+	i.setText("health_answer", d.Health.Answer)
 	i.setText("settings", string(d.Settings))
 	i.setText("external_id", d.ExternalID)
 	i.setTexts("log_types", d.LogTypes)
@@ -149,10 +150,11 @@ func parseDestination(i item) (directory.Destination, error) {
 		Generation:  int(generation),
 		StateSince:  fromMillis(stateSince),
 		Health: directory.Health{
-			State: directory.HealthState(i.text("health")),
-			Since: fromMillis(healthSince),
-			Code:  failure.Code(i.text("health_code")),
-			Until: fromMillis(healthUntil),
+			State:  directory.HealthState(i.text("health")),
+			Since:  fromMillis(healthSince),
+			Code:   failure.Code(i.text("health_code")),
+			Answer: i.text("health_answer"),
+			Until:  fromMillis(healthUntil),
 		},
 		Warned:   i.truth("warned"),
 		Draining: i.truth("draining"),
