@@ -1,9 +1,12 @@
 package sink
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -106,7 +109,7 @@ func (c *entraCredential) GetToken(ctx context.Context, want policy.TokenRequest
 
 // token asks for a token of the scopes, or of another cloud's.
 func (c *entraCredential) token(ctx context.Context, scopes []string) (*oauth2.Token, error) {
-	ctx = context.WithValue(ctx, oauth2.HTTPClient, c.client)
+	ctx = forToken(ctx, c.client)
 	config := c.config
 	config.Scopes = scopes
 	if c.scopes != nil {
@@ -137,8 +140,45 @@ func azureOptions(client policy.Transporter) azcore.ClientOptions {
 	return azcore.ClientOptions{
 		Retry:     policy.RetryOptions{MaxRetries: -1},
 		Telemetry: policy.TelemetryOptions{Disabled: true},
-		Transport: client,
+		Transport: terse{client},
 	}
+}
+
+// terse leaves of each answer's body the error code alone. The SDK makes an error's text of the whole body and indents it: 30 KB of nested JSON would
+// take half a gigabyte, and the text could hold a log that the service repeats.
+type terse struct{ next policy.Transporter }
+
+// Do implements policy.Transporter.
+func (t terse) Do(r *http.Request) (*http.Response, error) {
+	answer, err := t.next.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(answer.Body)
+	_ = answer.Body.Close()
+	if err != nil && answer.StatusCode/100 == 2 {
+		return nil, err
+	}
+	rest, err := json.Marshal(map[string]any{"error": map[string]string{"code": azureErrorCode(body)}})
+	if err != nil {
+		return nil, err
+	}
+	answer.Body, answer.ContentLength = io.NopCloser(bytes.NewReader(rest)), int64(len(rest))
+	return answer, nil
+}
+
+// azureErrorCode reads an error's code in the forms of Azure's services, or "" if there is none. Blob says it in a header, whatever its body is.
+func azureErrorCode(body []byte) string {
+	var said struct {
+		Code  string `json:"code"`
+		Error struct {
+			Code string `json:"code"`
+		} `json:"error"`
+	}
+	if json.Unmarshal(body, &said) != nil {
+		return ""
+	}
+	return cmp.Or(said.Error.Code, said.Code)
 }
 
 // failure classifies an error of the Azure SDK: by the service's error code, then by what happened below HTTP, then by the status.

@@ -94,7 +94,7 @@ func (c *collector) post(ctx context.Context, records []byte) error {
 		return c.codes.failure(err, c.now())
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
+	body, err := io.ReadAll(response.Body)
 	if response.StatusCode == http.StatusOK {
 		return nil
 	}

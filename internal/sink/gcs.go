@@ -115,9 +115,6 @@ type gcsPut struct {
 	now     func() time.Time
 }
 
-// mostAnswer is how many bytes of an answer are read: errors are shorter, and an object's description is not needed.
-const mostAnswer = 64 << 10
-
 // put stores one object unless one of its name is there (generation 0 stands for none): names are made from logs, so that one is this log's, from
 // an earlier attempt.
 func (p *gcsPut) put(ctx context.Context, o object) error {
@@ -137,7 +134,7 @@ func (p *gcsPut) put(ctx context.Context, o object) error {
 		return unclassified(err, "no answer that could be read")
 	}
 	defer func() { _ = response.Body.Close() }()
-	body, _ := io.ReadAll(io.LimitReader(response.Body, mostAnswer)) // the status alone says enough
+	body, _ := io.ReadAll(response.Body) // the status alone says enough
 	native := gcsReason(body)
 	if response.StatusCode == http.StatusOK || gcsExists(response.StatusCode, native, body) {
 		return nil

@@ -121,7 +121,7 @@ func (a *serviceAccount) token(ctx context.Context) (string, error) {
 		AuthStyle:      oauth2.AuthStyleInParams,
 		EndpointParams: url.Values{"grant_type": {jwtBearer}, "assertion": {assertion}},
 	}
-	token, err := config.Token(context.WithValue(ctx, oauth2.HTTPClient, a.client))
+	token, err := config.Token(forToken(ctx, a.client))
 	if err != nil {
 		f := a.codes.token(&tokenError{err}, a.now())
 		if f.Code == failure.GCSCredentialsInvalid {

@@ -103,14 +103,22 @@ func (n Network) dialer() *net.Dialer {
 // idleTimeout is how long an unused connection is kept for the next invocation: less than the 60 s after which common load balancers close it.
 const idleTimeout = 50 * time.Second
 
-// transport makes the HTTP transport of one destination. It takes no proxy from the environment, since a proxy would dial unguarded, and it
-// speaks HTTP/1.1 only: a process that was frozen between two invocations sees at once that a connection was closed meanwhile, where HTTP/2
-// would wait for an answer on it. parallel is how many connections are kept. tlsConfig may be nil.
-func (n Network) transport(tlsConfig *tls.Config, parallel int) *http.Transport {
+// transport makes the HTTP transport of one destination, through the guard. parallel is how many connections are kept. tlsConfig may be nil.
+func (n Network) transport(tlsConfig *tls.Config, parallel int) http.RoundTripper {
+	return n.through(n.dialer(), tlsConfig, parallel)
+}
+
+// maxHeader is how many bytes an answer's header may have.
+const maxHeader = 64 << 10
+
+// through makes a transport over a dialer. It takes no proxy from the environment, since a proxy would dial unguarded, and it speaks HTTP/1.1 only: a
+// process that was frozen between two invocations sees at once that a connection was closed meanwhile, where HTTP/2 would wait for an answer on it.
+// What it reads of an answer is bounded.
+func (n Network) through(d *net.Dialer, tlsConfig *tls.Config, parallel int) http.RoundTripper {
 	if tlsConfig == nil {
 		tlsConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
-	dial := n.dial(n.dialer())
+	dial := n.dial(d)
 	t := &http.Transport{
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			c, err := dial(ctx, network, address)
@@ -124,13 +132,13 @@ func (n Network) transport(tlsConfig *tls.Config, parallel int) *http.Transport 
 		MaxIdleConnsPerHost:    parallel,
 		IdleConnTimeout:        idleTimeout,
 		DisableCompression:     true,
-		MaxResponseHeaderBytes: 64 << 10,
+		MaxResponseHeaderBytes: maxHeader,
 		TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{},
 	}
 	if n.connections != nil {
 		n.connections.transports = append(n.connections.transports, t)
 	}
-	return t
+	return bounded{t}
 }
 
 // patient is a connection on which an answer is heard although sending failed. Receivers answer 413 or 401 to the header of a large request and close
@@ -138,14 +146,14 @@ func (n Network) transport(tlsConfig *tls.Config, parallel int) *http.Transport 
 // arrived and is about to be read.
 type patient struct{ net.Conn }
 
-// answerTime is how long a failed Write waits for the answer to be read. It has arrived by then, or there is none.
-const answerTime = 100 * time.Millisecond
+// heardTime is how long a failed Write waits for the answer to be read. It has arrived by then, or there is none.
+const heardTime = 100 * time.Millisecond
 
 // Write implements net.Conn.
 func (p patient) Write(b []byte) (int, error) {
 	n, err := p.Conn.Write(b)
 	if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
-		time.Sleep(answerTime)
+		time.Sleep(heardTime)
 	}
 	return n, err
 }

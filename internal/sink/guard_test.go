@@ -139,7 +139,7 @@ func TestHTTPBlocked(t *testing.T) {
 	if failure.Of(got).Code != failure.NetBlocked {
 		t.Errorf("got %v, want %s", got, failure.NetBlocked)
 	}
-	if transport := (Network{}).transport(nil, 1); transport.Proxy != nil {
+	if (Network{}).transport(nil, 1).(bounded).next.Proxy != nil {
 		t.Error("a proxy from the environment would dial what the guard refuses")
 	}
 }

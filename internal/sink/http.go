@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -209,14 +208,19 @@ func (s *httpSink) requestHeader() http.Header {
 }
 
 const (
-	// maxAnswer is how much of an answer is read; the connection of a longer one is closed.
-	maxAnswer = 64 << 10
-	// maxVerdict is how much is read of an answer that speaks of each log.
-	maxVerdict = 1 << 20
+	// itemAnswer is how many bytes are read for each log of an answer that speaks of each: some 300 where all its fields are said.
+	itemAnswer = 512
+	// answerTime is how long the rest of an answer is waited for once its header has said what became of the logs.
+	answerTime = time.Second
 )
 
 // request does one round trip. It goes to the transport and not through a client, so redirects are answers like any other.
 func (s *httpSink) request(ctx context.Context, header http.Header, body []byte, logs []*outgoing) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if s.framing.verdict != nil {
+		ctx = withAnswer(ctx, maxAnswer+itemAnswer*len(logs))
+	}
 	req := (&http.Request{
 		Method:        http.MethodPost,
 		URL:           s.url,
@@ -233,21 +237,24 @@ func (s *httpSink) request(ctx context.Context, header http.Header, body []byte,
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode/100 != 2 {
 		refused := s.statusError(resp)
-		answer, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // in any case, so that the connection can be used again
+		defer time.AfterFunc(answerTime, cancel).Stop()
+		answer, _ := io.ReadAll(resp.Body) // in any case, so that the connection can be used again
 		if s.framing.refusal != nil {
 			s.framing.refusal(answer, refused)
 		}
 		return refused
 	}
 	if s.framing.verdict != nil {
-		answer, err := io.ReadAll(io.LimitReader(resp.Body, maxVerdict))
+		answer, err := io.ReadAll(resp.Body)
 		if err != nil {
 			return unanswered(err)
 		}
 		return s.framing.verdict(answer, logs)
 	}
-	// An answer that breaks off may come from something between that never passed the request on, so it counts as none.
-	if _, err := io.CopyN(io.Discard, resp.Body, maxAnswer); err != nil && !errors.Is(err, io.EOF) {
+	defer time.AfterFunc(answerTime, cancel).Stop()
+	// An answer that breaks off may come from something between that never passed the request on, so it counts as none. One that goes on is whole
+	// in what it says: it is left where it stands.
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil && ctx.Err() == nil {
 		return unanswered(err)
 	}
 	return nil

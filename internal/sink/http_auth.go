@@ -92,7 +92,7 @@ func (t *tokens) get(ctx context.Context) (string, error) {
 	if t.refused != nil && t.now().Before(t.until) {
 		return "", t.refused
 	}
-	token, err := t.config.Token(context.WithValue(ctx, oauth2.HTTPClient, t.client))
+	token, err := t.config.Token(forToken(ctx, t.client))
 	if err != nil {
 		f := t.failure(err)
 		if f.Code == failure.HTTPTokenRefused {

@@ -241,12 +241,11 @@ func (s s3Settings) provider(d directory.Destination, c s3Credentials, own *syst
 }
 
 // transport guards the connections to an endpoint that an admin wrote. The hosts of AWS need no guard, and in a VPC they may have private addresses.
-func (s s3Settings) transport(n Network) *http.Transport {
-	t := n.transport(nil, mostConcurrency)
+func (s s3Settings) transport(n Network) http.RoundTripper {
 	if s.Endpoint == "" {
-		t.DialContext = n.dial(&net.Dialer{Timeout: dialTimeout})
+		return n.through(&net.Dialer{Timeout: dialTimeout}, nil, mostConcurrency)
 	}
-	return t
+	return n.transport(nil, mostConcurrency)
 }
 
 // noRedirect has redirects returned as they are: logs go only where an admin said.

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"hash/crc32"
+	"io"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -40,6 +41,11 @@ type s3Put struct {
 	known atomic.Value
 	asked ownerAsked
 }
+
+// readOnly hides a body's WriteTo. The SDK closes a body once an answer has come; its WriteTo answers io.EOF after that
+// (smithy-go's safeWriteToReadCloser), and the transport takes that for a request that was not sent and cuts the
+// answer's body off.
+type readOnly struct{ io.ReadSeeker }
 
 // put stores an object. A store that nobody told of gets a CRC32 and, if it refuses that, a Content-MD5 from then on.
 func (p *s3Put) put(ctx context.Context, o object) error {
@@ -85,7 +91,7 @@ func (p *s3Put) store(ctx context.Context, o object, sum checksum) error {
 		Bucket:              &p.settings.Bucket,
 		ExpectedBucketOwner: optional(p.settings.BucketOwner),
 		Key:                 &o.key,
-		Body:                bytes.NewReader(o.body),
+		Body:                readOnly{bytes.NewReader(o.body)},
 		ContentLength:       aws.Int64(int64(len(o.body))),
 		ContentType:         &o.contentType,
 	}
