@@ -10,8 +10,17 @@ import (
 	"unicode/utf8"
 )
 
-// MaxTemplateBytes is the longest template that ParseTemplate takes.
-const MaxTemplateBytes = 64 << 10
+// Limits of templates. A log can have 40 MB, so what one log becomes must not be left to the template's text.
+const (
+	// MaxTemplateBytes is the longest template that ParseTemplate takes.
+	MaxTemplateBytes = 64 << 10
+	// MaxPlaceholders is how many placeholders it may have, and MaxDocuments how many of them may be the document.
+	MaxPlaceholders = 32
+	MaxDocuments    = 4
+	// MaxMessage is the largest message, in bytes, that a template makes: the largest document, as a string with every second byte of it escaped.
+	// A log whose message would have more is sent as the document itself.
+	MaxMessage = 64 << 20
+)
 
 // Template makes the message of a log out of an admin's text with placeholders. The zero Template gives the document itself.
 //
@@ -60,8 +69,13 @@ func ParseTemplate(text string) (Template, error) {
 	if err != nil {
 		return Template{}, err
 	}
-	if !t.has(logMessage) && !t.has(logMessageStr) {
+	switch documents := t.documents(); {
+	case documents == 0:
 		return Template{}, fmt.Errorf("must contain {{{log_message}}} or {{{log_message_str}}}")
+	case documents > MaxDocuments:
+		return Template{}, fmt.Errorf("must contain {{{log_message}}} and {{{log_message_str}}} at most %d times together", MaxDocuments)
+	case len(t.parts)-1 > MaxPlaceholders:
+		return Template{}, fmt.Errorf("must contain at most %d placeholders", MaxPlaceholders)
 	}
 	// A document is an object that holds strings, so a place that takes this one takes them all, and numbers have a digit or more.
 	sample := Document{JSON: []byte(`{"a":"\\\"b"}`)}
@@ -153,13 +167,14 @@ func within(inString bool, text []byte) bool {
 	return inString
 }
 
-func (t Template) has(v value) bool {
+// documents counts the placeholders that stand for the document.
+func (t Template) documents() (n int) {
 	for _, p := range t.parts {
-		if p.value == v {
-			return true
+		if p.value == logMessage || p.value == logMessageStr {
+			n++
 		}
 	}
-	return false
+	return n
 }
 
 func (t Template) inString(v value) bool {
@@ -174,9 +189,37 @@ func (t Template) inString(v value) bool {
 // IsZero says that the template gives the document itself.
 func (t Template) IsZero() bool { return len(t.parts) == 0 }
 
-// Append appends the message of a document to dst: JSON without a line break, if the document is that.
+// longestTime is the longest of what stands for a time: the one with a zone and its quotes.
+const longestTime = len(`"2006-01-02T15:04:05.000-07:00"`)
+
+// Size is how many bytes Append appends for a document, or a few more: what stands for a time counts as longestTime.
+func (t Template) Size(d Document) int {
+	if plain := t.size(d); !t.IsZero() && plain <= MaxMessage {
+		return plain
+	}
+	return len(d.JSON)
+}
+
+// size is Size without the limit.
+func (t Template) size(d Document) (n int) {
+	for _, p := range t.parts {
+		n += len(p.text)
+		switch p.value {
+		case logMessage:
+			n += len(d.JSON)
+		case logMessageStr:
+			n += EscapedSize(d.JSON) + len(`""`)
+		case nowZoned, nowUTC, nowUTCMicro, nowUTCNano:
+			n += longestTime
+		}
+	}
+	return n
+}
+
+// Append appends the message of a document to dst: JSON without a line break, if the document is that. It is the document itself if the message
+// would have more than MaxMessage bytes.
 func (t Template) Append(dst []byte, d Document, at time.Time) []byte {
-	if t.IsZero() {
+	if t.IsZero() || t.size(d) > MaxMessage {
 		return append(dst, d.JSON...)
 	}
 	for _, p := range t.parts {
@@ -204,6 +247,20 @@ func quote(dst []byte, bare bool, inner func([]byte) []byte) []byte {
 		return inner(dst)
 	}
 	return append(inner(append(dst, '"')), '"')
+}
+
+// EscapedSize is how many bytes AppendEscaped appends.
+func EscapedSize(text []byte) int {
+	n := len(text)
+	for _, c := range text {
+		switch {
+		case c == '"', c == '\\', c == '\n', c == '\r', c == '\t':
+			n++
+		case c < ' ':
+			n += len(`u0000`)
+		}
+	}
+	return n
 }
 
 // AppendEscaped appends valid UTF-8 as the inside of a JSON string.

@@ -117,8 +117,62 @@ func FuzzTemplate(f *testing.F) {
 		if !json.Valid(got) {
 			t.Errorf("template %q gives no valid JSON: %q", template, got)
 		}
+		if size := parsed.Size(doc); len(got) > size || len(got) < size-auditlog.MaxPlaceholders*31 {
+			t.Errorf("template %q gives %d bytes, said to be %d", template, len(got), size)
+		}
+		if size := auditlog.EscapedSize(got); len(auditlog.AppendEscaped(nil, got)) != size {
+			t.Errorf("%q escaped is said to have %d bytes", got, size)
+		}
 		if bytes.ContainsAny(got, "\n\r") {
 			t.Errorf("template %q gives more than one line: %q", template, got)
 		}
 	})
+}
+
+// What a template makes of a log is bounded: by how often the document may stand in it, and by the size of the message.
+func TestTemplateIsBounded(t *testing.T) {
+	repeat := func(part string, n int) string { return `[` + strings.Repeat(part+`,`, n-1) + part + `]` }
+	for _, c := range []struct{ template, want string }{
+		{repeat(`{{{log_message}}}`, auditlog.MaxDocuments), ""},
+		{repeat(`{{log_message}}`, 4090), "at most 4 times together"},
+		{repeat(`{{{log_message_str}}}`, auditlog.MaxDocuments+1), "at most 4 times together"},
+		{`[{{log_message}},{{log_message_str}},"{{{log_message_str}}}",{{log_message}},{{log_message_str}}]`, "at most 4 times together"},
+		{`[{{log_message}},` + repeat(`{{now}}`, auditlog.MaxPlaceholders-1) + `]`, ""},
+		{`[{{log_message}},` + repeat(`{{now_utc}}`, auditlog.MaxPlaceholders) + `]`, "at most 32 placeholders"},
+	} {
+		parsed, err := auditlog.ParseTemplate(c.template)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%.60q: got error %v, want one with %q", c.template, err, c.want)
+		}
+		if parsed.IsZero() != (c.want != "") {
+			t.Errorf("%.60q: a refused template must be the zero one", c.template)
+		}
+	}
+}
+
+// A message over the limit gives way to the document.
+func TestTemplateOfALargeLog(t *testing.T) {
+	parsed, err := auditlog.ParseTemplate(`[{{log_message_str}},{{log_message}}]`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const around = len(`[,""]`)
+	for _, c := range []struct {
+		name string
+		json string
+		want int // bytes of the message
+	}{
+		{"at the limit", `"` + strings.Repeat("x", (auditlog.MaxMessage-around)/2-3) + `"`, auditlog.MaxMessage - 1},
+		{"over it", `"` + strings.Repeat("x", (auditlog.MaxMessage-around)/2-2) + `"`, (auditlog.MaxMessage - around) / 2},
+		{"over it by what is escaped", `"` + strings.Repeat(`\\`, auditlog.MaxMessage/6) + `"`, auditlog.MaxMessage/6*2 + 2},
+	} {
+		doc := auditlog.Document{JSON: []byte(c.json)}
+		got := parsed.Append(nil, doc, time.Unix(0, 0))
+		if len(got) != c.want || parsed.Size(doc) != c.want {
+			t.Errorf("%s: %d bytes, said to be %d; want %d", c.name, len(got), parsed.Size(doc), c.want)
+		}
+		if c.want < auditlog.MaxMessage/2 && !bytes.Equal(got, doc.JSON) {
+			t.Errorf("%s: the message is not the document", c.name)
+		}
+	}
 }

@@ -63,7 +63,10 @@ func Run(ctx context.Context, o Options) error {
 	if o.KeepUnread {
 		w.KeepUnread()
 	}
-	w.SetSinks(&sink.Factory{Secrets: w.Secrets, Network: Network(), Account: o.Account, Now: time.Now}) // receivers check signatures against real time
+	w.SetSinks(&sink.Factory{
+		Secrets: w.Secrets, Network: Network(), Account: o.Account, Room: sink.NewRoom(sink.LeastRoom),
+		Now: time.Now, // receivers check signatures against real time
+	})
 	if err := w.Apply(ctx, o.Directory); err != nil {
 		return err
 	}

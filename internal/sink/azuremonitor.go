@@ -1,7 +1,6 @@
 package sink
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -71,7 +70,7 @@ func newAzureMonitor(settings, secret json.RawMessage, env environment) (deliver
 	if err != nil {
 		return nil, err
 	}
-	m := &monitorSink{now: env.now, parallel: parallel, doubt: doubt{hopeless: failure.Unknown}}
+	m := &monitorSink{now: env.now, room: env.room, owner: env.owner, parallel: parallel, doubt: doubt{hopeless: failure.Unknown}}
 	if s.Template != "" {
 		template, err := auditlog.ParseTemplate(s.Template)
 		if err != nil && env.saving {
@@ -101,15 +100,18 @@ type monitorSink struct {
 	now      func() time.Time
 	largest  int
 	parallel int
+	room     *Room
+	owner    string
 	doubt    doubt
 	// post makes one call. The error is a *failure.Error.
 	post func(ctx context.Context, records []byte) error
 }
 
-// record is a log as it is sent.
+// record is a log on its way, of size bytes at most. What is sent of it is made with the call.
 type record struct {
 	index int
-	json  []byte
+	doc   auditlog.Document
+	size  int
 }
 
 // Send implements delivery.Sink.
@@ -117,11 +119,8 @@ func (m *monitorSink) Send(ctx context.Context, logs []auditlog.Document) []deli
 	results := make([]delivery.Result, len(logs))
 	var records []record
 	for i, log := range logs {
-		r := record{index: i, json: log.JSON}
-		if !m.template.IsZero() {
-			r.json = m.template.Append(nil, log, m.now())
-		}
-		if len(r.json)+len("[]") > m.largest {
+		r := record{index: i, doc: log, size: m.template.Size(log)}
+		if r.size+len("[]") > m.largest {
 			results[i].Err = &failure.Error{Code: failure.AzureMonitorLogTooLarge, Detail: "not sent"}
 			continue
 		}
@@ -138,26 +137,34 @@ func (m *monitorSink) Send(ctx context.Context, logs []auditlog.Document) []deli
 }
 
 func (m *monitorSink) send(ctx context.Context, records []record) error {
+	size := len("[]")
+	for _, r := range records {
+		size += r.size + len(",")
+	}
+	leave, err := m.room.take(ctx, m.owner, size+maxAnswer)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, monitorTimeout)
 	defer cancel()
-	var b bytes.Buffer
+	body := make([]byte, 0, size)
 	for i, r := range records {
-		b.WriteByte("[,"[min(i, 1)])
-		b.Write(r.json)
+		body = append(body, "[,"[min(i, 1)])
+		body = m.template.Append(body, r.doc, m.now())
 	}
-	b.WriteByte(']')
-	return m.post(ctx, b.Bytes())
+	return m.post(ctx, append(body, ']'))
 }
 
 // pages cuts records into calls of at most maxIngestion bytes, each of at least one record.
 func pages(records []record) (calls [][]record) {
 	begin, size := 0, len("[]")
 	for i, r := range records {
-		if i > begin && size+len(r.json)+len(",") > maxIngestion {
+		if i > begin && size+r.size+len(",") > maxIngestion {
 			calls = append(calls, records[begin:i])
 			begin, size = i, len("[]")
 		}
-		size += len(r.json) + len(",")
+		size += r.size + len(",")
 	}
 	if begin < len(records) {
 		calls = append(calls, records[begin:])

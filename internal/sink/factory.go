@@ -30,7 +30,9 @@ type Factory struct {
 	Network Network
 	// Account is for destinations with a role; without one they fail.
 	Account Account
-	Now     func() time.Time
+	// Room bounds the memory of requests under way; nil for no bound.
+	Room *Room
+	Now  func() time.Time
 
 	mu    sync.Mutex
 	sinks *simplelru.LRU[string, *kept] // by destination
@@ -52,7 +54,7 @@ func (f *Factory) Sink(ctx context.Context, d directory.Destination) (delivery.S
 	if s != nil {
 		return s, nil
 	}
-	env := environment{network: f.Network, account: f.Account, now: f.Now, open: &f.open}
+	env := environment{network: f.Network, account: f.Account, now: f.Now, open: &f.open, room: f.Room, owner: d.WorkspaceID}
 	s, err := newRenewing(ctx, f.Secrets, d, env, changed)
 	if err != nil {
 		return nil, err

@@ -32,15 +32,19 @@ type httpSink struct {
 	zippers   *sync.Pool // of *gzip.Writer; nil for no compression
 	signers   []*standardwebhooks.Webhook
 	tokens    *tokens // nil unless the destination uses OAuth
+	room      *Room
+	owner     string
 	transport http.RoundTripper
 	now       func() time.Time
 	doubt     doubt
 }
 
-// outgoing is a log as the receiver wants it.
+// outgoing is a log on its way. Its item, what goes into the body, is made with the body.
 type outgoing struct {
-	doc  auditlog.Document
-	item []byte
+	doc auditlog.Document
+	at  time.Time
+	// size is how many bytes the item has at most.
+	size int
 	// err is why the receiver refused this log within a request that it took.
 	err error
 }
@@ -55,15 +59,13 @@ func (s *httpSink) Send(ctx context.Context, logs []auditlog.Document) []deliver
 func (s *httpSink) sendAll(ctx context.Context, logs []auditlog.Document) []delivery.Result {
 	results := make([]delivery.Result, len(logs))
 	at := s.now()
-	if s.framing.alone {
-		inParallel(len(logs), s.parallel, func(i int) {
-			results[i] = sendHalving(ctx, []*outgoing{s.frame(logs[i], at)}, s.post)[0]
-		})
-		return results
-	}
 	out := make([]*outgoing, len(logs))
 	for i, doc := range logs {
-		out[i] = s.frame(doc, at)
+		out[i] = &outgoing{doc: doc, at: at, size: s.itemSize(doc)}
+	}
+	if s.framing.alone {
+		inParallel(len(logs), s.parallel, func(i int) { results[i] = sendHalving(ctx, out[i:i+1], s.post)[0] })
+		return results
 	}
 	batches := s.batches(out)
 	inParallel(len(batches), s.parallel, func(i int) {
@@ -73,16 +75,36 @@ func (s *httpSink) sendAll(ctx context.Context, logs []auditlog.Document) []deli
 	return results
 }
 
-// frame makes of a log what goes into the body.
-func (s *httpSink) frame(doc auditlog.Document, at time.Time) *outgoing {
-	message := doc.JSON
-	if !s.template.IsZero() {
-		message = s.template.Append(make([]byte, 0, len(doc.JSON)+len(doc.JSON)/4), doc, at)
+// itemSize is how many bytes a log takes in a body at most.
+func (s *httpSink) itemSize(doc auditlog.Document) int {
+	size := s.template.Size(doc)
+	switch {
+	case s.framing.quotes && s.template.IsZero():
+		size = auditlog.EscapedSize(doc.JSON)
+	case s.framing.quotes:
+		size *= 2 // a message is JSON on one line, in which nothing takes more when it is escaped
 	}
-	if s.framing.item != nil {
-		message = s.framing.item(make([]byte, 0, len(message)+len(message)/4+200), doc, message, at)
+	if s.framing.open != nil {
+		size += s.framing.around + len(doc.WorkspaceID) + len(doc.ID)
 	}
-	return &outgoing{doc: doc, item: message}
+	return size
+}
+
+// appendItem makes of a log what goes into the body.
+func (s *httpSink) appendItem(dst []byte, o *outgoing) []byte {
+	f := s.framing
+	if f.open != nil {
+		dst = f.open(dst, o.doc, o.at)
+	}
+	switch {
+	case !f.quotes:
+		dst = s.template.Append(dst, o.doc, o.at)
+	case s.template.IsZero():
+		dst = quoted(dst, o.doc.JSON)
+	default:
+		dst = quoted(dst, s.template.Append(nil, o.doc, o.at))
+	}
+	return append(dst, f.close...)
 }
 
 // maxBody is the most bytes in a request of several logs, before compression: every intake takes that much. A larger log goes alone.
@@ -96,7 +118,7 @@ func (s *httpSink) batches(out []*outgoing) []span {
 	frame := len(s.framing.before) + len(s.framing.after)
 	from, size := 0, frame
 	for i, o := range out {
-		more := len(o.item) + len(s.framing.between)
+		more := o.size + len(s.framing.between)
 		if i > from && (i-from == s.maxBatch || size+more > maxBody) {
 			batches = append(batches, span{from, i})
 			from, size = i, frame
@@ -120,8 +142,19 @@ func (s *httpSink) sendBatch(ctx context.Context, batch []*outgoing) []delivery.
 	return results
 }
 
-// post sends one request with these logs. The error is a *failure.Error.
+// maxRequest is the largest body of one log, in bytes, before compression. No document as it is comes near it.
+const maxRequest = auditlog.MaxMessage + auditlog.MaxMessage/2
+
+// post sends one request with these logs. The error is a *failure.Error, or ErrNotTried if there was no room for the request in time.
 func (s *httpSink) post(ctx context.Context, logs []*outgoing) error {
+	if logs[0].size > maxRequest {
+		return &failure.Error{Code: failure.HTTPLogTooLarge, Detail: "not sent: in this form the log has " + megabytes(logs[0].size)}
+	}
+	leave, err := s.room.take(ctx, s.owner, s.need(logs))
+	if err != nil {
+		return err
+	}
+	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	body, err := s.body(logs)
@@ -149,41 +182,90 @@ func (s *httpSink) post(ctx context.Context, logs []*outgoing) error {
 	}
 }
 
-// body puts the logs together. One log that needs nothing around it is not copied.
+func megabytes(n int) string { return fmt.Sprintf("%d MB", (n+999_999)/1_000_000) }
+
+// need is how much memory a request takes at most: its body, the largest message that is made for it, and the answer.
+func (s *httpSink) need(logs []*outgoing) int {
+	need := maxAnswer
+	if s.framing.verdict != nil {
+		need += itemAnswer * len(logs)
+	}
+	if s.bare(logs) {
+		return need
+	}
+	largest := 0
+	for _, o := range logs {
+		need += o.size + len(s.framing.between)
+		largest = max(largest, o.size)
+	}
+	if s.framing.quotes && !s.template.IsZero() || s.zippers != nil {
+		need += largest
+	}
+	if s.zippers != nil {
+		need += zipperSize
+	}
+	return need
+}
+
+// zipperSize is how many bytes a writer of the pool takes.
+const zipperSize = 1 << 20
+
+// bare says whether the body is a document as it is, which nothing is made of.
+func (s *httpSink) bare(logs []*outgoing) bool {
+	f := s.framing
+	return len(logs) == 1 && f.before+f.after == "" && f.open == nil && !f.quotes && s.template.IsZero() && s.zippers == nil
+}
+
+// body puts the logs together.
 func (s *httpSink) body(logs []*outgoing) ([]byte, error) {
-	body := logs[0].item
-	if f := s.framing; len(logs) > 1 || f.before+f.after != "" {
-		size := len(f.before) + len(f.after)
-		for _, o := range logs {
-			size += len(o.item) + len(f.between)
-		}
-		body = append(make([]byte, 0, size), f.before...)
-		for i, o := range logs {
-			if i > 0 {
-				body = append(body, f.between...)
-			}
-			body = append(body, o.item...)
-		}
-		body = append(body, f.after...)
+	if s.bare(logs) {
+		return logs[0].doc.JSON, nil
 	}
-	if s.zippers == nil {
-		return body, nil
+	if s.zippers != nil {
+		return s.zipped(logs)
 	}
+	size := len(s.framing.before) + len(s.framing.after)
+	for _, o := range logs {
+		size += o.size + len(s.framing.between)
+	}
+	body := append(make([]byte, 0, size), s.framing.before...)
+	for i, o := range logs {
+		if i > 0 {
+			body = append(body, s.framing.between...)
+		}
+		body = s.appendItem(body, o)
+	}
+	return append(body, s.framing.after...), nil
+}
+
+// zipped puts the logs together compressed, one item at a time.
+func (s *httpSink) zipped(logs []*outgoing) ([]byte, error) {
 	zipper, ok := s.zippers.Get().(*gzip.Writer)
 	if !ok {
 		panic("sink: the pool holds something else than writers")
 	}
 	defer s.zippers.Put(zipper)
-	var zipped bytes.Buffer
-	zipped.Grow(len(body)/4 + 64)
-	zipper.Reset(&zipped)
-	if _, err := zipper.Write(body); err != nil {
-		return nil, &failure.Error{Code: failure.Unknown, Err: fmt.Errorf("compress a request: %w", err)}
+	size := 0
+	for _, o := range logs {
+		size += o.size
 	}
+	var body bytes.Buffer // takes everything, so nothing written to it fails
+	body.Grow(size/4 + 64)
+	zipper.Reset(&body)
+	_, _ = io.WriteString(zipper, s.framing.before)
+	var item []byte
+	for i, o := range logs {
+		if i > 0 {
+			_, _ = io.WriteString(zipper, s.framing.between)
+		}
+		item = s.appendItem(item[:0], o)
+		_, _ = zipper.Write(item)
+	}
+	_, _ = io.WriteString(zipper, s.framing.after)
 	if err := zipper.Close(); err != nil {
 		return nil, &failure.Error{Code: failure.Unknown, Err: fmt.Errorf("compress a request: %w", err)}
 	}
-	return zipped.Bytes(), nil
+	return body.Bytes(), nil
 }
 
 // messageID is what the receiver recognises a repeated request by: the log's id, or for a batch a hash of its logs' ids.

@@ -105,7 +105,7 @@ func newHTTP(settings, credentials json.RawMessage, env environment) (delivery.S
 	if err := decode("credentials", credentials, &cred); err != nil {
 		return nil, err
 	}
-	s := &httpSink{now: env.now, doubt: doubt{hopeless: failure.HTTPUnexpectedReply}, header: http.Header{
+	s := &httpSink{now: env.now, room: env.room, owner: env.owner, doubt: doubt{hopeless: failure.HTTPUnexpectedReply}, header: http.Header{
 		"User-Agent": {"auditrelay"},
 		// Not sent, since it has no value; it tells the transport that a request may be repeated on a new connection when a kept one turns out to
 		// be closed. The receiver recognises the repetition by webhook-id.

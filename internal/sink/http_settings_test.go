@@ -159,7 +159,12 @@ func FuzzHTTPSettings(f *testing.F) {
 			return
 		}
 		h := s.(*httpSink)
-		body, err := h.body([]*outgoing{h.frame(auditlog.Document{ID: "l", WorkspaceID: "w", JSON: []byte(`{"id":"l"}`)}, time.Unix(1, 0))})
+		doc := auditlog.Document{ID: "l", WorkspaceID: "w", JSON: []byte(`{"id":"l"}`)}
+		o := &outgoing{doc: doc, at: time.Unix(1, 0), size: h.itemSize(doc)}
+		if item := h.appendItem(nil, o); len(item) > o.size {
+			t.Errorf("an item of %d bytes, said to be %d", len(item), o.size)
+		}
+		body, err := h.body([]*outgoing{o})
 		if err != nil || len(body) == 0 {
 			t.Errorf("body %q, error %v", body, err)
 		}

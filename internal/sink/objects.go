@@ -54,6 +54,8 @@ type objects struct {
 	template auditlog.Template
 	parallel int
 	now      func() time.Time
+	room     *Room
+	owner    string
 	// put stores an object, over one that has the name. The error is a *failure.Error.
 	put func(ctx context.Context, o object) error
 }
@@ -81,7 +83,7 @@ func newObjects(s objectSettings, env environment) (*objects, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &objects{settings: s, parallel: parallel, now: env.now}
+	o := &objects{settings: s, parallel: parallel, now: env.now, room: env.room, owner: env.owner}
 	if s.Template != "" {
 		template, err := auditlog.ParseTemplate(s.Template)
 		if err != nil && env.saving {
@@ -99,7 +101,7 @@ func (o *objects) Send(ctx context.Context, logs []auditlog.Document) []delivery
 	}
 	results := make([]delivery.Result, len(logs))
 	inParallel(len(logs), o.parallel, func(i int) {
-		results[i] = o.store(ctx, func() object {
+		results[i] = o.store(ctx, o.made(logs[i]), func() object {
 			return object{
 				key:         joinPrefix(o.settings.Prefix, objectKey(logs[i], o.settings.KeyTemplate)),
 				body:        o.content(logs[i]),
@@ -113,8 +115,12 @@ func (o *objects) Send(ctx context.Context, logs []auditlog.Document) []delivery
 // sendBatches stores the logs in as few objects as maxBatchObject allows. The same logs, in whatever order, give the same objects.
 func (o *objects) sendBatches(ctx context.Context, logs []auditlog.Document) []delivery.Result {
 	answer := make(map[string]delivery.Result, len(logs)) // by workspace and id
-	for _, batch := range batches(inOrder(logs)) {
-		result := o.store(ctx, func() object {
+	for _, batch := range batches(inOrder(logs), o.template.Size) {
+		need := 0
+		for _, log := range batch {
+			need += o.template.Size(log)
+		}
+		result := o.store(ctx, need, func() object {
 			return object{
 				key:         joinPrefix(o.settings.Prefix, batchKey(batch)),
 				body:        o.compress(batch),
@@ -132,15 +138,29 @@ func (o *objects) sendBatches(ctx context.Context, logs []auditlog.Document) []d
 	return results
 }
 
-func (o *objects) store(ctx context.Context, build func() object) delivery.Result {
+// store makes and stores one object, in whose making up to need bytes of memory are taken.
+func (o *objects) store(ctx context.Context, need int, build func() object) delivery.Result {
 	if ctx.Err() != nil {
 		return delivery.Result{Err: delivery.ErrNotTried}
 	}
+	leave, err := o.room.take(ctx, o.owner, need+maxAnswer)
+	if err != nil {
+		return delivery.Result{Err: err}
+	}
+	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, uploadTimeout)
 	defer cancel()
 	begun := time.Now() // a stopwatch: no decision hangs on it
-	err := o.put(ctx, build())
+	err = o.put(ctx, build())
 	return delivery.Result{Err: err, Took: time.Since(begun)}
+}
+
+// made is how many bytes are made to store one log: none of the document as it is.
+func (o *objects) made(log auditlog.Document) int {
+	if o.template.IsZero() {
+		return 0
+	}
+	return o.template.Size(log)
 }
 
 // content is what is stored for one log.
@@ -148,7 +168,7 @@ func (o *objects) content(log auditlog.Document) []byte {
 	if o.template.IsZero() {
 		return log.JSON
 	}
-	return o.template.Append(nil, log, o.now())
+	return o.template.Append(make([]byte, 0, o.template.Size(log)), log, o.now())
 }
 
 // compress makes gzipped NDJSON without a time in its header, so that the same logs give the same bytes.
@@ -163,15 +183,16 @@ func (o *objects) compress(logs []auditlog.Document) []byte {
 	return b.Bytes()
 }
 
-// batches cuts logs into runs of at most maxBatchObject bytes, each of at least one log.
-func batches(logs []auditlog.Document) (runs [][]auditlog.Document) {
-	begin, size := 0, 0
+// batches cuts logs into runs of at most maxBatchObject bytes by their sizes, each of at least one log.
+func batches(logs []auditlog.Document, size func(auditlog.Document) int) (runs [][]auditlog.Document) {
+	begin, sum := 0, 0
 	for i, log := range logs {
-		if i > begin && size+len(log.JSON) > maxBatchObject {
+		n := size(log)
+		if i > begin && sum+n > maxBatchObject {
 			runs = append(runs, logs[begin:i])
-			begin, size = i, 0
+			begin, sum = i, 0
 		}
-		size += len(log.JSON)
+		sum += n
 	}
 	if begin < len(logs) {
 		runs = append(runs, logs[begin:])

@@ -15,8 +15,13 @@ import (
 type framing struct {
 	contentType            string
 	before, between, after string
-	// item wraps one log's message, a JSON value on one line; nil leaves it as it is.
-	item func(dst []byte, doc auditlog.Document, message []byte, at time.Time) []byte
+	// open appends what stands before one log's message, a JSON value on one line, and close is what stands after it. nil: nothing.
+	open  func(dst []byte, doc auditlog.Document, at time.Time) []byte
+	close string
+	// around is how many bytes open, close and quotes add at most, besides a log's ids.
+	around int
+	// quotes puts the message in as a JSON string.
+	quotes bool
 	// alone sends each log in a request of its own.
 	alone bool
 	// verdict reads an answer that speaks of each log, and sets the err of those that were refused. nil: the status speaks for all.
@@ -87,16 +92,16 @@ func splunk(index string) preset {
 		tokenRule: "is the token of the HTTP Event Collector (Settings, Data inputs, HTTP Event Collector)",
 		authorize: func(s *httpSink, token string) { s.header["Authorization"] = []string{"Splunk " + token} },
 		framing: framing{
-			contentType: "application/json", between: "\n", refusal: splunkRefusal,
-			item: func(dst []byte, doc auditlog.Document, message []byte, at time.Time) []byte {
+			contentType: "application/json", between: "\n", refusal: splunkRefusal, close: "}",
+			around: 60 + len(tail),
+			open: func(dst []byte, doc auditlog.Document, at time.Time) []byte {
 				if t, err := time.Parse(time.RFC3339, doc.OccurredAt()); err == nil {
 					at = t
 				}
 				dst = append(dst, `{"time":`...)
 				dst = strconv.AppendFloat(dst, float64(at.UnixMilli())/1000, 'f', 3, 64)
 				dst = append(dst, tail...)
-				dst = append(dst, `,"event":`...)
-				return append(append(dst, message...), '}')
+				return append(dst, `,"event":`...)
 			},
 		},
 	}
@@ -129,10 +134,10 @@ func datadog() preset {
 		tokenRule: "is an API key (Organization Settings, API Keys)",
 		authorize: func(s *httpSink, token string) { s.header["Dd-Api-Key"] = []string{token} },
 		framing: framing{
-			contentType: "application/json", before: "[", between: ",", after: "]",
-			item: func(dst []byte, _ auditlog.Document, message []byte, _ time.Time) []byte {
-				dst = append(dst, `{"ddsource":"`+service+`","service":"`+service+`","message":`...)
-				return append(quoted(dst, message), '}')
+			contentType: "application/json", before: "[", between: ",", after: "]", quotes: true, close: "}",
+			around: 80,
+			open: func(dst []byte, _ auditlog.Document, _ time.Time) []byte {
+				return append(dst, `{"ddsource":"`+service+`","service":"`+service+`","message":`...)
 			},
 		},
 	}
@@ -159,11 +164,11 @@ func loki() preset {
 		framing: framing{
 			contentType: "application/json",
 			before:      `{"streams":[{"stream":{"service_name":"` + service + `"},"values":[`, between: ",", after: "]}]}",
-			item: func(dst []byte, _ auditlog.Document, message []byte, at time.Time) []byte {
+			quotes: true, close: "]", around: 40,
+			open: func(dst []byte, _ auditlog.Document, at time.Time) []byte {
 				dst = append(dst, `["`...)
 				dst = strconv.AppendInt(dst, at.UnixNano(), 10)
-				dst = append(dst, `",`...)
-				return append(quoted(dst, message), ']')
+				return append(dst, `",`...)
 			},
 		},
 	}
@@ -179,9 +184,8 @@ func newRelic() preset {
 		framing: framing{
 			contentType: "application/json",
 			before:      `[{"common":{"attributes":{"service.name":"` + service + `","logtype":"` + service + `"}},"logs":[`, between: ",", after: "]}]",
-			item: func(dst []byte, _ auditlog.Document, message []byte, _ time.Time) []byte {
-				return append(quoted(append(dst, `{"message":`...), message), '}')
-			},
+			quotes: true, close: "}", around: 20,
+			open: func(dst []byte, _ auditlog.Document, _ time.Time) []byte { return append(dst, `{"message":`...) },
 		},
 	}
 }
@@ -198,15 +202,14 @@ func elastic(index string) preset {
 		authorize: func(s *httpSink, token string) { s.header["Authorization"] = []string{"ApiKey " + token} },
 		framing: framing{
 			contentType: "application/x-ndjson", between: "\n", after: "\n",
-			verdict: elasticVerdict,
-			item: func(dst []byte, doc auditlog.Document, message []byte, at time.Time) []byte {
+			verdict: elasticVerdict, close: "}", around: 200,
+			open: func(dst []byte, doc auditlog.Document, at time.Time) []byte {
 				dst = append(dst, `{"create":{"_id":"`+doc.WorkspaceID+":"+doc.ID+`"}}`+"\n"...)
 				occurred := doc.OccurredAt()
 				if occurred == "" {
 					occurred = at.UTC().Format(time.RFC3339Nano)
 				}
-				dst = append(dst, `{"@timestamp":"`+occurred+`","event":{"kind":"event","dataset":"`+service+`"},"`+service+`":`...)
-				return append(append(dst, message...), '}')
+				return append(dst, `{"@timestamp":"`+occurred+`","event":{"kind":"event","dataset":"`+service+`"},"`+service+`":`...)
 			},
 		},
 	}

@@ -99,6 +99,12 @@ func TestPresets(t *testing.T) {
 			}
 			s := httpFor(t, settings, c.credentials)
 			s.now = func() time.Time { return time.Unix(1793612345, 0) }
+			for _, doc := range docs {
+				item := s.appendItem(nil, &outgoing{doc: doc, at: s.now()})
+				if size := s.itemSize(doc); len(item) > size || len(item) < size-300 {
+					t.Errorf("an item of %d bytes is said to have %d", len(item), size)
+				}
+			}
 			if diff := cmp.Diff([]string{"", ""}, codes(s.Send(t.Context(), docs))); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}

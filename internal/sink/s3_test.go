@@ -287,7 +287,7 @@ func TestBatchesAreCutBySize(t *testing.T) {
 		{ID: "a", JSON: make([]byte, 20<<20)}, {ID: "b", JSON: make([]byte, 12<<20)}, {ID: "c", JSON: make([]byte, 1)}, {ID: "d", JSON: make([]byte, 40<<20)},
 	}
 	var got []string
-	for _, run := range batches(docs) {
+	for _, run := range batches(docs, auditlog.Template{}.Size) {
 		ids := ""
 		for _, d := range run {
 			ids += d.ID

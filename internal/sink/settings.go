@@ -40,6 +40,9 @@ type environment struct {
 	said discretion
 	// open, if set, counts open connections.
 	open *atomic.Int64
+	// room is where requests take their memory from, for the workspace owner.
+	room  *Room
+	owner string
 	// saving is true when an admin saves the destination. Rules whose breach has a harmless fallback when logs are sent are errors then.
 	saving bool
 }

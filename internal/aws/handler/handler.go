@@ -49,6 +49,7 @@ func Deliver(c config.Deliver, account aws.Config, journal delivery.Journal) (*s
 			Secrets: &secrets.Manager{Client: secretsmanager.NewFromConfig(account), Prefix: c.SecretPrefix, Now: time.Now},
 			Network: sink.Network{AllowPrivate: private, AllowHTTP: c.AllowHTTP},
 			Account: func(context.Context) (aws.Config, error) { return account, nil },
+			Room:    sink.NewRoom(requestRoom(c.MemoryMB)),
 			Now:     time.Now,
 		},
 		Cache:    cache,
