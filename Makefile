@@ -88,6 +88,7 @@ docs: node_modules ## Make the pages and pictures that are made from code; the c
 	go test ./internal/failure -run 'TestErrorsPageIsCurrent|TestErrorsOfDestinationPages' -update
 	go test ./internal/admin -run TestDocumentIsCurrent -update
 	go test ./cmd/auditrelay -run TestManualIsCurrent -update
+	go test ./internal/foreign -run TestSourcesTableIsCurrent -update
 	go test ./internal/picture -run PictureIsCurrent -update
 	go test ./internal/delivery -run TestLifePictureIsCurrent -update
 	go test ./internal/simulate -run TestPlotsAreCurrent -update

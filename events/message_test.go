@@ -13,7 +13,8 @@ import (
 	"github.com/auditrelay/auditrelay/internal/auditlog"
 )
 
-// TestMessageKeepsThePayload holds that a payload leaves as it came: characters that HTML knows, blanks, escapes, large numbers, repeated names.
+// TestMessageKeepsThePayload holds that a payload leaves as it came: characters that HTML knows, blanks,
+// escapes, large numbers, repeated names.
 func TestMessageKeepsThePayload(t *testing.T) {
 	at := time.Date(2026, 11, 2, 9, 30, 0, 120_000_000, time.FixedZone("", 5*3600+1800))
 	for _, payload := range []string{

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/auditrelay/auditrelay/internal/logfile"
 )
 
 // The exit codes, as the help of the root command tells them.
@@ -17,6 +20,8 @@ const (
 	exitConflict = 4
 	exitInvalid  = 5
 	exitRefused  = 6
+	// exitInterrupted is 128 and the number of SIGINT, as shells have it.
+	exitInterrupted = 130
 )
 
 const exitCodes = `Exit codes:
@@ -25,8 +30,9 @@ const exitCodes = `Exit codes:
   2  used wrongly: an unknown flag or command, a missing argument
   3  not there
   4  changed by somebody else, or not allowed in its state
-  5  not valid; the message names the field
-  6  the destination does not take a test log`
+  5  not valid; the message names the field, or of a file the lines
+  6  the destination does not take a test log
+  130  ended by Ctrl-C`
 
 // usageError is the error of a command that was used wrongly.
 type usageError string
@@ -36,6 +42,15 @@ func (e usageError) Error() string { return string(e) }
 // errTestFailed says that a destination did not take a test log; the reason was printed.
 var errTestFailed = errors.New("the destination does not take a test log")
 
+// errInterrupted says that Ctrl-C ended what was under way.
+var errInterrupted error = interruption{}
+
+type interruption struct{}
+
+func (interruption) Error() string { return "interrupted" }
+
+func (interruption) Unwrap() error { return context.Canceled }
+
 // exitCode is what the program ends with.
 func exitCode(err error) int {
 	if _, ok := errors.AsType[usageError](err); ok {
@@ -43,6 +58,15 @@ func exitCode(err error) int {
 	}
 	if errors.Is(err, errTestFailed) {
 		return exitRefused
+	}
+	if errors.Is(err, context.Canceled) {
+		return exitInterrupted
+	}
+	if _, ok := errors.AsType[refusedLines](err); ok {
+		return exitInvalid
+	}
+	if _, ok := errors.AsType[logfile.Layout](err); ok {
+		return exitInvalid
 	}
 	r, ok := errors.AsType[*refusal](err)
 	if !ok {

@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	_ "time/tzdata" // for --time-zone on machines without a database of zones
 
 	"github.com/spf13/cobra"
 
@@ -20,6 +21,7 @@ import (
 func main() {
 	log.SetOutput(sink.Unquoted(screen{os.Stderr}))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // the second signal ends the process at once
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)

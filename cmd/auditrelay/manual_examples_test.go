@@ -152,10 +152,12 @@ func writeExampleFiles(t *testing.T, receiver string) {
 	t.Helper()
 	const workspace = "workspaces:\n  - {id: acme, name: Acme Corp, kind: standalone, admins: [ada@acme.example]}\n"
 	for name, text := range map[string]string{
-		"streams.yaml":         workspace + "destinations:\n  - {id: siem, name: Acme SIEM, workspace_id: acme, kind: http, settings: {url: '" + receiver + "'}}\n",
-		"siem.yaml":            "workspace_id: acme\nkind: http\nsettings: {url: '" + receiver + "'}\n",
-		"logs.ndjson":          `{"id":"log-1","workspace_id":"acme","type":"user_activity","occurred_at":"2026-11-02T09:30:00Z","payload":{"n":1}}` + "\n",
-		"cloudtrail.ndjson.gz": compressed(t, `{"eventID":"event-1","eventTime":"2026-11-02T09:30:00Z"}`+"\n"),
+		"streams.yaml":  workspace + "destinations:\n  - {id: siem, name: Acme SIEM, workspace_id: acme, kind: http, settings: {url: '" + receiver + "'}}\n",
+		"siem.yaml":     "workspace_id: acme\nkind: http\nsettings: {url: '" + receiver + "'}\n",
+		"logs.ndjson":   `{"id":"log-1","workspace_id":"acme","type":"user_activity","occurred_at":"2026-11-02T09:30:00Z","payload":{"n":1}}` + "\n",
+		"trail.json.gz": compressed(t, `{"Records":[{"eventID":"event-1","eventTime":"2026-11-02T09:30:00Z"}]}`),
+		"portal.ndjson": `{"request":{"id":"r-1","at":"2026-11-02 10:30:00"},"stage":"done"}` + "\n",
+		"export.json":   `{"audit":{"entries":[{"at":1793611800}]}}`,
 	} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

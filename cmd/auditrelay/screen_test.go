@@ -168,7 +168,7 @@ func TestNothingHiddenReachesATerminal(t *testing.T) {
 		}
 		t.Run(service+"/send", func(t *testing.T) {
 			logs := filepath.Join(t.TempDir(), "logs.ndjson")
-			if err := os.WriteFile(logs, []byte("{}\n"), 0o600); err != nil {
+			if err := os.WriteFile(logs, []byte(`{"id":"a","workspace_id":"acme","type":"user_activity","occurred_at":"2026-11-02T09:00:00Z","payload":{}}`), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			if _, errs := runWith(t, []string{"send", "--url", server.URL + "/ingest", logs}); strings.Count(errs, "\n") > 1 {

@@ -77,6 +77,8 @@ func (s *Server) ingest(w http.ResponseWriter, r *http.Request) {
 	var answer struct {
 		Queued  int `json:"queued"`
 		Refused int `json:"refused,omitempty"`
+		// RefusedLines counts the lines that are not blank, from 1.
+		RefusedLines []int `json:"refused_lines,omitempty"`
 	}
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
 		problem(w, http.StatusUnsupportedMediaType, "the lines must be sent as they are, without Content-Encoding")
@@ -88,15 +90,20 @@ func (s *Server) ingest(w http.ResponseWriter, r *http.Request) {
 			problem(w, http.StatusBadRequest, fmt.Sprintf("the body broke off after %d whole lines, which are queued", answer.Queued+answer.Refused))
 			return
 		}
+		refused := false
 		switch body := bytes.TrimRight(line, "\r"); {
 		case length > largestLine:
 			s.World.refuse(nil, length)
-			answer.Refused++
+			refused = true
 		case len(body) == 0:
 		case s.World.Send(body):
 			answer.Queued++
 		default:
+			refused = true
+		}
+		if refused { // each has more than a megabyte, so that few are listed
 			answer.Refused++
+			answer.RefusedLines = append(answer.RefusedLines, answer.Queued+answer.Refused)
 		}
 		if err != nil {
 			break

@@ -97,6 +97,7 @@ func TestIngestTakesWholeLinesOnly(t *testing.T) {
 		"whole":          {strings.NewReader(line + "\r\n" + strings.TrimSpace(line)), "", 200, `{"queued":2}`, 2},
 		"broken off":     {io.MultiReader(strings.NewReader(line+line[:20]), iotest.ErrReader(io.ErrUnexpectedEOF)), "", 400, "broke off after 1 whole lines", 1},
 		"compressed":     {strings.NewReader("\x1f\x8b"), "gzip", 415, "without Content-Encoding", 0},
+		"one too large":  {strings.NewReader(line + strings.Repeat("x", 1<<20+1) + "\n\n" + line), "", 200, `{"queued":2,"refused":1,"refused_lines":[2]}`, 2},
 		"as they are":    {strings.NewReader(line), "identity", 200, `{"queued":1}`, 1},
 		"nothing at all": {strings.NewReader(""), "", 200, `{"queued":0}`, 0},
 	} {
@@ -130,7 +131,7 @@ func TestIngestHoldsNoLongLine(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	(&local.Server{World: w}).Handler().ServeHTTP(rec, r)
 	runtime.ReadMemStats(&after)
-	if got, want := strings.TrimSpace(rec.Body.String()), `{"queued":2,"refused":1}`; rec.Code != http.StatusOK || got != want {
+	if got, want := strings.TrimSpace(rec.Body.String()), `{"queued":2,"refused":1,"refused_lines":[2]}`; rec.Code != http.StatusOK || got != want {
 		t.Errorf("%d %s, want 200 %s", rec.Code, got, want)
 	}
 	if held := after.TotalAlloc - before.TotalAlloc; held > 32<<20 {
