@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -134,8 +135,8 @@ func (a *API) verify(ctx context.Context, d directory.Destination, credentials j
 	if result.OK {
 		return nil
 	}
-	p := problem(http.StatusUnprocessableEntity, "the destination does not take a test log: %s %s Nothing was changed; verify=false skips this test",
-		result.Description, result.Guidance)
+	p := problem(http.StatusUnprocessableEntity, "the destination does not take a test log (%s): %s %s Nothing was changed; verify=false skips this test",
+		result.Status, result.Description, result.Guidance)
 	p.Code, p.Guidance = result.Code, result.Guidance
 	return p
 }
@@ -172,7 +173,7 @@ func (a *API) try(ctx context.Context, d directory.Destination, credentials json
 	if err != nil {
 		f := failure.Of(err)
 		entry := failure.Find(f.Code)
-		result.Code, result.Status, result.Description, result.Guidance, result.Detail = f.Code, entry.Status, entry.Description, entry.Guidance, f.Detail
+		result.Code, result.Status, result.Description, result.Guidance, result.Detail = f.Code, cmp.Or(f.Answer(), entry.Status), entry.Description, entry.Guidance, f.Detail
 	}
 	return result, nil
 }

@@ -157,6 +157,24 @@ func TestExternalIDHasOneWinner(t *testing.T) {
 	}
 }
 
+// Where the catalogue has one code for all that a service may answer, a refusal tells the answer.
+func TestVerificationTellsTheAnswer(t *testing.T) {
+	w := newWorld(t)
+	w.want(t, http.StatusCreated, http.MethodPut, "/v1/workspaces/acme", `{"kind":"standalone"}`)
+	for answer, want := range map[int]string{http.StatusBadGateway: "HTTP 502", http.StatusUnauthorized: "401 Unauthorized"} {
+		w.answer = answer
+		refused := w.want(t, http.StatusUnprocessableEntity, http.MethodPut, "/v1/destinations/siem", w.siem())
+		if !strings.Contains(refused.json(t, "detail"), "does not take a test log ("+want+"): ") {
+			t.Errorf("%d: %s", answer, refused.text)
+		}
+		w.want(t, http.StatusCreated, http.MethodPut, "/v1/destinations/siem?verify=false", w.siem())
+		if tested := w.want(t, http.StatusOK, http.MethodPost, "/v1/destinations/siem/test", ""); tested.json(t, "status") != want {
+			t.Errorf("%d: the test says %s", answer, tested.text)
+		}
+		w.want(t, http.StatusNoContent, http.MethodDelete, "/v1/destinations/siem", "")
+	}
+}
+
 // services are STS, whose role demands an external id unless it is open, and S3.
 type services struct {
 	mu      sync.Mutex
