@@ -158,7 +158,8 @@ func (a *API) try(ctx context.Context, d directory.Destination, credentials json
 	ctx, cancel := context.WithTimeout(ctx, testBudget)
 	defer cancel()
 	began := time.Now()
-	factory := sink.Factory{Secrets: credentialsInHand(credentials), Network: a.Network, Account: a.Account, Now: a.Now}
+	// Receivers hold signatures and tokens against the real time, wherever a.Now is.
+	factory := sink.Factory{Secrets: credentialsInHand(credentials), Network: a.Network, Account: a.Account, Now: time.Now}
 	s, err := factory.Sink(ctx, d)
 	if err == nil {
 		err = factory.CheckTrust(ctx, d)
