@@ -40,6 +40,21 @@ func (s *httpSink) sign(header http.Header, id string, body []byte) error {
 	return nil
 }
 
+// verifiable refuses signatures that receivers cannot verify with the official libraries. They turn the body into
+// text before they compute the signature, which changes what is compressed, and parse it as one JSON document after.
+// Source: verify in libraries/javascript/src/index.ts and libraries/python/standardwebhooks/webhooks.py of
+// github.com/standard-webhooks/standard-webhooks.
+func verifiable(f framing, compressed bool) error {
+	const field = "credentials.signing_secrets"
+	switch {
+	case compressed:
+		return invalid(field, "cannot be used with settings.gzip: the libraries of Standard Webhooks cannot verify a compressed body")
+	case !f.alone && f.before == "":
+		return invalid(field, "cannot be used with several JSON documents in a request, which the libraries of Standard Webhooks cannot read; use the format single or json_array")
+	}
+	return nil
+}
+
 // The sizes of a signing secret in bytes, by the Standard Webhooks specification.
 const (
 	minSigningSecret = 24

@@ -22,6 +22,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"github.com/auditrelay/auditrelay/internal/directory"
 	"github.com/auditrelay/auditrelay/internal/failure"
 	"github.com/auditrelay/auditrelay/internal/sink/sinktest"
 )
@@ -55,6 +56,37 @@ func TestHTTPSignatures(t *testing.T) {
 		}
 		if id := header.Get("Webhook-Id"); id != "log-000" {
 			t.Errorf("webhook-id %q", id)
+		}
+	}
+}
+
+// What the official libraries cannot verify is refused when it is saved; what is stored goes on being signed as it was.
+func TestSignaturesThatNobodyCanVerify(t *testing.T) {
+	const gzip = "credentials.signing_secrets: cannot be used with settings.gzip"
+	const several = "credentials.signing_secrets: cannot be used with several JSON documents in a request"
+	const secrets = `"signing_secrets":["whsec_YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFh"]`
+	for _, c := range []struct{ settings, credentials, want string }{
+		{`{"url":"https://h.example","gzip":true}`, `{` + secrets + `}`, gzip},
+		{`{"url":"https://h.example","gzip":true,"format":"json_array"}`, `{` + secrets + `}`, gzip},
+		{`{"url":"https://h.example","gzip":true,"preset":"datadog"}`, `{"token":"t",` + secrets + `}`, gzip},
+		{`{"url":"https://h.example","format":"ndjson"}`, `{` + secrets + `}`, several},
+		{`{"url":"https://h.example","format":"ndjson","max_batch":1}`, `{` + secrets + `}`, several},
+		{`{"url":"https://h.example","preset":"splunk_hec"}`, `{"token":"t",` + secrets + `}`, several},
+		{`{"url":"https://h.example","preset":"sumo_logic"}`, `{"token":"t",` + secrets + `}`, several},
+		{`{"url":"https://h.example","preset":"elastic"}`, `{"token":"t",` + secrets + `}`, several},
+		{`{"url":"https://h.example"}`, `{` + secrets + `}`, ""},
+		{`{"url":"https://h.example","format":"json_array"}`, `{` + secrets + `}`, ""},
+		{`{"url":"https://h.example","preset":"grafana_loki"}`, `{` + secrets + `}`, ""},
+		{`{"url":"https://h.example","format":"ndjson","gzip":true}`, `{}`, ""},
+		{`{"url":"https://h.example","format":"ndjson","gzip":true}`, `{"signing_secrets":[]}`, ""},
+	} {
+		d := directory.Destination{Kind: directory.HTTP, Settings: []byte(c.settings)}
+		err := Validate(d, []byte(c.credentials), Network{})
+		if (err == nil) != (c.want == "") || err != nil && !strings.HasPrefix(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %s", c.settings, err, c.want)
+		}
+		if _, err := build(d, []byte(c.credentials), environment{}); err != nil {
+			t.Errorf("%s, stored: %v", c.settings, err)
 		}
 	}
 }

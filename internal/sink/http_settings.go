@@ -137,6 +137,11 @@ func newHTTP(settings, credentials json.RawMessage, env environment) (delivery.S
 	if s.signers, err = newSigners(cred.SigningSecrets); err != nil {
 		return nil, err
 	}
+	if env.saving && len(s.signers) > 0 {
+		if err := verifiable(s.framing, set.Gzip); err != nil {
+			return nil, err
+		}
+	}
 	if set.Template != "" {
 		// A template that turns out wrong when logs are sent gives the default message; losing the log would be worse.
 		if s.template, err = auditlog.ParseTemplate(set.Template); err != nil && env.saving {
