@@ -22,8 +22,12 @@ func (f *attemptFilter) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.destination, "destination", "", "only to this destination")
 }
 
-func (f *attemptFilter) query(since time.Time, limit int) url.Values {
+// query asks for attempts from since to until; a zero until is now.
+func (f *attemptFilter) query(since, until time.Time, limit int) url.Values {
 	query := url.Values{"since": {since.UTC().Format(time.RFC3339Nano)}, "limit": {fmt.Sprint(limit)}}
+	if !until.IsZero() {
+		query.Set("until", until.UTC().Format(time.RFC3339Nano))
+	}
 	if f.log != "" {
 		query.Set("log_id", f.log)
 	}
@@ -37,10 +41,15 @@ func attemptsCommand() *cobra.Command {
 	var r remote
 	var f attemptFilter
 	var since time.Duration
+	var until string
 	var limit int
 	cmd := &cobra.Command{
 		Use:   "attempts",
-		Short: "List attempts, the oldest first",
+		Short: "List attempts, the newest first, and say how far they were looked for",
+		Long: `List attempts, the newest first, and say how far they were looked for.
+
+A search of a large deployment's log may run out of time. Then the list ends where the search did, and a line on standard error says so and how to go
+on; with -o json, complete is false and searched_until is that time. Attempts of the last seconds may not show yet.`,
 		Example: `  auditrelay attempts --local --log 3f2a --destination siem
   auditrelay attempts --local --since 1h -o json`,
 		Args: noArguments,
@@ -48,29 +57,56 @@ func attemptsCommand() *cobra.Command {
 			if limit < 1 || limit > 1000 {
 				return usageError("--limit must be 1 to 1000")
 			}
+			end, err := parseTime("--until", until)
+			if err != nil {
+				return err
+			}
 			c, err := r.open(cmd.Context())
 			if err != nil {
 				return err
 			}
 			now := c.now(cmd.Context())
+			from := now
+			if !end.IsZero() {
+				from = end
+			}
 			var page admin.AttemptPage
-			_, err = c.do(cmd.Context(), call{method: http.MethodGet, path: "/v1/attempts", query: f.query(now.Add(-since), limit), into: &page})
-			if err != nil {
+			query := f.query(from.Add(-since), end, limit)
+			if _, err := c.do(cmd.Context(), call{method: http.MethodGet, path: "/v1/attempts", query: query, into: &page}); err != nil {
 				return err
 			}
-			return r.show(cmd, page.Items, func() *table {
+			if rest := unsearched(page, limit); rest != "" {
+				fmt.Fprintln(cmd.ErrOrStderr(), rest)
+			}
+			return r.show(cmd, page, func() *table {
 				t := attemptTable(page.Items, now)
-				t.headings = []string{"TIME", "LOG", "DESTINATION", "ATTEMPT", "OUTCOME", "CODE", "TOOK", "NEXT"}
-				t.empty = "there were no attempts in that time"
+				if t.headings = nil; len(page.Items) > 0 {
+					t.headings = []string{"TIME", "LOG", "DESTINATION", "ATTEMPT", "OUTCOME", "CODE", "TOOK", "NEXT"}
+				} else if page.Complete {
+					t.empty = "there were no attempts in that time"
+				}
 				return t
 			})
 		},
 	}
 	r.flags(cmd)
 	f.flags(cmd)
-	cmd.Flags().DurationVar(&since, "since", delivery.Lifetime, "how far to look back")
+	cmd.Flags().DurationVar(&since, "since", delivery.Lifetime, "how far to look back, from --until")
+	cmd.Flags().StringVar(&until, "until", "", "only those of this time and before, RFC 3339 (default now)")
 	cmd.Flags().IntVar(&limit, "limit", 100, "how many to show at most")
 	return cmd
+}
+
+// unsearched says what a list lacks, and how to see it; nothing if it is complete.
+func unsearched(page admin.AttemptPage, limit int) string {
+	if page.Complete {
+		return ""
+	}
+	until := page.SearchedUntil.UTC().Format(time.RFC3339Nano)
+	if len(page.Items) >= limit {
+		return fmt.Sprintf("these are the newest %d; for older ones go on with --until %s", len(page.Items), until)
+	}
+	return fmt.Sprintf("the search ran out of time: what is older than %s was not looked at; go on with --until %[1]s, or name --log or --destination, or a shorter --since", until)
 }
 
 func attemptTable(list []admin.Attempt, now time.Time) *table {
@@ -112,7 +148,7 @@ line of its own.`,
 			if err != nil {
 				return err
 			}
-			t := tail{client: c, filter: f, json: r.format == "json", out: cmd.OutOrStdout(), from: c.now(cmd.Context()).Add(-since), told: make(map[admin.Attempt]bool)}
+			t := tail{client: c, filter: f, json: r.format == "json", out: cmd.OutOrStdout(), errors: cmd.ErrOrStderr(), from: c.now(cmd.Context()).Add(-since), told: make(map[admin.Attempt]bool)}
 			return t.follow(cmd.Context(), every, during)
 		},
 	}

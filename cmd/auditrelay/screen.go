@@ -7,9 +7,10 @@ import (
 	"github.com/auditrelay/auditrelay/internal/legible"
 )
 
-// screen is a standard stream of the process. Anything that is written to it may hold what a tenant, a producer or a receiver wrote, so hidden
-// characters are marked here, where no command can forget it: an escape sequence could clear the terminal, change its title or hide what stands
-// before it. Each Write is text of its own: no character is cut in two.
+// screen is a standard stream of the process. Anything that is written to it may hold what a tenant, a
+// producer or a receiver wrote, so hidden characters are marked here, where no command can forget it: an
+// escape sequence could clear the terminal, change its title or hide what stands before it. Each Write is
+// text of its own: no character is cut in two.
 type screen struct{ to io.Writer }
 
 // Write implements io.Writer.
@@ -20,8 +21,8 @@ func (s screen) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// bare is the stream behind a screen, for what draws on a terminal by control characters of the program's own. What is written there must hold no
-// word of anybody else's, or only clean ones.
+// bare is the stream behind a screen, for what draws on a terminal by control characters of the program's
+// own. What is written there must hold no word of anybody else's, or only clean ones.
 func bare(w io.Writer) io.Writer {
 	if s, ok := w.(screen); ok {
 		return s.to
@@ -29,8 +30,8 @@ func bare(w io.Writer) io.Writer {
 	return w
 }
 
-// writeJSON writes v as JSON in which every hidden character is an escape, so that it can be shown and still be read back. Indent is that of a
-// level; without one, v is a single line.
+// writeJSON writes v as JSON in which every hidden character is an escape, so that it can be shown and still
+// be read back. Indent is that of a level; without one, v is a single line.
 func writeJSON(w io.Writer, v any, indent string) error {
 	e := json.NewEncoder(legible.JSONWriter{To: w})
 	e.SetIndent("", indent)

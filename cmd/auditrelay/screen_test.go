@@ -110,7 +110,8 @@ func hostileStatus(w http.ResponseWriter, _ *http.Request) {
 	if err != nil {
 		panic(err)
 	}
-	fmt.Fprintf(c, "HTTP/1.1 502 %s\r\nConnection: close\r\n\r\n%s", strings.NewReplacer("\r", "", "\n", "").Replace(hostile), hostile)
+	fmt.Fprintf(c, "HTTP/1.1 502 %s\r\nConnection: close\r\n\r\n%s",
+		strings.NewReplacer("\r", "", "\n", "").Replace(hostile), hostile)
 	_ = c.Close()
 }
 
@@ -128,15 +129,18 @@ func remoteCommands(t *testing.T) map[string][]string {
 	d := file("d.yaml", `{"workspace_id":"acme","kind":"http","settings":{"url":"https://siem.example/"}}`)
 	streams := file("streams.yaml", "workspaces:\n  - {id: acme, name: Acme, kind: standalone}\n")
 	return map[string][]string{
-		"workspace list": nil, "workspace get": {"acme"}, "workspace put": {"acme", "--kind", "standalone"}, "workspace delete": {"acme"},
-		"destination list": nil, "destination get": {"siem"}, "destination put": {"siem", "-f", d}, "destination delete": {"siem"},
+		"workspace list": nil, "workspace get": {"acme"}, "workspace put": {"acme", "--kind",
+			"standalone"}, "workspace delete": {"acme"},
+		"destination list": nil, "destination get": {"siem"}, "destination put": {"siem", "-f",
+			d}, "destination delete": {"siem"},
 		"destination disconnect": {"siem"}, "destination reconnect": {"siem"}, "destination test": {"siem"},
 		"apply": {"-f", streams}, "status": nil, "pending": {"siem"}, "failed": nil, "attempts": nil,
 		"tail": {"--since", "1h", "--for", "1ns"}, "redrive": {"--destination", "siem"},
 	}
 }
 
-// TestNothingHiddenReachesATerminal runs every command over the API, and send, against services whose every word is hostile.
+// TestNothingHiddenReachesATerminal runs every command over the API, and send, against services whose every
+// word is hostile.
 func TestNothingHiddenReachesATerminal(t *testing.T) {
 	commands := remoteCommands(t)
 	var walk func(cmd *cobra.Command)
@@ -150,17 +154,20 @@ func TestNothingHiddenReachesATerminal(t *testing.T) {
 		}
 	}
 	walk(root())
-	for service, answer := range map[string]http.HandlerFunc{"an API": hostileAPI, "one that refuses": hostileRefusal, "no API": hostileStatus} {
+	for service, answer := range map[string]http.HandlerFunc{"an API": hostileAPI,
+		"one that refuses": hostileRefusal, "no API": hostileStatus} {
 		server := httptest.NewServer(answer)
 		t.Cleanup(server.Close)
 		for name, args := range commands {
 			for _, format := range []string{"table", "json"} {
 				t.Run(service+"/"+name+"/"+format, func(t *testing.T) {
-					out, errs := runWith(t, slices.Concat(strings.Fields(name), args, []string{"--local=" + server.URL, "-o", format}))
+					out, errs := runWith(t, slices.Concat(strings.Fields(name), args,
+						[]string{"--local=" + server.URL, "-o", format}))
 					if service == "an API" && format == "json" && out != "" && !json.Valid([]byte(strings.Split(out, "}\n{")[0])) {
 						t.Errorf("it is no JSON: %s", out)
 					}
-					if service != "an API" && (out != "" || strings.Count(errs, "\n") != 1) && name != "tail" {
+					if service != "an API" && (out != "" || strings.Count(errs,
+						"\n") != 1) && name != "tail" {
 						t.Errorf("want one line of error, got %q and %q", out, errs)
 					}
 				})
@@ -171,7 +178,8 @@ func TestNothingHiddenReachesATerminal(t *testing.T) {
 			if err := os.WriteFile(logs, []byte(`{"id":"a","workspace_id":"acme","type":"user_activity","occurred_at":"2026-11-02T09:00:00Z","payload":{}}`), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if _, errs := runWith(t, []string{"send", "--url", server.URL + "/ingest", logs}); strings.Count(errs, "\n") > 1 {
+			if _, errs := runWith(t, []string{"send", "--url", server.URL + "/ingest",
+				logs}); strings.Count(errs, "\n") > 1 {
 				t.Errorf("want one line of error, got %q", errs)
 			}
 		})
@@ -183,7 +191,8 @@ func runWith(t *testing.T, args []string) (stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
 	run(t.Context(), args, &out, &errs)
-	for name, text := range map[string]string{"standard output": out.String(), "standard error": errs.String()} {
+	for name, text := range map[string]string{"standard output": out.String(),
+		"standard error": errs.String()} {
 		for _, c := range text {
 			if legible.Hidden(c) && c != '\n' && c != '\t' {
 				t.Errorf("%s holds %U:\n%q", name, c, text)
@@ -225,8 +234,10 @@ func TestUsageErrorsAreClean(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{
-		{hostile}, {"destination", "get", hostile, hostile}, {"apply", "-f", file}, {"apply", "-f", hostile}, {"local", "--config", file},
-		{"send", "--url", "http://" + hostile}, {"send", "--url", "https://sqs.example/" + "\u202e"}, {"failed", "--" + hostile}, {"simulate", "--policies", hostile},
+		{hostile}, {"destination", "get", hostile, hostile}, {"apply", "-f", file}, {"apply", "-f",
+			hostile}, {"local", "--config", file},
+		{"send", "--url", "http://" + hostile}, {"send", "--url",
+			"https://sqs.example/" + "\u202e"}, {"failed", "--" + hostile}, {"simulate", "--policies", hostile},
 	} {
 		if _, errs := runWith(t, args); errs == "" {
 			t.Errorf("%q is taken", args)
@@ -287,11 +298,15 @@ func TestPlainHTTPIsForThisMachine(t *testing.T) {
 
 // TestNoRedirectIsFollowed has an API's address send a change on, with its credentials.
 func TestNoRedirectIsFollowed(t *testing.T) {
-	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the change went elsewhere") }))
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter,
+		*http.Request) {
+		t.Error("the change went elsewhere")
+	}))
 	defer elsewhere.Close()
 	server := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect))
 	defer server.Close()
-	_, errs := runWith(t, []string{"workspace", "put", "acme", "--kind", "standalone", "--local=" + server.URL})
+	_, errs := runWith(t, []string{"workspace", "put", "acme", "--kind", "standalone",
+		"--local=" + server.URL})
 	if want := "answers 307 Temporary Redirect; is it the address of the management API?"; !strings.Contains(errs, want) {
 		t.Errorf("the error is %q, want one that says %q", errs, want)
 	}

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/auditrelay/auditrelay/internal/admin"
@@ -18,6 +20,7 @@ type tail struct {
 	filter attemptFilter
 	json   bool
 	out    io.Writer
+	errors io.Writer
 	// from is where the next look begins.
 	from time.Time
 	// told are the attempts since from that were told.
@@ -48,43 +51,55 @@ func (t *tail) follow(ctx context.Context, every, during time.Duration) error {
 	}
 }
 
-// look tells the attempts that are new.
+const (
+	tailPage = 1000
+	// tailPages bounds one look; at two seconds a look, that is 5,000 attempts a second.
+	tailPages = 10
+)
+
+// look tells the attempts that are new, the oldest first. The API gives the newest first, so it is asked again for what is older.
 func (t *tail) look(ctx context.Context) error {
-	const page = 1000
-	for {
-		var answer admin.AttemptPage
-		_, err := t.client.do(ctx, call{method: http.MethodGet, path: "/v1/attempts", query: t.filter.query(t.from, page), into: &answer})
-		if err != nil {
+	var fresh []admin.Attempt
+	var until time.Time
+	for n := range tailPages {
+		var page admin.AttemptPage
+		query := t.filter.query(t.from, until, tailPage)
+		if _, err := t.client.do(ctx, call{method: http.MethodGet, path: "/v1/attempts", query: query, into: &page}); err != nil {
 			return err
 		}
-		var fresh []admin.Attempt
-		for _, a := range answer.Items {
-			next := a.NextAttemptAt
-			a.NextAttemptAt = nil // a pointer would make each answer's attempt another key
-			if !t.told[a] {
-				t.told[a] = true
-				a.NextAttemptAt = next
+		for _, a := range page.Items {
+			if !t.told[key(a)] {
+				t.told[key(a)] = true
 				fresh = append(fresh, a)
 			}
 		}
-		if err := t.tell(ctx, fresh); err != nil {
-			return err
+		if page.Complete {
+			break
 		}
-		if len(answer.Items) > 0 {
-			t.forget(answer.Items[len(answer.Items)-1].At, len(answer.Items) == page)
+		if n+1 == tailPages || page.SearchedUntil.Equal(until) {
+			fmt.Fprintf(t.errors, "there are more attempts than can be followed: of those from %s to %s some are not shown\n",
+				t.from.UTC().Format(time.RFC3339), page.SearchedUntil.UTC().Format(time.RFC3339))
+			break
 		}
-		if len(answer.Items) < page || len(fresh) == 0 {
-			return nil
-		}
+		until = page.SearchedUntil
 	}
+	if len(fresh) == 0 {
+		return nil
+	}
+	t.forget(fresh[0].At)
+	slices.Reverse(fresh)
+	return t.tell(ctx, fresh)
 }
 
-// forget moves on to where the next look begins: a little before the last attempt, or at it when there are more.
-func (t *tail) forget(last time.Time, more bool) {
-	from := last.Add(-overlap)
-	if more {
-		from = last
-	}
+// key is an attempt as a key of a map: a pointer would make each answer's attempt another.
+func key(a admin.Attempt) admin.Attempt {
+	a.NextAttemptAt = nil
+	return a
+}
+
+// forget moves on to where the next look begins, a little before the newest attempt.
+func (t *tail) forget(newest time.Time) {
+	from := newest.Add(-overlap)
 	if !from.After(t.from) {
 		return
 	}
@@ -97,9 +112,6 @@ func (t *tail) forget(last time.Time, more bool) {
 }
 
 func (t *tail) tell(ctx context.Context, fresh []admin.Attempt) error {
-	if len(fresh) == 0 {
-		return nil
-	}
 	if !t.json {
 		return attemptTable(fresh, t.client.now(ctx)).write(t.out)
 	}

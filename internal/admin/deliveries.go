@@ -74,9 +74,11 @@ type Attempt struct {
 	NextAttemptAt *time.Time       `json:"next_attempt_at"`
 }
 
-// AttemptPage is attempts, the oldest first.
+// AttemptPage is attempts, the newest first, and how far they were looked for. Without items it says that there were none only if it is complete.
 type AttemptPage struct {
-	Items []Attempt `json:"items" nullable:"false"`
+	Items         []Attempt `json:"items" nullable:"false"`
+	Complete      bool      `json:"complete" doc:"There are no others in the time that was asked for. False if limit or the time for a search was reached first."`
+	SearchedUntil time.Time `json:"searched_until" doc:"Back to this time, every attempt is listed. Ask again with it as until for older ones, if complete is false."`
 }
 
 func (a *API) deliveryRoutes(api huma.API) {
@@ -86,8 +88,8 @@ func (a *API) deliveryRoutes(api huma.API) {
 	huma.Register(api, huma.Operation{OperationID: "get-backlog", Method: http.MethodGet, Path: "/v1/destinations/{id}/backlog",
 		Summary: "Sum up what waits for a destination", Tags: tags, Errors: []int{http.StatusNotFound}}, a.backlog)
 	huma.Register(api, huma.Operation{OperationID: "list-attempts", Method: http.MethodGet, Path: "/v1/attempts",
-		Summary: "List attempts, the oldest first", Tags: tags, Errors: []int{http.StatusUnprocessableEntity},
-		Description: "From the log service, which shows an attempt some seconds after it was made."}, a.listAttempts)
+		Summary: "List attempts, the newest first", Tags: tags, Errors: []int{http.StatusUnprocessableEntity},
+		Description: "From the log service, which shows an attempt some seconds after it was made, and in which a search may run out of time: see complete."}, a.listAttempts)
 	huma.Register(api, huma.Operation{OperationID: "list-failed", Method: http.MethodGet, Path: "/v1/failed",
 		Summary: "List failed events of the last 30 days", Tags: tags, Errors: []int{http.StatusUnprocessableEntity},
 		Description: "By destination, and of each by acceptance. Without destination_id, those of destinations that were deleted are left out."}, a.listFailed)
@@ -164,19 +166,24 @@ func (a *API) listAttempts(ctx context.Context, in *struct {
 	LogID         string    `query:"log_id" maxLength:"128" pattern:"^[A-Za-z0-9._-]*$" patternDescription:"the id of a log"`
 	DestinationID string    `query:"destination_id" maxLength:"128" pattern:"^[A-Za-z0-9._-]*$" patternDescription:"the id of a destination"`
 	Since         time.Time `query:"since" doc:"Default: seven days ago."`
-	Until         time.Time `query:"until" doc:"Default: now."`
+	Until         time.Time `query:"until" doc:"Included. Default: now."`
 	Limit         int       `query:"limit" minimum:"1" maximum:"1000" default:"100"`
 }) (*struct{ Body AttemptPage }, error) {
 	q := AttemptQuery{LogID: in.LogID, DestinationID: in.DestinationID, Since: in.Since, Until: in.Until, Limit: in.Limit}
 	if q.Since.IsZero() {
 		q.Since = a.Now().Add(-delivery.Lifetime)
 	}
-	records, err := a.Attempts.Attempts(ctx, q)
+	if now := a.Now(); q.Until.IsZero() || q.Until.After(now) {
+		q.Until = now
+	}
+	found, err := a.Attempts.Attempts(ctx, q)
 	if err != nil {
 		return nil, a.internal(err)
 	}
-	out := &struct{ Body AttemptPage }{AttemptPage{Items: make([]Attempt, len(records))}}
-	for i, r := range records {
+	out := &struct{ Body AttemptPage }{AttemptPage{
+		Items: make([]Attempt, len(found.Records)), Complete: found.Complete, SearchedUntil: found.SearchedUntil,
+	}}
+	for i, r := range found.Records {
 		out.Body.Items[i] = Attempt{
 			LogID: r.LogID, WorkspaceID: r.WorkspaceID, DestinationID: r.DestinationID, Kind: r.Kind, Attempt: r.Attempt, Outcome: r.Outcome, Code: r.Code,
 			At: r.At, DurationMS: r.Took.Milliseconds(), NextAttemptAt: nextAttempt(r.Key, r.NextAt),

@@ -10,7 +10,8 @@ import (
 	"github.com/auditrelay/auditrelay/internal/legible"
 )
 
-// TestAnswersHideNothing stores a name that would write on the terminal of whoever asks with curl, and reads it back whole.
+// TestAnswersHideNothing stores a name that would write on the terminal of whoever asks with curl, and reads
+// it back whole.
 func TestAnswersHideNothing(t *testing.T) {
 	const hostile = "a\u009b31m\u202egnp.exe\u200b\u2028\U000e0041"
 	w := newWorld(t)
@@ -22,10 +23,12 @@ func TestAnswersHideNothing(t *testing.T) {
 		method, path, body string
 		status             int
 	}{
-		{http.MethodPut, "/v1/workspaces/acme", `{"kind":"standalone","name":` + string(name) + `}`, http.StatusCreated},
+		{http.MethodPut, "/v1/workspaces/acme", `{"kind":"standalone","name":` + string(name) + `}`,
+			http.StatusCreated},
 		{http.MethodGet, "/v1/workspaces/acme", "", http.StatusOK},
 		{http.MethodGet, "/v1/workspaces", "", http.StatusOK},
-		{http.MethodGet, "/v1/deliveries?destination_id=" + url.QueryEscape(hostile), "", http.StatusUnprocessableEntity},
+		{http.MethodGet, "/v1/deliveries?destination_id=" + url.QueryEscape(hostile), "",
+			http.StatusUnprocessableEntity},
 		{http.MethodGet, "/v1/workspaces/" + url.PathEscape(hostile), "", http.StatusUnprocessableEntity},
 	} {
 		got := w.want(t, c.status, c.method, c.path, c.body)
@@ -34,7 +37,8 @@ func TestAnswersHideNothing(t *testing.T) {
 		}
 	}
 	var kept struct{ Name string }
-	if err := json.Unmarshal([]byte(w.want(t, http.StatusOK, http.MethodGet, "/v1/workspaces/acme", "").text), &kept); err != nil || kept.Name != hostile {
+	if err := json.Unmarshal([]byte(w.want(t, http.StatusOK, http.MethodGet, "/v1/workspaces/acme", "").text),
+		&kept); err != nil || kept.Name != hostile {
 		t.Errorf("the name is %q, %v", kept.Name, err)
 	}
 }

@@ -86,17 +86,27 @@ type Failed interface {
 
 // Attempts reads what was written down of attempts.
 type Attempts interface {
-	// Attempts gives up to q.Limit attempts, the oldest first.
-	Attempts(ctx context.Context, q AttemptQuery) ([]AttemptRecord, error)
+	// Attempts gives up to q.Limit attempts, the newest first, and says how far it looked. That its time is over is no
+	// error: what it found by then is the answer.
+	Attempts(ctx context.Context, q AttemptQuery) (AttemptSearch, error)
 }
 
-// AttemptQuery says which attempts are wanted; empty fields and a zero Until set no limit.
+// AttemptQuery says which attempts are wanted; empty fields set no limit.
 type AttemptQuery struct {
 	LogID         string
 	DestinationID string
-	// Since and Until bound the attempt's time: Since ≤ t < Until.
+	// Since and Until bound the attempt's time, both included.
 	Since, Until time.Time
 	Limit        int
+}
+
+// AttemptSearch is what a search found, and what it can say of the rest.
+type AttemptSearch struct {
+	Records []AttemptRecord
+	// Complete says that there are no others in the time that was asked for. Otherwise SearchedUntil is how far back they are all
+	// known, or were looked for in vain; at that very time there may be more.
+	Complete      bool
+	SearchedUntil time.Time
 }
 
 // AttemptRecord is one attempt, or one time that a log was held.

@@ -20,7 +20,8 @@ import (
 // Letters with accents of their own are seen. An emoji that is joined of several by a hidden character falls
 // into its parts.
 func Hidden(c rune) bool {
-	return !unicode.IsGraphic(c) || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, c) || unicode.Is(unicode.Variation_Selector, c)
+	return !unicode.IsGraphic(c) || unicode.Is(unicode.Other_Default_Ignorable_Code_Point,
+		c) || unicode.Is(unicode.Variation_Selector, c)
 }
 
 // mark stands for one hidden character, so that a reader sees that there was one and columns stay as wide as

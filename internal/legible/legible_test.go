@@ -56,16 +56,18 @@ func TestHidden(t *testing.T) {
 
 func TestForms(t *testing.T) {
 	for name, c := range map[string]struct{ in, text, cell, line string }{
-		"plain":                   {"Acme SIEM", "Acme SIEM", "Acme SIEM", "Acme SIEM"},
-		"nothing":                 {"", "", "", ""},
-		"a terminal's colour":     {"a\x1b[31mb", "a·[31mb", "a·[31mb", "a[31mb"},
-		"a terminal's link":       {"\x1b]8;;x\x07c", "·]8;;x·c", "·]8;;x·c", "]8;;xc"},
-		"its short form":          {"a\u009b2Jb", "a·2Jb", "a·2Jb", "a2Jb"},
-		"turned around":           {"\u202egnp.exe", "·gnp.exe", "·gnp.exe", "gnp.exe"},
-		"lines":                   {"a\nb\r\nc\u2028d", "a\nb·\nc·d", "a·b··c·d", "a b c d"},
-		"many spaces":             {" a \t\u00a0\u3000 b ", " a \t\u00a0\u3000 b ", " a ·\u00a0\u3000 b ", "a b"},
-		"no UTF-8":                {"a\x9bb\xff", "a\ufffdb\ufffd", "a\ufffdb\ufffd", "a\ufffdb\ufffd"},
-		"a surrogate on its own":  {"\xed\xa0\x80", "\ufffd\ufffd\ufffd", "\ufffd\ufffd\ufffd", "\ufffd\ufffd\ufffd"},
+		"plain":               {"Acme SIEM", "Acme SIEM", "Acme SIEM", "Acme SIEM"},
+		"nothing":             {"", "", "", ""},
+		"a terminal's colour": {"a\x1b[31mb", "a·[31mb", "a·[31mb", "a[31mb"},
+		"a terminal's link":   {"\x1b]8;;x\x07c", "·]8;;x·c", "·]8;;x·c", "]8;;xc"},
+		"its short form":      {"a\u009b2Jb", "a·2Jb", "a·2Jb", "a2Jb"},
+		"turned around":       {"\u202egnp.exe", "·gnp.exe", "·gnp.exe", "gnp.exe"},
+		"lines":               {"a\nb\r\nc\u2028d", "a\nb·\nc·d", "a·b··c·d", "a b c d"},
+		"many spaces": {" a \t\u00a0\u3000 b ", " a \t\u00a0\u3000 b ", " a ·\u00a0\u3000 b ",
+			"a b"},
+		"no UTF-8": {"a\x9bb\xff", "a\ufffdb\ufffd", "a\ufffdb\ufffd", "a\ufffdb\ufffd"},
+		"a surrogate on its own": {"\xed\xa0\x80", "\ufffd\ufffd\ufffd", "\ufffd\ufffd\ufffd",
+			"\ufffd\ufffd\ufffd"},
 		"only what is not seen":   {"\u200b\u2060", "··", "··", ""},
 		"accents are left alone":  {"e\u0301 שלום", "e\u0301 שלום", "e\u0301 שלום", "e\u0301 שלום"},
 		"a picture of three":      {"👩\u200d🚀", "👩·🚀", "👩·🚀", "👩🚀"},
@@ -86,7 +88,8 @@ func TestShort(t *testing.T) {
 		most int
 		want string
 	}{
-		{"abc", 3, "abc"}, {"abcd", 3, "ab…"}, {"日本語", 3, "日本語"}, {"日本語で", 3, "日本…"}, {"", 1, ""}, {"ab", 1, "…"},
+		{"abc", 3, "abc"}, {"abcd", 3, "ab…"}, {"日本語", 3, "日本語"}, {"日本語で", 3, "日本…"}, {"", 1, ""}, {"ab", 1,
+			"…"},
 	} {
 		if got := legible.Short(c.in, c.most); got != c.want {
 			t.Errorf("%q at %d: %q, want %q", c.in, c.most, got, c.want)
@@ -129,7 +132,8 @@ func TestJSONWriter(t *testing.T) {
 	const line = "{\"reason\":\"\u009b\u202e\"}\n"
 	var out bytes.Buffer
 	n, err := legible.JSONWriter{To: &out}.Write([]byte(line))
-	if diff := cmp.Diff([]any{len(line), nil, `{"reason":"\u009b\u202e"}` + "\n"}, []any{n, err, out.String()}); diff != "" {
+	if diff := cmp.Diff([]any{len(line), nil, `{"reason":"\u009b\u202e"}` + "\n"},
+		[]any{n, err, out.String()}); diff != "" {
 		t.Errorf("length, error and text (-want +got):\n%s", diff)
 	}
 	r, w := io.Pipe()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"slices"
 
 	"github.com/auditrelay/auditrelay/internal/admin"
 	"github.com/auditrelay/auditrelay/internal/connection"
@@ -42,20 +43,23 @@ func (w *World) admin() http.Handler {
 type entries struct{ world *World }
 
 // Attempts implements admin.Attempts.
-func (e entries) Attempts(_ context.Context, q admin.AttemptQuery) ([]admin.AttemptRecord, error) {
+func (e entries) Attempts(_ context.Context, q admin.AttemptQuery) (admin.AttemptSearch, error) {
 	var found []admin.AttemptRecord
 	for _, a := range e.world.Journal.Entries() {
-		if len(found) == q.Limit {
-			break
-		}
 		tried := a.Event == delivery.EventAttempted || a.Event == delivery.EventHeld
 		if !tried || (q.LogID != "" && a.LogID != q.LogID) || (q.DestinationID != "" && a.DestinationID != q.DestinationID) ||
-			a.At.Before(q.Since) || (!q.Until.IsZero() && !a.At.Before(q.Until)) {
+			a.At.Before(q.Since) || a.At.After(q.Until) {
 			continue
 		}
 		found = append(found, admin.AttemptRecord{
 			Key: a.Key, Kind: a.Kind, Attempt: a.Attempt, Outcome: a.Outcome, Code: a.Code, At: a.At, Took: a.Took, NextAt: a.NextAt,
 		})
 	}
-	return found, nil
+	slices.Reverse(found)
+	slices.SortStableFunc(found, func(a, b admin.AttemptRecord) int { return b.At.Compare(a.At) })
+	if len(found) <= q.Limit {
+		return admin.AttemptSearch{Records: found, Complete: true, SearchedUntil: q.Since}, nil
+	}
+	found = found[:q.Limit]
+	return admin.AttemptSearch{Records: found, SearchedUntil: found[q.Limit-1].At}, nil
 }

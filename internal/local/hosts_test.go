@@ -33,7 +33,8 @@ func status(t *testing.T, method, address, path, host, body string) int {
 	return resp.StatusCode
 }
 
-// TestForeignHostsAreMisdirected calls everything that auditrelay local listens with, as a page does whose name was pointed at 127.0.0.1.
+// TestForeignHostsAreMisdirected calls everything that auditrelay local listens with, as a page does whose
+// name was pointed at 127.0.0.1.
 func TestForeignHostsAreMisdirected(t *testing.T) {
 	w := sampleWorld(t)
 	server := httptest.NewServer((&local.Server{World: w}).Handler())
@@ -60,13 +61,16 @@ func TestForeignHostsAreMisdirected(t *testing.T) {
 		{http.MethodOptions, server.URL, "/v1/destinations", ""},
 		{http.MethodPost, strings.TrimSuffix(receiver.URL(), "/logs"), "/logs", `{"id":"a"}`},
 	} {
-		for _, host := range []string{"rebind.attacker.example" + port, "rebind.attacker.example", "127.0.0.1.attacker.example" + port, "localhost.attacker.example", "192.0.2.1" + port} {
-			if got := status(t, c.method, c.address, c.path, host, c.body); got != http.StatusMisdirectedRequest {
+		for _, host := range []string{"rebind.attacker.example" + port, "rebind.attacker.example",
+			"127.0.0.1.attacker.example" + port, "localhost.attacker.example", "192.0.2.1" + port} {
+			if got := status(t, c.method, c.address, c.path, host,
+				c.body); got != http.StatusMisdirectedRequest {
 				t.Errorf("%s %s called %s: %d, want 421", c.method, c.path, host, got)
 			}
 		}
 	}
-	if diff := cmp.Diff([]int{0, 0}, []int{w.Ingest.Queue.Len(), receiver.Requests()}); diff != "" || !w.Clock.Now().Equal(monday) {
+	if diff := cmp.Diff([]int{0, 0}, []int{w.Ingest.Queue.Len(),
+		receiver.Requests()}); diff != "" || !w.Clock.Now().Equal(monday) {
 		t.Errorf("a foreign page has sent something (-want +got):\n%s", diff)
 	}
 	if got := status(t, http.MethodGet, server.URL, "/clock", "", ""); got != http.StatusOK {
@@ -107,7 +111,8 @@ func TestOwnHosts(t *testing.T) {
 		"two ports":                      {"localhost:1:2", loopback, nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := httptest.NewRequestWithContext(context.WithValue(t.Context(), http.LocalAddrContextKey, c.called), http.MethodGet, "/clock", nil)
+			r := httptest.NewRequestWithContext(context.WithValue(t.Context(), http.LocalAddrContextKey,
+				c.called), http.MethodGet, "/clock", nil)
 			r.Host = c.host
 			rec := httptest.NewRecorder()
 			(&local.Server{World: sampleWorld(t), Hosts: c.names}).Handler().ServeHTTP(rec, r)
@@ -129,7 +134,8 @@ func TestRunKnowsItsNames(t *testing.T) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = in.CloseWithError(local.Run(ctx, local.Options{Listen: "0.0.0.0:0", Hosts: []string{"relay"}, Directory: local.Sample("http://127.0.0.1:1/"), Out: in}))
+		_ = in.CloseWithError(local.Run(ctx, local.Options{Listen: "0.0.0.0:0", Hosts: []string{"relay"},
+			Directory: local.Sample("http://127.0.0.1:1/"), Out: in}))
 	}()
 	defer func() { stop(); <-ended }()
 	var address string
@@ -141,8 +147,10 @@ func TestRunKnowsItsNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for host, want := range map[string]int{told.Host: 200, "relay": 200, "0.0.0.0:" + told.Port(): 200, "relay.evil.example": 421} {
-		if got := status(t, http.MethodGet, "http://127.0.0.1:"+told.Port(), "/clock", host, ""); got != want {
+	for host, want := range map[string]int{told.Host: 200, "relay": 200, "0.0.0.0:" + told.Port(): 200,
+		"relay.evil.example": 421} {
+		if got := status(t, http.MethodGet, "http://127.0.0.1:"+told.Port(), "/clock", host,
+			""); got != want {
 			t.Errorf("called %s: %d, want %d", host, got, want)
 		}
 	}

@@ -16,6 +16,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/auditrelay/auditrelay/internal/admin"
+	"github.com/auditrelay/auditrelay/internal/delivery"
 	"github.com/auditrelay/auditrelay/internal/legible"
 	"github.com/auditrelay/auditrelay/internal/local"
 	"github.com/auditrelay/auditrelay/internal/sink"
@@ -155,7 +157,7 @@ func TestIngestHoldsNoLongLine(t *testing.T) {
 func TestAnswersHideNothing(t *testing.T) {
 	const hostile = "\u009b2J\u202e\u200b"
 	w := sampleWorld(t)
-	w.Send([]byte(`{"id":"` + hostile))
+	w.Send([]byte(`{"id":"` + hostile + `"}`))
 	if err := w.Advance(t.Context(), time.Second); err != nil {
 		t.Fatal(err)
 	}
@@ -163,10 +165,52 @@ func TestAnswersHideNothing(t *testing.T) {
 	if strings.ContainsFunc(strings.TrimSpace(answer), legible.Hidden) {
 		t.Errorf("hidden characters in %q", answer)
 	}
-	if len(w.Rejected.All()) != 1 {
-		t.Errorf("the rejected messages: %s", answer)
+	if kept := w.Rejected.All(); len(kept) != 1 || !strings.Contains(string(kept[0].Body), hostile) {
+		t.Errorf("nothing hostile was kept: %s", answer)
 	}
 }
+
+// TestAttemptsAreTheNewestFirst asks the API of the runner for parts of what was tried, each from where the one before says it ends.
+func TestAttemptsAreTheNewestFirst(t *testing.T) {
+	w := sampleWorld(t)
+	at := func(minute int) time.Time { return monday.Add(time.Duration(minute) * time.Minute) }
+	for minute := range 5 {
+		k := delivery.Key{DestinationID: "siem", WorkspaceID: "acme", LogID: fmt.Sprintf("log-%d", minute), AcceptedAt: monday}
+		w.Journal.Record(delivery.Entry{Event: delivery.EventAttempted, Key: k, At: at(minute), Attempt: 1, Outcome: delivery.Failed})
+	}
+	if err := w.Advance(t.Context(), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	type answer struct {
+		Logs          []string
+		Complete      bool
+		SearchedUntil time.Time
+	}
+	for query, want := range map[string]answer{
+		"":                              {[]string{"log-4", "log-3", "log-2", "log-1", "log-0"}, true, at(60).Add(-delivery.Lifetime)},
+		"&limit=5":                      {[]string{"log-4", "log-3", "log-2", "log-1", "log-0"}, true, at(60).Add(-delivery.Lifetime)},
+		"&limit=2":                      {[]string{"log-4", "log-3"}, false, at(3)},
+		"&limit=2&until=" + text(at(3)): {[]string{"log-3", "log-2"}, false, at(2)},
+		"&since=" + text(at(1)) + "&until=" + text(at(2)): {[]string{"log-2", "log-1"}, true, at(1)},
+		"&log_id=log-9": {nil, true, at(60).Add(-delivery.Lifetime)},
+		"&until=2030-01-01T00:00:00Z&since=2029-01-01T00:00:00Z": {nil, true, time.Date(2029, 1, 1, 0, 0, 0, 0, time.UTC)},
+	} {
+		_, body := call(t, w, http.MethodGet, "/v1/attempts?destination_id=siem"+query, "")
+		var page admin.AttemptPage
+		if err := json.Unmarshal([]byte(body), &page); err != nil {
+			t.Fatalf("%s: %v", body, err)
+		}
+		got := answer{Complete: page.Complete, SearchedUntil: page.SearchedUntil}
+		for _, a := range page.Items {
+			got.Logs = append(got.Logs, a.LogID)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", query, diff)
+		}
+	}
+}
+
+func text(t time.Time) string { return t.Format(time.RFC3339) }
 
 // TestTooLargeBodiesAreAnswered sends more than the API takes, by a client that sends all of it before it listens.
 func TestTooLargeBodiesAreAnswered(t *testing.T) {

@@ -13,14 +13,17 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// The bounds of a YAML file, which somebody else may have written. The library has none of its own: its memory grows with the square of the
-// depth, its time with the square of a mapping's keys, and aliases of aliases grow without end.
+// The bounds of a YAML file, which somebody else may have written. The library has none of its own: its
+// memory grows with the square of the depth, its time with the square of a mapping's keys, and aliases of
+// aliases grow without end.
 const (
 	// largestYAML is the largest file, in bytes: some 50,000 destinations.
 	largestYAML = 8 << 20
-	// mostIndicators bounds the characters that begin or end something. The library takes a quarter of a KiB for each.
+	// mostIndicators bounds the characters that begin or end something. The library takes a quarter of a KiB
+	// for each.
 	mostIndicators = 1_500_000
-	// deepestYAML is how deep sequences and mappings may stand in each other. What a file says here is six deep.
+	// deepestYAML is how deep sequences and mappings may stand in each other. What a file says here is six
+	// deep.
 	deepestYAML = 64
 	// mostKeys is the most keys of one mapping.
 	mostKeys = 1000
@@ -57,7 +60,8 @@ func tooLarge() *BoundError {
 }
 
 func tooDeep(line int) *BoundError {
-	return &BoundError{line, fmt.Sprintf("sequences and mappings may stand in each other at most %d deep", deepestYAML)}
+	return &BoundError{line, fmt.Sprintf("sequences and mappings may stand in each other at most %d deep",
+		deepestYAML)}
 }
 
 // ReadYAML reads a file, or stdin if its name is -, no further than its bound.
@@ -81,8 +85,8 @@ func ReadYAML(name string, stdin io.Reader) ([]byte, error) {
 	return source, nil
 }
 
-// ParseYAML reads a YAML or JSON text within the bounds. Its error is a *BoundError or the library's. What it gives may be decoded with
-// yaml.NodeToValue: that takes time and memory in proportion to the bounds.
+// ParseYAML reads a YAML or JSON text within the bounds. Its error is a *BoundError or the library's. What it
+// gives may be decoded with yaml.NodeToValue: that takes time and memory in proportion to the bounds.
 func ParseYAML(source []byte) (*ast.File, error) {
 	if err := checkSource(source); err != nil {
 		return nil, err
@@ -107,8 +111,8 @@ func ParseYAML(source []byte) (*ast.File, error) {
 	return file, nil
 }
 
-// checkSource looks at characters alone, since the library makes tokens of all of a text at once. A bracket in a text counts as well, so the depth
-// of brackets has some room here.
+// checkSource looks at characters alone, since the library makes tokens of all of a text at once. A bracket
+// in a text counts as well, so the depth of brackets has some room here.
 func checkSource(source []byte) error {
 	const room = 10
 	if len(source) > largestYAML {
@@ -137,8 +141,9 @@ func checkSource(source []byte) error {
 	return nil
 }
 
-// nesting follows how deep tokens stand in each other, and how many keys a mapping has. In blocks it goes by columns: what is further to the right
-// stands in what is further to the left. It does not tell valid YAML from other; that is the parser's task.
+// nesting follows how deep tokens stand in each other, and how many keys a mapping has. In blocks it goes by
+// columns: what is further to the right stands in what is further to the left. It does not tell valid YAML
+// from other; that is the parser's task.
 type nesting struct {
 	blocks []level
 	flows  []int // the keys of each open bracket

@@ -21,7 +21,8 @@ func aliasesOf(n int) string {
 	var b strings.Builder
 	b.WriteString("x0: &x0 [a,a,a,a,a,a,a,a,a,a]\n")
 	for i := range n {
-		fmt.Fprintf(&b, "x%d: &x%[1]d [%s]\n", i+1, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*x%d,", i), 10), ","))
+		fmt.Fprintf(&b, "x%d: &x%[1]d [%s]\n", i+1,
+			strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*x%d,", i), 10), ","))
 	}
 	return b.String()
 }
@@ -59,35 +60,41 @@ const (
 	many    = "a YAML file may have at most 1500000 colons, commas, brackets and the like"
 )
 
-// TestYAMLIsBounded reads what would take gigabytes or minutes, in every form that YAML has for it, and what is just within.
+// TestYAMLIsBounded reads what would take gigabytes or minutes, in every form that YAML has for it, and what
+// is just within.
 func TestYAMLIsBounded(t *testing.T) {
 	for name, c := range map[string]struct {
 		source string
 		line   int
 		rule   string
 	}{
-		"aliases of aliases":         {aliasesOf(9), 6, aliased},
-		"few of them":                {aliasesOf(3), 0, ""},
-		"merges of merges":           {mergesOf(40), 17, aliased},
-		"one large text":             {"a: &a " + strings.Repeat("x", 1<<20) + "\nb: [*a,*a,*a,*a,\n*a,*a,*a,*a]", 3, aliased},
-		"an alias in itself":         {"a: &a\n  - b\n  - [*a]", 3, "an alias may not stand in what it is an alias of"},
-		"an alias of the one before": {"a: &a x\nb: &a [*a]", 2, "an alias may not stand in what it is an alias of"},
-		"aliases as keys":            {"a: &a " + strings.Repeat("x", 1<<20) + "\n" + manyKeys(10, "m%d: {*a : 1}\n"), 9, aliased},
+		"aliases of aliases": {aliasesOf(9), 6, aliased},
+		"few of them":        {aliasesOf(3), 0, ""},
+		"merges of merges":   {mergesOf(40), 17, aliased},
+		"one large text": {"a: &a " + strings.Repeat("x",
+			1<<20) + "\nb: [*a,*a,*a,*a,\n*a,*a,*a,*a]", 3, aliased},
+		"an alias in itself": {"a: &a\n  - b\n  - [*a]", 3,
+			"an alias may not stand in what it is an alias of"},
+		"an alias of the one before": {"a: &a x\nb: &a [*a]", 2,
+			"an alias may not stand in what it is an alias of"},
+		"aliases as keys": {"a: &a " + strings.Repeat("x", 1<<20) + "\n" + manyKeys(10,
+			"m%d: {*a : 1}\n"), 9, aliased},
 
-		"brackets":              {"workspaces: " + strings.Repeat("[", 100_000), 1, deep},
-		"brackets that end":     {"a:\n  " + strings.Repeat("[", 64) + strings.Repeat("]", 64), 2, deep},
-		"as many as may be":     {"a:\n  " + strings.Repeat("[", 63) + strings.Repeat("]", 63), 0, ""},
-		"braces":                {strings.Repeat("{a: ", 100_000), 1, deep},
-		"JSON":                  {strings.Repeat(`{"a":[`, 40) + strings.Repeat(`]}`, 40), 1, deep},
-		"dashes":                {"a:\n" + strings.Repeat("- ", 100_000) + "x", 2, deep},
-		"question marks":        {strings.Repeat("? ", 100_000) + "x", 1, deep},
-		"colons":                {"a" + strings.Repeat(": a", 100_000), 1, deep},
-		"anchors":               {strings.Repeat("&a ", 100_000) + "x", 1, deep},
-		"tags":                  {"x: " + strings.Repeat("!!str ", 100_000) + "x", 1, deep},
-		"indented keys":         {indented(1000, "a:"), 65, deep},
-		"indented dashes":       {indented(1000, "-"), 65, deep},
-		"keys and dashes":       {indented(60, "a:") + strings.Repeat(" ", 60) + "- [[[[[x]]]]]", 61, deep},
-		"deep, then flat again": {strings.Repeat(indented(50, "a:")+strings.Repeat(" ", 50)+"b\n---\n", 20), 0, ""},
+		"brackets":          {"workspaces: " + strings.Repeat("[", 100_000), 1, deep},
+		"brackets that end": {"a:\n  " + strings.Repeat("[", 64) + strings.Repeat("]", 64), 2, deep},
+		"as many as may be": {"a:\n  " + strings.Repeat("[", 63) + strings.Repeat("]", 63), 0, ""},
+		"braces":            {strings.Repeat("{a: ", 100_000), 1, deep},
+		"JSON":              {strings.Repeat(`{"a":[`, 40) + strings.Repeat(`]}`, 40), 1, deep},
+		"dashes":            {"a:\n" + strings.Repeat("- ", 100_000) + "x", 2, deep},
+		"question marks":    {strings.Repeat("? ", 100_000) + "x", 1, deep},
+		"colons":            {"a" + strings.Repeat(": a", 100_000), 1, deep},
+		"anchors":           {strings.Repeat("&a ", 100_000) + "x", 1, deep},
+		"tags":              {"x: " + strings.Repeat("!!str ", 100_000) + "x", 1, deep},
+		"indented keys":     {indented(1000, "a:"), 65, deep},
+		"indented dashes":   {indented(1000, "-"), 65, deep},
+		"keys and dashes":   {indented(60, "a:") + strings.Repeat(" ", 60) + "- [[[[[x]]]]]", 61, deep},
+		"deep, then flat again": {strings.Repeat(indented(50, "a:")+strings.Repeat(" ", 50)+"b\n---\n", 20),
+			0, ""},
 
 		"keys in a block":   {manyKeys(100_000, "k%d: v\n"), 1001, keys},
 		"keys in brackets":  {"a: {" + manyKeys(2000, "k%d: v, ") + "}", 1, keys},
@@ -141,7 +148,8 @@ func TestYAMLFilesAreReadToTheirBound(t *testing.T) {
 			return err
 		},
 	} {
-		if err := read(); err == nil || !strings.Contains(err.Error(), "a YAML file may have at most 8388608 bytes") {
+		if err := read(); err == nil || !strings.Contains(err.Error(),
+			"a YAML file may have at most 8388608 bytes") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -22,7 +22,7 @@ import (
 type Reader struct {
 	Client *cloudwatchlogs.Client
 	Group  string
-	// TimeLimit bounds one search; what was found by then is the answer.
+	// TimeLimit bounds one search; what was found by then is the answer, which says so.
 	TimeLimit time.Duration
 }
 
@@ -42,33 +42,92 @@ type line struct {
 	NextAttemptAt time.Time        `json:"next_attempt_at"`
 }
 
+// The spans that are searched one after the other, from the newest to the oldest. The service finds attempts
+// in that order, but of a span without any it does not say how much it has looked through. So the first span
+// is short, for what is asked most, and each further one longer than all before it: six make a week.
+const (
+	firstSpan  = 15 * time.Minute
+	spanGrowth = 4
+)
+
+// earliest is from when on the service searches from the newest to the oldest.
+const earliest = 1704067200_000 // 2024-01-01T00:00:00Z
+
 // Attempts implements admin.Attempts.
-func (r *Reader) Attempts(ctx context.Context, q admin.AttemptQuery) ([]admin.AttemptRecord, error) {
+func (r *Reader) Attempts(ctx context.Context, q admin.AttemptQuery) (admin.AttemptSearch, error) {
 	limited, cancel := context.WithTimeout(ctx, r.TimeLimit)
 	defer cancel()
-	in := &cloudwatchlogs.FilterLogEventsInput{
-		LogGroupName: &r.Group, StartTime: aws.Int64(q.Since.UnixMilli()), FilterPattern: aws.String(pattern(q)), Limit: aws.Int32(int32(q.Limit)),
-	}
-	if !q.Until.IsZero() {
-		in.EndTime = aws.Int64(q.Until.UnixMilli())
-	}
-	var found []admin.AttemptRecord
-	for pages := cloudwatchlogs.NewFilterLogEventsPaginator(r.Client, in); pages.HasMorePages() && len(found) < q.Limit; {
-		out, err := pages.NextPage(limited)
-		if limited.Err() != nil && ctx.Err() == nil {
-			break
+	since, until := max(q.Since.UnixMilli(), earliest), q.Until.UnixMilli()
+	s := search{reader: r, query: q, reached: until}
+	for span := firstSpan.Milliseconds(); until >= since; span *= spanGrowth {
+		from := max(since, until-span+1)
+		if err := s.look(limited, from, until); err != nil && (limited.Err() == nil || ctx.Err() != nil) {
+			return admin.AttemptSearch{}, fmt.Errorf("read the attempts from the log group %s: %w", r.Group,
+				err)
+		} else if err != nil || len(s.found) > q.Limit {
+			return s.partial(), nil
 		}
+		until = from - 1
+		s.reached = from
+	}
+	return admin.AttemptSearch{Records: newestFirst(s.found), Complete: true, SearchedUntil: q.Since}, nil
+}
+
+// search is what was found so far. Times are the log service's, in milliseconds.
+type search struct {
+	reader *Reader
+	query  admin.AttemptQuery
+	found  []logged // the newest first
+	// reached is back to when all are found.
+	reached int64
+}
+
+// logged is an attempt and when its line came to the log service, a little after it was made.
+type logged struct {
+	admin.AttemptRecord
+	at int64
+}
+
+// look searches a span, until its beginning or until more is found than was asked for.
+func (s *search) look(ctx context.Context, from, until int64) error {
+	in := &cloudwatchlogs.FilterLogEventsInput{
+		LogGroupName: &s.reader.Group, StartTime: &from, EndTime: &until, FilterPattern: aws.String(pattern(s.query)),
+		Limit: aws.Int32(int32(s.query.Limit) + 1), StartFromHead: aws.Bool(false),
+	}
+	for pages := cloudwatchlogs.NewFilterLogEventsPaginator(s.reader.Client,
+		in); pages.HasMorePages() && len(s.found) <= s.query.Limit; {
+		out, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("read the attempts from the log group %s: %w", r.Group, err)
+			return err
 		}
 		for _, e := range out.Events {
+			s.reached = min(s.reached, aws.ToInt64(e.Timestamp))
 			if record, ok := parse(aws.ToString(e.Message)); ok {
-				found = append(found, record)
+				s.found = append(s.found, logged{record, aws.ToInt64(e.Timestamp)})
 			}
 		}
 	}
-	slices.SortStableFunc(found, func(a, b admin.AttemptRecord) int { return a.At.Compare(b.At) })
-	return found[:min(q.Limit, len(found))], nil
+	return nil
+}
+
+// partial is the answer when the limit or the time came first.
+func (s *search) partial() admin.AttemptSearch {
+	if limit := s.query.Limit; len(s.found) > limit {
+		s.found = s.found[:limit]
+		s.reached = s.found[limit-1].at
+	}
+	return admin.AttemptSearch{Records: newestFirst(s.found), SearchedUntil: time.UnixMilli(s.reached).UTC()}
+}
+
+// newestFirst orders attempts by when they were made; lines of several instances come to the log service in
+// another order.
+func newestFirst(found []logged) []admin.AttemptRecord {
+	records := make([]admin.AttemptRecord, len(found))
+	for i, f := range found {
+		records[i] = f.AttemptRecord
+	}
+	slices.SortStableFunc(records, func(a, b admin.AttemptRecord) int { return b.At.Compare(a.At) })
+	return records
 }
 
 // pattern is the filter for structured lines of attempts. Ids hold no quotes.
@@ -86,11 +145,13 @@ func pattern(q admin.AttemptQuery) string {
 // parse reads a line; ok is false for one of another kind.
 func parse(message string) (record admin.AttemptRecord, ok bool) {
 	var l line
-	if json.Unmarshal([]byte(message), &l) != nil || (l.Message != string(delivery.EventAttempted) && l.Message != string(delivery.EventHeld)) {
+	if json.Unmarshal([]byte(message),
+		&l) != nil || (l.Message != string(delivery.EventAttempted) && l.Message != string(delivery.EventHeld)) {
 		return record, false
 	}
 	return admin.AttemptRecord{
-		Key:  delivery.Key{DestinationID: l.DestinationID, WorkspaceID: l.WorkspaceID, LogID: l.LogID, AcceptedAt: l.AcceptedAt},
+		Key: delivery.Key{DestinationID: l.DestinationID, WorkspaceID: l.WorkspaceID, LogID: l.LogID,
+			AcceptedAt: l.AcceptedAt},
 		Kind: l.Kind, Attempt: l.Attempt, Outcome: l.Outcome, Code: l.Code, At: l.Time, Took: time.Duration(l.DurationMS) * time.Millisecond, NextAt: l.NextAttemptAt,
 	}, true
 }
