@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -68,7 +67,7 @@ func (d *Deliver) group(ctx context.Context, trials []trial) {
 	if len(tries) > 0 {
 		tries, over = d.ration(ctx, tries[0].dest, tries)
 	}
-	d.hold(ctx, holds, over)
+	d.hold(ctx, append(holds, over...))
 	switch {
 	case len(tries) == 0:
 	case tries[0].Revision == 0 && tries[0].dest.Health.State == directory.Failing:
@@ -88,28 +87,17 @@ func (d *Deliver) handOver(ctx context.Context, trials []trial) {
 	d.save(ctx, trials)
 }
 
-// hold parks what is not tried. Logs over the rate of a destination that takes logs are a drain's, which must be under way before they are parked, and
-// not have ended meanwhile.
-func (d *Deliver) hold(ctx context.Context, holds, over []trial) {
-	fast := slices.ContainsFunc(over, func(t trial) bool { return !t.drain && t.dest.Health.State != directory.Failing })
-	if fast && !over[0].dest.Draining {
-		if err := d.callDrain(ctx, over[0].DestinationID); err != nil {
-			for _, t := range over {
-				d.fault(t.messages, err)
-			}
-			over, fast = nil, false
-		}
-	}
-	d.park(ctx, append(holds, over...))
-	if fast {
-		if err := d.callDrain(ctx, over[0].DestinationID); err != nil {
-			d.fault(nil, err)
-		}
+// hold parks what is not tried now. If the destination takes logs, because they are over its rate or it is known by now to have recovered, a drain sends
+// them.
+func (d *Deliver) hold(ctx context.Context, trials []trial) {
+	if parked := d.park(ctx, trials); len(parked) > 0 {
+		d.own(ctx, parked[0].DestinationID, parked)
 	}
 }
 
-// park leaves deliveries in the cache until their destination takes logs again, or their end. One that is parked already costs no write.
-func (d *Deliver) park(ctx context.Context, trials []trial) {
+// park leaves deliveries in the cache until their destination takes logs again, or their end, and answers those that were not parked before: one that
+// was costs no write.
+func (d *Deliver) park(ctx context.Context, trials []trial) []trial {
 	var moved []trial
 	for _, t := range trials {
 		if t.drain || t.Revision > 0 && t.Parked {
@@ -120,6 +108,19 @@ func (d *Deliver) park(ctx context.Context, trials []trial) {
 		moved = append(moved, t)
 	}
 	d.save(ctx, moved)
+	return moved
+}
+
+// own sees to it that somebody looks after parked deliveries: the watch while their destination fails, a reconnect if it is not connected, and otherwise
+// a drain. It asks the record after they were parked, and their messages are settled only if it has its answer. So there is no moment, and no memory of
+// an earlier state, in which they can be parked for a destination that is well and has nobody look.
+func (d *Deliver) own(ctx context.Context, destinationID string, parked []trial) {
+	if err := d.callDrain(ctx, destinationID); err != nil {
+		d.fault(nil, err)
+		for _, t := range parked {
+			t.reopen()
+		}
+	}
 }
 
 // attempt hands logs to their destination and settles each by its result.
@@ -144,8 +145,11 @@ func (d *Deliver) attempt(ctx context.Context, trials []trial) {
 			}
 		default:
 			f := failure.Of(err)
+			if t.Tried.Before(t.dest.OpenedAt) {
+				t.Forgiven = t.Attempts
+			}
 			t.Attempts++
-			t.Code = f.Code
+			t.Code, t.Tried = f.Code, started.Truncate(time.Millisecond)
 			next := Decide(t.Delivery, f, now)
 			if t.kept = t.drain && !t.Parked && t.NextAt.After(now) && t.NextAt.Before(next); t.kept {
 				next = t.NextAt // an attempt before its time, by a drain or a person, does not put the log off
@@ -296,11 +300,12 @@ func (d *Deliver) recordHeld(t trial) {
 
 // ride gives a hint the delay that brings it at its time or within the second after, never before.
 func ride(h Hint, now time.Time) Ride {
-	delay := max(0, h.At.Sub(now))
-	if part := delay % time.Second; part > 0 {
-		delay += time.Second - part
-	}
-	return Ride{Hint: h, Delay: delay}
+	return Ride{Hint: h, Delay: wholeSeconds(h.At.Sub(now))}
+}
+
+// wholeSeconds is a delay as a queue takes it: not negative, and never shorter.
+func wholeSeconds(delay time.Duration) time.Duration {
+	return (max(0, delay) + time.Second - 1).Truncate(time.Second)
 }
 
 // postponed is when a log is tried that could not be tried for lack of time: by its end at the latest, unless this is its late first attempt, see late.

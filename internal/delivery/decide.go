@@ -10,15 +10,15 @@ import (
 // Decide says when a delivery that has just failed is tried again. d.Attempts includes the attempt that failed. The answer is d.ExpiresAt()
 // when there is no further attempt: that is when the delivery is given up.
 //
-// The time is the table's; or what the destination asked for with Retry-After, if that is longer and ends before the expiry; or, once the table
-// has ended or would run past it, one last attempt an hour before the expiry.
+// The time is the table's, which begins anew with the first attempt after the destination has recovered; or what the destination asked for with
+// Retry-After, if that is longer and ends before the expiry; or, once the table has ended or would run past it, one last attempt an hour before the expiry.
 func Decide(d Delivery, f *failure.Error, now time.Time) time.Time {
 	end := d.ExpiresAt()
-	if asked := now.Add(f.RetryAfter); asked.Before(end) && f.RetryAfter > tableDelay(d) {
+	delay, ok := retryDelay(d.Key, d.Attempts-d.Forgiven)
+	if asked := now.Add(f.RetryAfter); asked.Before(end) && f.RetryAfter > delay {
 		return asked
 	}
 	last := end.Add(-lastAttempt)
-	delay, ok := retryDelay(d.Key, d.Attempts)
 	next := now.Add(delay)
 	switch {
 	case ok && next.Before(last):
@@ -30,11 +30,6 @@ func Decide(d Delivery, f *failure.Error, now time.Time) time.Time {
 	default:
 		return end
 	}
-}
-
-func tableDelay(d Delivery) time.Duration {
-	delay, _ := retryDelay(d.Key, d.Attempts)
-	return delay
 }
 
 // verdict is what is to be done with a delivery now.

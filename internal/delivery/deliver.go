@@ -154,6 +154,9 @@ func (d *Deliver) retry(ctx context.Context, batch []hinted) (rest []hinted) {
 		t := trial{Delivery: delivery, dest: dest, messages: []*settlement{h.message}, drain: h.Drain, reserved: h.Reserved}
 		switch t.verdict = readmit(delivery, h.Hint, dest, known, now); t.verdict {
 		case drop:
+			if delivery.Parked && !h.Drain { // this hint may have led to its parking, by an invocation that died
+				d.own(ctx, dest.ID, []trial{t})
+			}
 			continue
 		case wait:
 			early = append(early, ride(h.Hint, now))

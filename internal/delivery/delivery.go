@@ -23,8 +23,11 @@ func (k Key) ExpiresAt() time.Time { return k.AcceptedAt.Add(Lifetime) }
 // Delivery is one log on its way to one destination, as the cache holds it.
 type Delivery struct {
 	Key
-	// Attempts is how many tries were made; 0 for a log that was only held.
+	// Attempts is how many tries were made; 0 for a log that was only held. Tried is when the last of them began.
 	Attempts int
+	Tried    time.Time
+	// Forgiven is how many of the attempts count no longer for the pause that follows: the destination has recovered since.
+	Forgiven int
 	// NextAt is the time of the next attempt, or ExpiresAt when none is left or the destination takes none.
 	NextAt time.Time
 	// Code is why the last attempt failed; empty before the first.

@@ -30,7 +30,11 @@
 //     Death: the stream hands the change out again.
 //
 // When a whole destination is down, health.go gives it ten attempts a minute and parks the rest in the cache; fresh logs get theirs by way of the
-// retry queue, so that a destination that hangs holds up no batch of others' fresh logs; watch.go looks after it every minute; and when it takes a log again, drain.go sends the backlog without waiting for the deliveries' own times.
+// retry queue, so that a destination that hangs holds up no batch of others' fresh logs; watch.go looks after it every minute; and when it takes a log
+// again, drain.go sends the backlog without waiting for the deliveries' own times.
+//
+// Every delivery that waits has somebody who looks for it: its hint and requeue's sweep if it has a time of its own; if it is parked, the watch while its
+// destination fails, a reconnect while it is not connected, and otherwise a drain, see Deliver.own.
 //
 // Time is a value: what decides takes now, what runs has a Now function. The package does no I/O of its own; the interfaces beside their
 // consumers say what the stores and queues must do.

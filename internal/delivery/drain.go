@@ -19,6 +19,9 @@ type Backlog interface {
 type Waiting struct {
 	Hint
 	Parked bool
+	// Attempts and Tried are the delivery's.
+	Attempts int
+	Tried    time.Time
 }
 
 // DrainQueue carries the call for a page of a destination's backlog.
@@ -35,13 +38,19 @@ type DrainProgress interface {
 	SaveDrainState(ctx context.Context, destinationID string, s DrainState) error
 }
 
-// DrainState is how far a drain has come. The first pass takes the whole backlog, but for what is about to be tried anyway; later
-// ones only what is still parked: logs whose hint was lost.
+// DrainState is how far a drain has come. Each pass goes through the backlog from its oldest log to its youngest.
 type DrainState struct {
+	// OpenedAt is the destination's: with another one, this is the state of an earlier drain.
+	OpenedAt time.Time
+	// Last says that this is the last look.
+	Last bool
+	Pass int
+	// After is where the pass goes on, and Open whether it has found a log that the drain has to see to.
 	After Key
-	Page  int
-	Pass  int
-	At    time.Time
+	Open  bool
+	// Page counts the pages, and At is when the last one began.
+	Page int
+	At   time.Time
 	// Revision counts the writes; 0 means that nothing is saved.
 	Revision int
 }
@@ -58,25 +67,35 @@ const (
 	drainTail  = 5 * time.Second
 	// drainSpread is what remains.
 	drainSpread = drainEvery - drainLead - drainTail
-	// drainRead is how many deliveries are listed at once.
+	// drainRead is how many deliveries are listed at once, and leastRead how many at least; pageReads is how many a page looks at, sent or not.
 	drainRead = 1000
-	// ownWay is how soon a delivery's own time must be for the drain to leave it alone: its hint is under way, and would reach deliver at the moment at
-	// which the drain's does, so that the log is sent twice. If that hint is lost, requeue's sweep finds the delivery.
+	pageReads = 60_000
+	leastRead = 100
+	// pageTime is how long a page may begin with further reads. Its function has a minute.
+	pageTime = 40 * time.Second
+	// ownWay is how soon a delivery's own time must be, or how long ago, for the drain to leave it alone: its hint is under way, and would reach deliver at
+	// the moment at which the drain's does, so that the log is sent twice. The drain looks at it again.
 	ownWay = drainEvery + 30*time.Second
+	// clockSkew is by how much the clocks of two instances may differ.
+	clockSkew = 5 * time.Second
 )
 
-// Drain sends the backlog of a destination that takes logs again, page by page, without waiting for the deliveries' own times.
+// Drain sends the backlog of a destination that takes logs again, page by page, without waiting for the deliveries' own times. It ends when a whole pass
+// has found nothing that waits for it, and a last look, as of now, has not either.
 type Drain struct {
 	Destinations DestinationStore
 	Backlog      Backlog
-	Progress     DrainProgress
-	Retries      RetryQueue
-	Journal      Journal
-	Now          func() time.Time
+	// Latest, if set, lists the backlog as of now, never older; Backlog may be a moment behind.
+	Latest   Backlog
+	Progress DrainProgress
+	Retries  RetryQueue
+	Journal  Journal
+	Now      func() time.Time
 }
 
 // Page sends the next page of a destination's backlog, unless another run has sent it within the minute or the destination fails again. The
-// progress is saved before the hints go: if we die between, the logs of that page stay parked, and a later pass finds them.
+// progress is saved before the hints go, a part of the page after the other: if we die between, the logs of that part wait as they did, and the next
+// pass finds them.
 func (d *Drain) Page(ctx context.Context, destinationID string) error {
 	dest, err := d.Destinations.CurrentDestination(ctx, destinationID)
 	if errors.Is(err, directory.ErrNotFound) {
@@ -85,60 +104,65 @@ func (d *Drain) Page(ctx context.Context, destinationID string) error {
 	if err != nil {
 		return fmt.Errorf("look up destination %s: %w", destinationID, err)
 	}
-	if !dest.Draining || dest.State != directory.Connected || dest.Health.State == directory.Failing {
+	if !dest.Takes() || !dest.Draining && !dest.LastLook {
 		return nil
+	}
+	now := d.Now()
+	if dest.OpenedAt.IsZero() { // a record of an earlier version
+		dest.OpenedAt = now.UTC().Truncate(time.Millisecond)
+		if dest, err = d.Destinations.PutDestination(ctx, dest); err != nil {
+			return overtaken(err, "note since when %s takes logs", destinationID)
+		}
 	}
 	state, err := d.Progress.DrainState(ctx, destinationID)
 	if err != nil {
 		return fmt.Errorf("read the drain of %s: %w", destinationID, err)
 	}
-	now := d.Now()
-	if now.Sub(state.At) < drainEvery-time.Second && state.Revision > 0 {
+	if last := !dest.Draining; !state.OpenedAt.Equal(dest.OpenedAt) || state.Last != last {
+		state = DrainState{OpenedAt: dest.OpenedAt, Last: last, At: state.At, Revision: state.Revision}
+	}
+	if now.Sub(state.At) < drainEvery-time.Second {
 		return nil
 	}
-	hints, next, err := d.collect(ctx, dest, resume(state, now), now)
-	if err != nil {
-		return err
+	state.At = now
+	if state.Last {
+		return d.look(ctx, dest, state)
 	}
-	if len(hints) == 0 && next.Pass > 1 {
-		return d.finish(ctx, dest, now)
-	}
-	next.At = now
-	if err := d.Progress.SaveDrainState(ctx, destinationID, next); errors.Is(err, ErrChanged) {
+	return d.page(ctx, dest, state)
+}
+
+// overtaken makes ErrChanged nil: another run was first.
+func overtaken(err error, format string, args ...any) error {
+	if errors.Is(err, directory.ErrChanged) || errors.Is(err, ErrChanged) {
 		return nil
-	} else if err != nil {
-		return fmt.Errorf("save the drain of %s: %w", destinationID, err)
 	}
-	return errors.Join(d.Retries.Send(ctx, spread(hints, dest.Rate() > 0))...)
+	return fmt.Errorf(format+": %w", append(args, err)...)
 }
 
 // callDrain has a destination that takes logs drained, if it is not being drained already.
 func (d *Deliver) callDrain(ctx context.Context, destinationID string) error {
 	for range transitionTries {
 		current, err := d.Destinations.CurrentDestination(ctx, destinationID)
+		if errors.Is(err, directory.ErrNotFound) {
+			return nil // what waits for it has only its end
+		}
 		if err != nil {
 			return fmt.Errorf("look whether %s is being drained: %w", destinationID, err)
 		}
-		if current.Draining || current.State != directory.Connected || current.Health.State == directory.Failing {
+		if current.Draining || !current.Takes() {
 			return nil // a recovery or a reconnect begins one
 		}
-		current.Draining = true
-		if _, err := d.Destinations.PutDestination(ctx, current); errors.Is(err, directory.ErrChanged) {
+		if _, err := d.Destinations.PutDestination(ctx, current.Drain(current.OpenedAt)); errors.Is(err, directory.ErrChanged) {
 			continue
 		} else if err != nil {
 			return fmt.Errorf("have %s drained: %w", destinationID, err)
 		}
-		return d.Drains.Start(ctx, destinationID)
+		if err := d.Drains.Start(ctx, destinationID); err != nil {
+			d.fault(nil, fmt.Errorf("call for the first page of %s, which the watch must do now: %w", destinationID, err))
+		}
+		return nil
 	}
 	return fmt.Errorf("have %s drained: %w", destinationID, directory.ErrChanged)
-}
-
-// resume starts anew after a break: the destination may have failed in the meantime, and what it then refused must come again.
-func resume(s DrainState, now time.Time) DrainState {
-	if now.Sub(s.At) > 3*drainEvery {
-		return DrainState{Revision: s.Revision}
-	}
-	return s
 }
 
 // pageSize is how many logs a page of a destination has: as the ramp says, and no more than its rate allows in the time over which they are spread.
@@ -150,58 +174,143 @@ func pageSize(page, rate int) int {
 	return size
 }
 
-// collect reads one page of the backlog. At the end of the backlog the next pass begins.
-func (d *Drain) collect(ctx context.Context, dest directory.Destination, s DrainState, now time.Time) ([]Hint, DrainState, error) {
+// page sends one page, or what can be found of it in the reads and the time that a page has.
+func (d *Drain) page(ctx context.Context, dest directory.Destination, s DrainState) error {
 	size := pageSize(s.Page, dest.Rate())
-	var hints []Hint
-	for len(hints) < size {
-		read, err := d.Backlog.Waiting(ctx, dest.ID, s.After, min(drainRead, size-len(hints)))
-		if err != nil {
-			return nil, s, fmt.Errorf("list the backlog of %s: %w", dest.ID, err)
-		}
-		if len(read) == 0 {
-			s.After = Key{}
-			s.Pass++
-			break
-		}
-		for _, w := range read {
-			if w.Parked || s.Pass == 0 && w.At.After(now.Add(ownWay)) {
-				hints = append(hints, Hint{Key: w.Key, At: w.At, Drain: true})
-			}
-		}
-		s.After = read[len(read)-1].Key
-	}
 	s.Page++
-	return hints, s, nil
+	sent, limit := 0, min(drainRead, max(leastRead, size))
+	for read := 0; read < pageReads && d.Now().Sub(s.At) < pageTime; {
+		waiting, err := d.Backlog.Waiting(ctx, dest.ID, s.After, limit)
+		if err != nil {
+			return fmt.Errorf("list the backlog of %s: %w", dest.ID, err)
+		}
+		part := choose(waiting, dest.OpenedAt, size-sent, s.At)
+		read += part.read
+		s.Open = s.Open || part.open
+		passed := part.read == len(waiting) && len(waiting) < limit
+		if passed && !s.Open {
+			return d.sent(ctx, dest)
+		}
+		if part.read > 0 {
+			s.After = waiting[part.read-1].Key
+		}
+		if passed {
+			s.After, s.Open, s.Pass = Key{}, false, s.Pass+1
+		}
+		if err := d.Progress.SaveDrainState(ctx, dest.ID, s); err != nil {
+			return overtaken(err, "save the drain of %s", dest.ID)
+		}
+		s.Revision++
+		rides := spread(part.hints, sent, size, dest.Rate() > 0, d.Now().Sub(s.At))
+		if err := unsent(d.Retries.Send(ctx, rides)); err != nil {
+			return fmt.Errorf("send a page of %s: %w", dest.ID, err)
+		}
+		if sent += len(rides); passed || sent == size {
+			return nil
+		}
+		if limit = min(drainRead, max(leastRead, size-sent)); 2*len(rides) < part.read {
+			limit = drainRead // little of what is read is to be sent
+		}
+	}
+	return nil
 }
 
-// finish ends a drain whose last pass found nothing.
+// part is what a drain does about some of the deliveries that wait.
+type part struct {
+	hints []Hint
+	read  int  // how many were looked at
+	open  bool // whether it has to see to any of them, now or later
+}
+
+// choose goes through deliveries until it has found so many to send.
+func choose(waiting []Waiting, opened time.Time, room int, now time.Time) part {
+	var p part
+	for _, w := range waiting {
+		if len(p.hints) == room {
+			break
+		}
+		p.read++
+		if !w.awaitsDrain(opened) {
+			continue
+		}
+		p.open = true
+		if w.Parked || w.At.Sub(now).Abs() > ownWay {
+			p.hints = append(p.hints, Hint{Key: w.Key, At: w.At, Drain: true})
+		}
+	}
+	return p
+}
+
+// awaitsDrain says whether a drain has to see to a delivery: it is parked, or older than the destination's opening and not tried since.
+func (w Waiting) awaitsDrain(opened time.Time) bool {
+	return w.Parked || w.AcceptedAt.Before(opened) && w.Tried.Before(opened.Add(clockSkew))
+}
+
+// sent leaves a drain, whose last pass found nothing, to the last look. Before it the record no longer says that the destination is being drained, so
+// that who parks a log from now on starts another one; the look sees what was parked before.
+func (d *Drain) sent(ctx context.Context, dest directory.Destination) error {
+	dest.Draining, dest.LastLook = false, true
+	if _, err := d.Destinations.PutDestination(ctx, dest); err != nil {
+		return overtaken(err, "end the drain of %s", dest.ID)
+	}
+	return nil
+}
+
+// look is the last look at a backlog, or a part of it.
+func (d *Drain) look(ctx context.Context, dest directory.Destination, s DrainState) error {
+	backlog := d.Latest
+	if backlog == nil {
+		backlog = d.Backlog
+	}
+	limit := leastRead
+	for read := 0; read < pageReads && d.Now().Sub(s.At) < pageTime; read += limit {
+		waiting, err := backlog.Waiting(ctx, dest.ID, s.After, limit)
+		if err != nil {
+			return fmt.Errorf("take a last look at the backlog of %s: %w", dest.ID, err)
+		}
+		if choose(waiting, dest.OpenedAt, 1, s.At).open {
+			return d.again(ctx, dest)
+		}
+		if len(waiting) < limit {
+			return d.finish(ctx, dest, s.At)
+		}
+		s.After = waiting[len(waiting)-1].Key
+		limit = drainRead
+	}
+	if err := d.Progress.SaveDrainState(ctx, dest.ID, s); err != nil {
+		return overtaken(err, "save the drain of %s", dest.ID)
+	}
+	return nil
+}
+
+// again goes on with a drain whose last look has found something.
+func (d *Drain) again(ctx context.Context, dest directory.Destination) error {
+	if _, err := d.Destinations.PutDestination(ctx, dest.Drain(dest.OpenedAt)); err != nil {
+		return overtaken(err, "go on with the drain of %s", dest.ID)
+	}
+	return nil // the watch calls for the page
+}
+
+// finish ends a drain whose last look found nothing.
 func (d *Drain) finish(ctx context.Context, dest directory.Destination, now time.Time) error {
-	dest.Draining = false
-	if _, err := d.Destinations.PutDestination(ctx, dest); errors.Is(err, directory.ErrChanged) {
-		return nil // the next run looks again
-	} else if err != nil {
-		return fmt.Errorf("end the drain of %s: %w", dest.ID, err)
-	}
-	state, err := d.Progress.DrainState(ctx, dest.ID)
-	if err == nil {
-		err = d.Progress.SaveDrainState(ctx, dest.ID, DrainState{Revision: state.Revision})
-	}
-	if err != nil && !errors.Is(err, ErrChanged) {
-		return fmt.Errorf("clear the drain of %s: %w", dest.ID, err)
+	dest.LastLook = false
+	if _, err := d.Destinations.PutDestination(ctx, dest); err != nil {
+		return overtaken(err, "note that the drain of %s is over", dest.ID)
 	}
 	d.Journal.Record(Entry{Event: EventDrained, At: now, Key: Key{DestinationID: dest.ID, WorkspaceID: dest.WorkspaceID}, Kind: dest.Kind})
 	return nil
 }
 
-// spread gives the hints of a page delays that fill most of the time until the next one. A small page goes together, unless the destination has a rate.
-func spread(hints []Hint, always bool) []Ride {
+// spread gives hints delays that fill most of the time until the next page. They come after others of the same page, which has room for size, and so long
+// after it began. A small page goes together, unless the destination has a rate.
+func spread(hints []Hint, others, size int, always bool, since time.Duration) []Ride {
 	rides := make([]Ride, len(hints))
 	for i, h := range hints {
-		rides[i] = Ride{Hint: h, Delay: drainLead}
-		if always || len(hints) > drainPages[0] {
-			rides[i].Delay += (drainSpread * time.Duration(i) / time.Duration(len(hints))).Truncate(time.Second)
+		at := drainLead
+		if always || size > drainPages[0] {
+			at += (drainSpread * time.Duration(others+i) / time.Duration(size)).Truncate(time.Second)
 		}
+		rides[i] = Ride{Hint: h, Delay: wholeSeconds(at - since)}
 	}
 	return rides
 }

@@ -154,32 +154,34 @@ func TestADrainMeetsNoOtherHint(t *testing.T) {
 	}
 }
 
-// TestADrainsPageIsSpread holds the delays of the second page, of 400 logs.
+// TestADrainsPageIsSpread holds the delays of the second page, of 400 logs, and of the third, whose 1,600 are read and sent in two parts.
 func TestADrainsPageIsSpread(t *testing.T) {
 	now := noon
-	waiting := make([]delivery.Delivery, 500)
+	waiting := make([]delivery.Delivery, 2100)
 	for i := range waiting {
 		k := delivery.Key{DestinationID: "siem", WorkspaceID: "acme", LogID: fmt.Sprintf("log-%03d", i), AcceptedAt: noon.Add(time.Duration(i-1000) * time.Second)}
 		waiting[i] = delivery.Delivery{Key: k, NextAt: k.ExpiresAt(), Parked: true}
 	}
 	d, rides, _ := drainOf(t, func() time.Time { return now }, waiting)
-	for range 2 {
+	for range 3 {
 		if err := d.Page(t.Context(), "siem"); err != nil {
 			t.Fatal(err)
 		}
 		now = now.Add(time.Minute)
 	}
-	perSecond := make(map[time.Duration]int)
-	for i, r := range (*rides)[100:] {
-		perSecond[r.Delay]++
-		if want := fmt.Sprintf("log-%03d", 100+i); r.LogID != want {
-			t.Fatalf("place %d of the page is %s, want %s", i, r.LogID, want)
+	for first, page := range map[int]struct{ size, most int }{100: {400, 9}, 500: {1600, 36}} {
+		perSecond := make(map[time.Duration]int)
+		for i, r := range (*rides)[first : first+page.size] {
+			perSecond[r.Delay]++
+			if want := fmt.Sprintf("log-%03d", first+i); r.LogID != want {
+				t.Fatalf("place %d of the page of %d is %s, want %s", i, page.size, r.LogID, want)
+			}
 		}
-	}
-	for second := range 60 * time.Second / time.Second {
-		n := perSecond[second*time.Second]
-		if within := second >= 10 && second < 55; within != (n > 0) || n > 9 {
-			t.Errorf("%d logs come in second %d of the page", n, second)
+		for second := range 60 * time.Second / time.Second {
+			n := perSecond[second*time.Second]
+			if within := second >= 10 && second < 55; within != (n > 0) || n > page.most {
+				t.Errorf("%d logs come in second %d of the page of %d", n, second, page.size)
+			}
 		}
 	}
 }

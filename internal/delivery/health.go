@@ -107,8 +107,7 @@ func change(d directory.Destination, e evidence, f *failure.Error, now time.Time
 	switch {
 	case e == up && failing:
 		d.Health = directory.Health{State: directory.Healthy}
-		d.Draining = true
-		return d, true
+		return d.Drain(now), true
 	case e == down && !failing:
 		d.Health = directory.Health{State: directory.Failing, Since: now, Code: f.Code, Answer: f.Answer()}
 		return withPause(d, f, now), true

@@ -2,7 +2,6 @@ package delivery
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/auditrelay/auditrelay/internal/directory"
@@ -52,7 +51,7 @@ func (w *Watch) probe(ctx context.Context, d directory.Destination, now time.Tim
 	if len(rides) == 0 {
 		return nil
 	}
-	return errors.Join(w.Retries.Send(ctx, rides)...)
+	return unsent(w.Retries.Send(ctx, rides))
 }
 
 // parked looks through a part of the backlog. The next search begins with the oldest log again, unless this one was cut short before it found any, and

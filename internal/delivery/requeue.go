@@ -131,13 +131,11 @@ func (r *Requeue) pass(ctx context.Context, shard int, after, until time.Time, r
 			return after, errors.Join(refused, fmt.Errorf("read due shard %d: %w", shard, err))
 		}
 		errs := r.offer(ctx, hints)
-		first := slices.IndexFunc(errs, func(err error) bool { return err != nil })
-		if first >= 0 {
-			err = fmt.Errorf("%d of %d hints of due shard %d were not sent, the first: %w", failed(errs), len(errs), shard, errs[first])
-			if failed(errs) == len(errs) || ctx.Err() != nil {
-				return latest(after, justBefore(hints[first])), errors.Join(refused, err)
+		if err := unsent(errs); err != nil {
+			refused = errors.Join(refused, fmt.Errorf("due shard %d: %w", shard, err))
+			if first := slices.IndexFunc(errs, isError); !slices.Contains(errs, nil) || ctx.Err() != nil {
+				return latest(after, justBefore(hints[first])), refused
 			}
-			refused = errors.Join(refused, err)
 		}
 		if len(hints) > 0 {
 			after = justBefore(hints[len(hints)-1])
@@ -173,13 +171,21 @@ func (r *Requeue) offer(ctx context.Context, hints []Hint) []error {
 	return errs
 }
 
-func failed(errs []error) (n int) {
+func isError(err error) bool { return err != nil }
+
+// unsent makes one error of those that the queue answered for hints, nil if it took all.
+func unsent(errs []error) error {
+	first := slices.IndexFunc(errs, isError)
+	if first < 0 {
+		return nil
+	}
+	n := 0
 	for _, err := range errs {
 		if err != nil {
 			n++
 		}
 	}
-	return n
+	return fmt.Errorf("%d of %d hints were not sent, the first: %w", n, len(errs), errs[first])
 }
 
 func latest(a, b time.Time) time.Time {

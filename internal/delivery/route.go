@@ -83,7 +83,7 @@ func (d *Deliver) destination(ctx context.Context, id string) (dest directory.De
 }
 
 // unknown leaves out deliveries that the cache holds already. Only a message that was handed out before can have one there: its earlier
-// invocation may have cached it and died before it could say so.
+// invocation may have cached it and died before it could say so, or before it saw to it that somebody looks after it.
 func (d *Deliver) unknown(ctx context.Context, trials []trial) []trial {
 	var keys []Key
 	for _, t := range trials {
@@ -99,8 +99,12 @@ func (d *Deliver) unknown(ctx context.Context, trials []trial) []trial {
 		d.fault(nil, fmt.Errorf("load %d deliveries from the cache: %w", len(keys), err))
 	}
 	var rest []trial
+	parked := make(map[string][]trial)
 	for _, t := range trials {
-		if _, ok := cached[t.Key]; ok || slices.Contains(further, t.Key) {
+		if c, ok := cached[t.Key]; ok || slices.Contains(further, t.Key) {
+			if !ok || c.Parked {
+				parked[t.DestinationID] = append(parked[t.DestinationID], t)
+			}
 			continue
 		}
 		if err != nil && t.redelivered {
@@ -108,6 +112,9 @@ func (d *Deliver) unknown(ctx context.Context, trials []trial) []trial {
 			continue
 		}
 		rest = append(rest, t)
+	}
+	for id, ts := range parked {
+		d.own(ctx, id, ts)
 	}
 	return rest
 }

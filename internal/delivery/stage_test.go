@@ -27,8 +27,9 @@ type stage struct {
 	journal   *memory.Journal
 	receiver  *receiver
 	chance    *rand.Rand
-	// runAt is when the minute's rule comes next.
-	runAt time.Time
+	// runAt is when the minute's rule comes next, and pagesEvery how many minutes apart pages of drains come, if not each minute.
+	runAt      time.Time
+	pagesEvery int
 
 	mu    sync.Mutex
 	clock time.Time
@@ -143,9 +144,14 @@ func (s *stage) second(t *testing.T) {
 			s.runAt = s.runAt.Add(time.Minute)
 		}
 	}
-	for _, p := range s.drains.Queue.Receive(100) {
+	pages := 100
+	if s.pagesEvery > 1 && int(s.now().Sub(start)/time.Second)%(60*s.pagesEvery) != 0 {
+		pages = 0
+	}
+	for _, p := range s.drains.Queue.Receive(pages) {
 		if err := s.drain.Page(t.Context(), p.Body); err != nil {
-			t.Fatal(err)
+			t.Log(err)
+			continue // it comes again
 		}
 		_ = s.drains.Queue.Ack(p.ID)
 	}
@@ -181,4 +187,14 @@ func (s *stage) attempts() map[string]int {
 		}
 	}
 	return counts
+}
+
+// record is the destination's record.
+func (s *stage) record(t *testing.T) directory.Destination {
+	t.Helper()
+	d, err := s.directory.CurrentDestination(t.Context(), "siem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
 }

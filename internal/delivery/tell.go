@@ -41,7 +41,7 @@ func (w *Watch) warn(ctx context.Context, d directory.Destination, now time.Time
 
 // toMeasure says whether a destination's oldest log is to be written down: once in each quarter of an hour. What is disabled is left out: its age is
 // nobody's fault.
-func (w *Watch) toMeasure(d directory.Destination, now time.Time) bool {
+func (w *Watch) toMeasure(d *directory.Destination, now time.Time) bool {
 	if w.Journal == nil || d.State == directory.Disabled {
 		return false
 	}

@@ -64,37 +64,33 @@ type look struct{ duty, destinationID string }
 type duty struct {
 	name string
 	// due says whether there is something to do for a destination.
-	due func(d directory.Destination, now time.Time) bool
+	due func(d *directory.Destination, now time.Time) bool
 	do  func(ctx context.Context, d directory.Destination, now time.Time) error
 }
 
 func (w *Watch) duties() []duty {
 	return []duty{
-		{"drain", func(d directory.Destination, _ time.Time) bool { return takesLogs(d) && d.Draining },
+		{"drain", func(d *directory.Destination, _ time.Time) bool { return d.Takes() && (d.Draining || d.LastLook) },
 			func(ctx context.Context, d directory.Destination, _ time.Time) error {
 				return w.Drains.Start(ctx, d.ID)
 			}},
-		{"probe", func(d directory.Destination, _ time.Time) bool { return fails(d) }, w.probe},
-		{"disable", func(d directory.Destination, now time.Time) bool {
+		{"probe", func(d *directory.Destination, _ time.Time) bool { return fails(d) }, w.probe},
+		{"disable", func(d *directory.Destination, now time.Time) bool {
 			return d.State == directory.Disconnected && !now.Before(d.StateSince.Add(directory.Grace+backstop))
 		}, func(ctx context.Context, d directory.Destination, _ time.Time) error {
 			return w.Disable(ctx, d.ID, d.Generation)
 		}},
-		{"tell", func(d directory.Destination, now time.Time) bool {
+		{"tell", func(d *directory.Destination, now time.Time) bool {
 			return fails(d) && w.another("tell", d.ID, d.Health.Since, telling, now)
 		}, w.tell},
-		{"warn", func(d directory.Destination, now time.Time) bool {
+		{"warn", func(d *directory.Destination, now time.Time) bool {
 			return d.State == directory.Disabled && w.another("warn", d.ID, d.StateSince, telling, now)
 		}, w.warn},
 		{"measure", w.toMeasure, w.measure},
 	}
 }
 
-func takesLogs(d directory.Destination) bool {
-	return d.State == directory.Connected && d.Health.State != directory.Failing
-}
-
-func fails(d directory.Destination) bool {
+func fails(d *directory.Destination) bool {
 	return d.State == directory.Connected && d.Health.State == directory.Failing
 }
 
@@ -105,7 +101,9 @@ func (w *Watch) Run(ctx context.Context) error {
 	list, err := w.list(bounded)
 	works := []func() error{func() error { return w.Sweep(bounded) }}
 	for _, y := range w.duties() {
-		works = append(works, func() error { return w.attend(ctx, bounded, y, list) })
+		if due := w.inTurn(y, list); len(due) > 0 {
+			works = append(works, func() error { return w.attend(ctx, bounded, y, due) })
+		}
 	}
 	errs := w.beside(works)
 	if err == nil {
@@ -129,9 +127,8 @@ func (w *Watch) beside(works []func() error) []error {
 	return errs
 }
 
-// attend does one duty for every destination that is due, as long as bounded lasts.
-func (w *Watch) attend(ctx, bounded context.Context, y duty, list []directory.Destination) error {
-	due := w.inTurn(y, list)
+// attend does one duty for destinations, as long as bounded lasts.
+func (w *Watch) attend(ctx, bounded context.Context, y duty, due []*directory.Destination) error {
 	errs := make([]error, len(due))
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, max(1, w.AtOnce))
@@ -140,25 +137,30 @@ func (w *Watch) attend(ctx, bounded context.Context, y duty, list []directory.De
 		i := reached
 		wg.Go(func() {
 			defer func() { <-slots }()
-			errs[i] = w.visit(ctx, y, due[i])
+			errs[i] = w.visit(ctx, y, *due[i])
 		})
 	}
 	wg.Wait()
-	behind := make(map[string]int, len(due)-reached)
-	for place, d := range due[reached:] {
-		behind[d.ID] = place
-	}
-	w.mu.Lock()
-	if w.behind == nil {
-		w.behind = make(map[string]map[string]int)
-	}
-	w.behind[y.name] = behind
-	w.mu.Unlock()
 	if reached < len(due) {
+		w.leave(y, due[reached:])
 		errs = append(errs, fmt.Errorf("%d of %d destinations that need attention were looked at in %v; the others come first in the next run",
 			reached, len(due), w.Budget))
 	}
 	return errors.Join(errs...)
+}
+
+// leave notes which destinations a duty did not reach.
+func (w *Watch) leave(y duty, due []*directory.Destination) {
+	behind := make(map[string]int, len(due))
+	for place, d := range due {
+		behind[d.ID] = place
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.behind == nil {
+		w.behind = make(map[string]map[string]int)
+	}
+	w.behind[y.name] = behind
 }
 
 // take waits for a slot, and says whether it got one before ctx ended.
@@ -188,13 +190,15 @@ func (w *Watch) list(ctx context.Context) ([]directory.Destination, error) {
 }
 
 // inTurn are the destinations for which a duty is due, those first that its last run did not reach.
-func (w *Watch) inTurn(y duty, list []directory.Destination) []directory.Destination {
+func (w *Watch) inTurn(y duty, list []directory.Destination) []*directory.Destination {
 	w.mu.Lock()
 	behind := w.behind[y.name]
+	delete(w.behind, y.name)
 	w.mu.Unlock()
 	now := w.Now()
-	var first, rest []directory.Destination
-	for _, d := range list {
+	var first, rest []*directory.Destination
+	for i := range list {
+		d := &list[i]
 		if !y.due(d, now) {
 			continue
 		}
@@ -204,7 +208,7 @@ func (w *Watch) inTurn(y duty, list []directory.Destination) []directory.Destina
 			rest = append(rest, d)
 		}
 	}
-	slices.SortFunc(first, func(a, b directory.Destination) int { return cmp.Compare(behind[a.ID], behind[b.ID]) })
+	slices.SortFunc(first, func(a, b *directory.Destination) int { return cmp.Compare(behind[a.ID], behind[b.ID]) })
 	return append(first, rest...)
 }
 

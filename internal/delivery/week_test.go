@@ -85,6 +85,9 @@ const day = 24 * time.Hour
 
 var errUnavailable = &failure.Error{Code: failure.HTTPServerError, Detail: "HTTP 503"}
 
+// errLogRefused is an answer that says nothing of the destination.
+var errLogRefused = &failure.Error{Code: failure.HTTPLogRefused, Detail: "HTTP 422"}
+
 // downFor answers 503 until the destination is up again.
 func downFor(d time.Duration) func(time.Time, string) error {
 	return func(now time.Time, _ string) error {

@@ -93,19 +93,33 @@ type Destination struct {
 	Warned bool `json:"-"`
 	// Draining says that the backlog is being sent at once, after a recovery or a reconnect.
 	Draining bool `json:"draining,omitempty"`
+	// LastLook says that the backlog was sent, but for a last look at it that is still to come: it sees whatever was parked while Draining stood here. Who
+	// parks a log later finds that Draining does not, and sets it.
+	LastLook bool `json:"-"`
+	// OpenedAt is when it last began to take logs: it was connected, reconnected, or recovered. A drain sends what was not tried since.
+	OpenedAt time.Time `json:"-"`
 	// Version grows with every change an admin makes; sinks and their sessions are cached by it.
 	Version int `json:"version"`
 	// Revision grows with every write of the record, health and state included; a write over an older one is refused with ErrChanged.
 	Revision int `json:"-"`
 }
 
-// NeedsAttention says whether requeue must look at the destination every minute: it fails, its timer runs, its backlog is being sent, or it is disabled
-// and its admins are still to be warned of the first log that expires.
+// NeedsAttention says whether requeue must look at the destination every minute: it fails, its timer runs, its backlog is being sent or had its last look
+// not yet, or it is disabled and its admins are still to be warned of the first log that expires.
 func (d Destination) NeedsAttention() bool {
 	if d.State == Disabled {
 		return !d.Warned
 	}
-	return d.State == Disconnected || d.Health.State == Failing || d.Draining
+	return d.State == Disconnected || d.Health.State == Failing || d.Draining || d.LastLook
+}
+
+// Takes says whether the destination takes logs, as far as is known.
+func (d Destination) Takes() bool { return d.State == Connected && d.Health.State != Failing }
+
+// Drain has what waits for the destination sent at once, from the time at which it opened.
+func (d Destination) Drain(opened time.Time) Destination {
+	d.Draining, d.LastLook, d.OpenedAt = true, false, opened.UTC().Truncate(time.Millisecond)
+	return d
 }
 
 // HealthState says whether deliveries get through.

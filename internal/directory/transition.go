@@ -70,12 +70,12 @@ func Transition(d Destination, action Action, now time.Time) (Destination, error
 	d.Warned = false
 	switch action {
 	case Connect:
-		d.Health = Health{State: Healthy}
+		d.Health, d.OpenedAt = Health{State: Healthy}, d.StateSince
 	case Disconnect:
-		d.Draining = false // what is left of the backlog waits with the rest
+		d.Draining, d.LastLook = false, false // what is left of the backlog waits with the rest
 	case Reconnect:
 		d.Health = Health{State: Healthy} // what failed before says nothing about a connection that was set up anew
-		d.Draining = true
+		d = d.Drain(d.StateSince)
 	}
 	return d, nil
 }

@@ -13,10 +13,15 @@ func TestTransition(t *testing.T) {
 	failing := Health{State: Failing, Since: since, Code: "http.unauthorized"}
 	healthy := Health{State: Healthy}
 	in := func(s State) Destination {
-		return Destination{ID: "siem", State: s, StateSince: since, Generation: 4, Version: 7, Revision: 9, Health: failing, Draining: s == Connected}
+		return Destination{ID: "siem", State: s, StateSince: since, Generation: 4, Version: 7, Revision: 9, Health: failing, Draining: s == Connected,
+			LastLook: s == Connected, OpenedAt: since}
 	}
 	out := func(s State, h Health, draining bool) Destination {
-		return Destination{ID: "siem", State: s, StateSince: now, Generation: 5, Version: 7, Revision: 9, Health: h, Draining: draining}
+		d := Destination{ID: "siem", State: s, StateSince: now, Generation: 5, Version: 7, Revision: 9, Health: h, Draining: draining, OpenedAt: since}
+		if s == Connected {
+			d.OpenedAt = now
+		}
+		return d
 	}
 	for name, c := range map[string]struct {
 		from     Destination

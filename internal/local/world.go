@@ -250,7 +250,7 @@ func (w *World) usefulTick() time.Time {
 			useful = earlier(useful, nextHour(d.StateSince, now))
 			continue
 		}
-		if err != nil || d.Draining || w.Cache.Parked(d.ID) > 0 {
+		if err != nil || d.Draining || d.LastLook || w.Cache.Parked(d.ID) > 0 {
 			return w.nextTick
 		}
 		// All that is left to do for a failing destination is to tell of it, at each full hour of its failure.

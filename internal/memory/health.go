@@ -99,7 +99,7 @@ func (d *Drains) SaveDrainState(_ context.Context, destinationID string, s deliv
 func (c *Cache) Waiting(_ context.Context, destinationID string, after delivery.Key, limit int) (waiting []delivery.Waiting, err error) {
 	err = c.Hook.do(CallWaiting, func() error {
 		for _, d := range c.List(destinationID, after, limit) {
-			waiting = append(waiting, delivery.Waiting{Hint: delivery.Hint{Key: d.Key, At: d.NextAt}, Parked: d.Parked})
+			waiting = append(waiting, delivery.Waiting{Hint: delivery.Hint{Key: d.Key, At: d.NextAt}, Parked: d.Parked, Attempts: d.Attempts, Tried: d.Tried})
 		}
 		return nil
 	})

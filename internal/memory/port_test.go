@@ -20,6 +20,10 @@ func TestWrites(t *testing.T) {
 
 func TestIndex(t *testing.T) { porttest.Index(t, openStore) }
 
+func TestDrains(t *testing.T) {
+	porttest.Drains(t, func(*testing.T) delivery.DrainProgress { return &memory.Drains{} })
+}
+
 func TestFailedEvents(t *testing.T) {
 	porttest.FailedEvents(t, func(*testing.T) porttest.FailedStore {
 		c := memory.NewCache(time.Now)

@@ -42,12 +42,15 @@ func Drain(ctx context.Context, logs int, progress func(done float64)) (DrainRep
 	r := DrainReport{Logs: logs}
 	goruntime.GC()
 	before := used()
-	youngest := -1
+	youngest, page := -1, time.Time{}
 	w.sent = func(rides []delivery.Ride) {
 		if len(rides) == 0 {
 			return
 		}
-		r.Pages = append(r.Pages, len(rides))
+		if w.now.After(page) { // a page is sent in parts
+			r.Pages, page = append(r.Pages, 0), w.now
+		}
+		r.Pages[len(r.Pages)-1] += len(rides)
 		for _, ride := range rides {
 			if n := numberOf(ride.LogID); n > youngest {
 				youngest = n
@@ -84,7 +87,7 @@ func Drain(ctx context.Context, logs int, progress func(done float64)) (DrainRep
 // fill parks logs in the cache, a millisecond apart, the first a day old, and has their destination drained.
 func (w *world) fill(logs int) {
 	destination := w.registry.destinations[workspaceID(0)]
-	destination.Draining = true
+	destination = destination.Drain(w.start)
 	w.registry.destinations[workspaceID(0)] = destination
 	w.registry.attention[destination.ID] = true
 	const atOnce = 1000

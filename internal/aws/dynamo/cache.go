@@ -210,9 +210,11 @@ func (c *Cache) packUp(ctx context.Context, d delivery.Delivery) (item, error) {
 
 // update moves a delivery on.
 func (c *Cache) update(ctx context.Context, d delivery.Delivery) error {
-	set, remove := "SET n = :attempts, c = :code, du = :due, r = :next", ""
+	set, remove := "SET n = :attempts, tr = :tried, fg = :forgiven, c = :code, du = :due, r = :next", ""
 	values := item{
 		":attempts": number(d.Attempts),
+		":tried":    number(millis(d.Tried)),
+		":forgiven": number(d.Forgiven),
 		":code":     text(string(d.Code)),
 		":due":      number(millis(d.NextAt)),
 		":revision": number(d.Revision),

@@ -111,6 +111,7 @@ func destinationItem(d directory.Destination) item {
 	i["state_since"] = number(millis(d.StateSince))
 	i["health_since"] = number(millis(d.Health.Since))
 	i["health_until"] = number(millis(d.Health.Until))
+	i["opened_at"] = number(millis(d.OpenedAt))
 	i.setText("name", d.Name)
 	i.setText("kind", string(d.Kind))
 	i.setText("state", string(d.State))
@@ -120,12 +121,9 @@ func destinationItem(d directory.Destination) item {
 	i.setText("settings", string(d.Settings))
 	i.setText("external_id", d.ExternalID)
 	i.setTexts("log_types", d.LogTypes)
-	if d.Warned {
-		i["warned"] = &types.AttributeValueMemberBOOL{Value: true}
-	}
-	if d.Draining {
-		i["draining"] = &types.AttributeValueMemberBOOL{Value: true}
-	}
+	i.mark("warned", d.Warned)
+	i.mark("draining", d.Draining)
+	i.mark("last_look", d.LastLook)
 	if d.NeedsAttention() {
 		i["attention"] = text(shardOf(d.ID, attentionShards)) // the key of a sparse index
 	}
@@ -133,8 +131,11 @@ func destinationItem(d directory.Destination) item {
 }
 
 func parseDestination(i item) (directory.Destination, error) {
-	var version, revision, generation, stateSince, healthSince, healthUntil int64
-	err := i.numbers(map[string]*int64{"version": &version, "revision": &revision, "generation": &generation, "state_since": &stateSince, "health_since": &healthSince, "health_until": &healthUntil})
+	var version, revision, generation, stateSince, healthSince, healthUntil, openedAt int64
+	err := i.numbers(map[string]*int64{
+		"version": &version, "revision": &revision, "generation": &generation, "state_since": &stateSince, "health_since": &healthSince,
+		"health_until": &healthUntil, "opened_at": &openedAt,
+	})
 	if err != nil {
 		return directory.Destination{}, fmt.Errorf("destination %s: %w", i.id(), err)
 	}
@@ -158,6 +159,8 @@ func parseDestination(i item) (directory.Destination, error) {
 		},
 		Warned:   i.truth("warned"),
 		Draining: i.truth("draining"),
+		LastLook: i.truth("last_look"),
+		OpenedAt: fromMillis(openedAt),
 		Version:  int(version),
 		Revision: int(revision),
 	}

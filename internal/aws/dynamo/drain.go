@@ -14,13 +14,26 @@ import (
 
 // Waiting implements delivery.Backlog.
 func (c *Cache) Waiting(ctx context.Context, destinationID string, after delivery.Key, limit int) ([]delivery.Waiting, error) {
-	page, err := c.Pending(ctx, destinationID, after, limit)
+	return c.waiting(ctx, destinationID, after, limit, false)
+}
+
+// Latest is the backlog as of now, never older, at twice the price.
+func (c *Cache) Latest() delivery.Backlog { return latest{c} }
+
+type latest struct{ cache *Cache }
+
+func (l latest) Waiting(ctx context.Context, destinationID string, after delivery.Key, limit int) ([]delivery.Waiting, error) {
+	return l.cache.waiting(ctx, destinationID, after, limit, true)
+}
+
+func (c *Cache) waiting(ctx context.Context, destinationID string, after delivery.Key, limit int, consistent bool) ([]delivery.Waiting, error) {
+	page, err := c.pending(ctx, destinationID, after, limit, consistent)
 	if err != nil {
 		return nil, err
 	}
 	waiting := make([]delivery.Waiting, len(page))
 	for i, d := range page {
-		waiting[i] = delivery.Waiting{Hint: delivery.Hint{Key: d.Key, At: d.NextAt}, Parked: d.Parked}
+		waiting[i] = delivery.Waiting{Hint: delivery.Hint{Key: d.Key, At: d.NextAt}, Parked: d.Parked, Attempts: d.Attempts, Tried: d.Tried}
 	}
 	return waiting, nil
 }
@@ -58,6 +71,9 @@ func (c *Cache) SaveDrainState(ctx context.Context, destinationID string, s deli
 func drainItem(destinationID string, s delivery.DrainState) item {
 	i := drainKey(destinationID)
 	i[attrPage], i[attrPass], i[attrAt], i[attrRevision] = number(s.Page), number(s.Pass), number(millis(s.At)), number(s.Revision+1)
+	i[attrOpened] = number(millis(s.OpenedAt))
+	i.mark(attrLast, s.Last)
+	i.mark(attrOpen, s.Open)
 	if s.After != (delivery.Key{}) {
 		i[attrAfterPK], i[attrAfterSK] = text(deliveryPK(s.After)), text(sortKey(s.After))
 	}
@@ -65,11 +81,13 @@ func drainItem(destinationID string, s delivery.DrainState) item {
 }
 
 func parseDrainState(i item) (delivery.DrainState, error) {
-	var page, pass, at, revision int64
-	if err := i.numbers(map[string]*int64{attrPage: &page, attrPass: &pass, attrAt: &at, attrRevision: &revision}); err != nil {
+	var page, pass, at, opened, revision int64
+	if err := i.numbers(map[string]*int64{attrPage: &page, attrPass: &pass, attrAt: &at, attrOpened: &opened, attrRevision: &revision}); err != nil {
 		return delivery.DrainState{}, fmt.Errorf("the state of a drain: %w", err)
 	}
-	s := delivery.DrainState{Page: int(page), Pass: int(pass), At: fromMillis(at), Revision: int(revision)}
+	s := delivery.DrainState{
+		OpenedAt: fromMillis(opened), Last: i.has(attrLast), Pass: int(pass), Open: i.has(attrOpen), Page: int(page), At: fromMillis(at), Revision: int(revision),
+	}
 	var err error
 	if pk := i.text(attrAfterPK); pk != "" {
 		s.After, err = parseKey(pk, i.text(attrAfterSK))

@@ -34,6 +34,9 @@ func TestPorts(t *testing.T) {
 		open := func(t *testing.T) porttest.Store { return openCache(t, client) }
 		t.Run("cache", func(t *testing.T) { porttest.Cache(t, open) })
 		t.Run("index", func(t *testing.T) { porttest.Index(t, open) })
+		t.Run("drains", func(t *testing.T) {
+			porttest.Drains(t, func(t *testing.T) delivery.DrainProgress { return openCache(t, client) })
+		})
 		t.Run("failed events", func(t *testing.T) {
 			porttest.FailedEvents(t, func(t *testing.T) porttest.FailedStore {
 				c := openCache(t, client)

@@ -79,13 +79,22 @@ func deliveryItem(d delivery.Delivery) item {
 	if d.Code != "" {
 		i[attrCode] = text(string(d.Code))
 	}
-	if d.Riding {
-		i[attrRiding] = &types.AttributeValueMemberBOOL{Value: true}
+	if !d.Tried.IsZero() {
+		i[attrTried] = number(millis(d.Tried))
 	}
-	if d.Parked {
-		i[attrParked] = &types.AttributeValueMemberBOOL{Value: true}
+	if d.Forgiven > 0 {
+		i[attrForgiven] = number(d.Forgiven)
 	}
+	i.mark(attrRiding, d.Riding)
+	i.mark(attrParked, d.Parked)
 	return i
+}
+
+// mark sets an attribute that is present or absent.
+func (i item) mark(name string, on bool) {
+	if on {
+		i[name] = &types.AttributeValueMemberBOOL{Value: true}
+	}
 }
 
 // removableAt is when a delivery becomes the prey of TTL: after its end, and after its first attempt, should that come later than its end.
@@ -109,11 +118,13 @@ func parseDelivery(i item) (delivery.Delivery, error) {
 		Parked:   i.has(attrParked),
 		Document: auditlog.Document{ID: k.LogID, WorkspaceID: k.WorkspaceID, Type: i.text(attrType)},
 	}
-	var attempts, revision, due int64
-	if err := i.numbers(map[string]*int64{attrAttempts: &attempts, attrRevision: &revision, attrDue: &due}); err != nil {
+	var attempts, tried, forgiven, revision, due int64
+	places := map[string]*int64{attrAttempts: &attempts, attrTried: &tried, attrForgiven: &forgiven, attrRevision: &revision, attrDue: &due}
+	if err := i.numbers(places); err != nil {
 		return d, fmt.Errorf("delivery of log %s: %w", k.LogID, err)
 	}
-	d.Attempts, d.NextAt, d.Revision = int(attempts), fromMillis(due), int(revision)
+	d.Attempts, d.Tried, d.Forgiven = int(attempts), fromMillis(tried), int(forgiven)
+	d.NextAt, d.Revision = fromMillis(due), int(revision)
 	return d, nil
 }
 

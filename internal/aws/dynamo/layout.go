@@ -34,6 +34,8 @@ const (
 	attrSK           = "sk"
 	attrAttempts     = "n"
 	attrCode         = "c"
+	attrTried        = "tr" // milliseconds, absent before the first attempt
+	attrForgiven     = "fg" // absent if 0
 	attrRevision     = "r"
 	attrType         = "t"
 	attrDocument     = "p"  // the document, compressed; or
@@ -52,6 +54,9 @@ const (
 	attrPage         = "pg"
 	attrPass         = "pp"
 	attrAt           = "at" // milliseconds
+	attrOpened       = "oa" // milliseconds
+	attrLast         = "ll" // present or absent
+	attrOpen         = "op" // present or absent
 	attrUsed         = "u"
 	attrTTL          = "ttl"
 )

@@ -18,10 +18,14 @@ import (
 // documents lack the JSON. Each of the destination's write shards is in the order of acceptance, so their pages are merged. The read is a moment
 // behind the writes.
 func (c *Cache) Pending(ctx context.Context, destinationID string, after delivery.Key, limit int) ([]delivery.Delivery, error) {
+	return c.pending(ctx, destinationID, after, limit, false)
+}
+
+func (c *Cache) pending(ctx context.Context, destinationID string, after delivery.Key, limit int, consistent bool) ([]delivery.Delivery, error) {
 	var shards [writeShards][]item
 	var errs [writeShards]error
 	each(writeShards, func(shard int) {
-		shards[shard], errs[shard] = c.page(ctx, shardPK(destinationID, shard), after, false, limit)
+		shards[shard], errs[shard] = c.page(ctx, shardPK(destinationID, shard), after, reading{limit: limit, consistent: consistent})
 	})
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, fmt.Errorf("list the deliveries of %s: %w", destinationID, err)
@@ -41,7 +45,7 @@ func (c *Cache) Pending(ctx context.Context, destinationID string, after deliver
 // Failed gives up to limit failed events of a destination by their acceptance, the newest or the oldest first, that come after the key, which is
 // zero for the first page.
 func (c *Cache) Failed(ctx context.Context, destinationID string, after delivery.Key, newest bool, limit int) ([]delivery.FailedEvent, error) {
-	rows, err := c.page(ctx, failedPK(delivery.Key{DestinationID: destinationID}), after, newest, limit)
+	rows, err := c.page(ctx, failedPK(delivery.Key{DestinationID: destinationID}), after, reading{limit: limit, descending: newest})
 	if err != nil {
 		return nil, fmt.Errorf("list the failed events of %s: %w", destinationID, err)
 	}
@@ -57,14 +61,20 @@ func (c *Cache) Failed(ctx context.Context, destinationID string, after delivery
 // listed are the attributes of deliveries and failed events without the document.
 func listed() map[string]string {
 	names := make(map[string]string)
-	for _, name := range []string{attrPK, attrSK, attrAttempts, attrCode, attrRevision, attrType, attrDue, attrRiding, attrParked, attrFailedAt} {
+	for _, name := range []string{attrPK, attrSK, attrAttempts, attrCode, attrRevision, attrType, attrDue, attrRiding, attrParked, attrTried, attrFailedAt} {
 		names["#"+name] = name
 	}
 	return names
 }
 
-// page reads one partition from behind a key on, in the order of acceptance or against it.
-func (c *Cache) page(ctx context.Context, pk string, after delivery.Key, descending bool, limit int) ([]item, error) {
+// reading is how a partition is read: so many rows at most, in the order of acceptance or against it, a moment behind or as of now.
+type reading struct {
+	limit                  int
+	descending, consistent bool
+}
+
+// page reads one partition from behind a key on.
+func (c *Cache) page(ctx context.Context, pk string, after delivery.Key, r reading) ([]item, error) {
 	names := listed()
 	in := &dynamodb.QueryInput{
 		TableName:                 &c.table,
@@ -72,19 +82,20 @@ func (c *Cache) page(ctx context.Context, pk string, after delivery.Key, descend
 		KeyConditionExpression:    aws.String("#pk = :pk"),
 		ExpressionAttributeNames:  names,
 		ExpressionAttributeValues: item{":pk": text(pk)},
-		ScanIndexForward:          aws.Bool(!descending),
-		Limit:                     aws.Int32(int32(limit)),
+		ScanIndexForward:          aws.Bool(!r.descending),
+		ConsistentRead:            aws.Bool(r.consistent),
+		Limit:                     aws.Int32(int32(r.limit)),
 	}
 	if after != (delivery.Key{}) {
 		beyond := ">"
-		if descending {
+		if r.descending {
 			beyond = "<"
 		}
 		in.KeyConditionExpression = aws.String("#pk = :pk AND #sk " + beyond + " :after")
 		in.ExpressionAttributeValues[":after"] = text(sortKey(after))
 	}
 	var rows []item
-	for pages := dynamodb.NewQueryPaginator(c.client, in); pages.HasMorePages() && len(rows) < limit; {
+	for pages := dynamodb.NewQueryPaginator(c.client, in); pages.HasMorePages() && len(rows) < r.limit; {
 		out, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("query a partition: %w", err)
@@ -93,5 +104,5 @@ func (c *Cache) page(ctx context.Context, pk string, after delivery.Key, descend
 			rows = append(rows, row)
 		}
 	}
-	return rows[:min(limit, len(rows))], nil
+	return rows[:min(r.limit, len(rows))], nil
 }

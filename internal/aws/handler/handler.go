@@ -100,7 +100,7 @@ func Requeue(c config.Requeue, account aws.Config, journal delivery.Journal) (*M
 			Budget:  c.TimeLimit,
 		},
 		Drain: &delivery.Drain{
-			Destinations: destinations, Backlog: cache, Progress: cache, Retries: retries, Journal: journal, Now: time.Now,
+			Destinations: destinations, Backlog: cache, Latest: cache.Latest(), Progress: cache, Retries: retries, Journal: journal, Now: time.Now,
 		},
 		Journal: journal,
 	}, nil

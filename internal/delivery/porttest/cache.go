@@ -75,7 +75,7 @@ func byParts(t *testing.T, c delivery.Cache) {
 
 func everyField(t *testing.T, c delivery.Cache) {
 	d := entering(key("dest-1", "log-1"))
-	d.Riding = true
+	d.Riding, d.Forgiven = true, 1
 	save(t, c, d)
 	holds(t, c, []delivery.Key{d.Key}, stored(d))
 }
@@ -112,7 +112,8 @@ func update(t *testing.T, c delivery.Cache) {
 	d := entering(key("dest-1", "log-1"))
 	save(t, c, d)
 	d = stored(d)
-	d.Attempts, d.NextAt, d.Code = 2, d.NextAt.Add(4*time.Minute), "net.refused"
+	d.Attempts, d.Tried, d.Forgiven = 2, d.Tried.Add(time.Minute), 2
+	d.NextAt, d.Code = d.NextAt.Add(4*time.Minute), "net.refused"
 	save(t, c, d)
 	holds(t, c, []delivery.Key{d.Key}, stored(d))
 }
@@ -266,7 +267,7 @@ func untouched(t *testing.T, c delivery.Cache) {
 
 func held(t *testing.T, c delivery.Cache) {
 	d := entering(key("dest-1", "log-1"))
-	d.Attempts, d.Code, d.NextAt = 0, "", d.ExpiresAt()
+	d.Attempts, d.Tried, d.Code, d.NextAt = 0, time.Time{}, "", d.ExpiresAt()
 	save(t, c, d)
 	save(t, c, stored(d))
 	holds(t, c, []delivery.Key{d.Key}, stored(stored(d)))

@@ -24,6 +24,7 @@ func Directory(t *testing.T, open func(*testing.T, []directory.Workspace, []dire
 		ID: "dest-a", Name: "Archive", WorkspaceID: full.ID, Kind: directory.S3, Shared: true, LogTypes: []string{"job_summary", "job_details"},
 		Settings: json.RawMessage(`{"bucket":"b", "region":"eu-west-1"}`), ExternalID: full.ExternalID, State: directory.Disconnected, Generation: 3, StateSince: accepted,
 		Health: directory.Health{State: directory.Failing, Since: accepted.Add(time.Hour), Code: "s3.refused", Answer: "HTTP 403 QuotaExceeded"}, Version: 7,
+		Draining: true, LastLook: true, OpenedAt: accepted.Add(2 * time.Hour),
 	}
 	plain := directory.Destination{
 		ID: "dest-b", WorkspaceID: full.ID, Kind: directory.HTTP, Settings: json.RawMessage(`{}`), State: directory.Connected,

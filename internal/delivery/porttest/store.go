@@ -35,6 +35,7 @@ func entering(k delivery.Key) delivery.Delivery {
 	return delivery.Delivery{
 		Key:      k,
 		Attempts: 1,
+		Tried:    k.AcceptedAt.Add(time.Second),
 		NextAt:   k.AcceptedAt.Add(61 * time.Second),
 		Code:     failure.Code("http.server_error"),
 		Document: document(k, 1200),
