@@ -24,6 +24,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -136,7 +137,7 @@ func (a azurite) Open(t *testing.T, scenario sinktest.Scenario) sinktest.Receive
 	if err != nil {
 		t.Fatal(err)
 	}
-	admin, err := container.NewClientWithSharedKeyCredential(a.url+"/"+azuriteAccount+"/"+name, key, &container.ClientOptions{ClientOptions: azureOptions(a.client)})
+	admin, err := container.NewClientWithSharedKeyCredential(a.url+"/"+azuriteAccount+"/"+name, key, &container.ClientOptions{ClientOptions: azcore.ClientOptions{Transport: a.client}})
 	if err != nil {
 		t.Fatal(err)
 	}
