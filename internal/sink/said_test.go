@@ -3,14 +3,21 @@ package sink
 import (
 	"bufio"
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"log"
 	"log/slog"
+	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -221,6 +228,75 @@ func TestNothingOfACredentialIsShown(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// STS is sent this system's own credentials, and is not asked by way of a setting; what it repeats is not shown either.
+func TestNothingOfTheSystemsCredentialsIsShown(t *testing.T) {
+	p, url := newParrot(t)
+	useSTS(t, http.NotFoundHandler())
+	t.Setenv("AWS_ENDPOINT_URL_STS", url)
+	t.Setenv("AWS_ACCESS_KEY_ID", canaryWord)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", canaryNumber)
+	t.Setenv("AWS_SESSION_TOKEN", canaryToken)
+	d := s3Destination(t, map[string]string{"bucket": "audit-logs", "region": "us-east-1", "role_arn": "arn:aws:iam::222222222222:role/audit"})
+	d.ExternalID = canaryToken
+	s, err := build(d, nil, localEnvironment())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, status := range []int{200, 302, 400, 403, 500} {
+		for _, word := range []string{canaryWord, canaryToken, canaryNumber} {
+			for place, answer := range repetitions(status, word) {
+				p.repeats(func(*http.Request) string { return answer })
+				err := s.Send(t.Context(), sinktest.Logs(1, 10))[0].Err
+				if err == nil {
+					t.Fatalf("%d, %s: a log was delivered without a session", status, place)
+				}
+				silentOf(t, fmt.Sprintf("%d, %s", status, place), err)
+			}
+		}
+	}
+}
+
+// A certificate says more than a host: none of its words is shown.
+func TestNothingOfACertificateIsShown(t *testing.T) {
+	for name, change := range map[string]func(*x509.Certificate){
+		"common name": func(c *x509.Certificate) { c.Subject.CommonName = canaryWord },
+		"organization": func(c *x509.Certificate) {
+			c.Subject.Organization, c.DNSNames = []string{canaryWord}, []string{canaryToken + ".example"}
+		},
+		"expired": func(c *x509.Certificate) {
+			c.Subject.CommonName, c.IPAddresses, c.NotAfter = canaryWord, []net.IP{net.IPv4(127, 0, 0, 1)}, time.Now().Add(-time.Minute)
+		},
+		"nobody's": func(c *x509.Certificate) {
+			c.Subject.CommonName, c.IPAddresses = canaryWord, []net.IP{net.IPv4(127, 0, 0, 1)}
+		},
+	} {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+		change(template)
+		der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		server := httptest.NewUnstartedServer(http.NotFoundHandler())
+		server.Config.ErrorLog = log.New(io.Discard, "", 0)
+		server.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+		server.StartTLS()
+		s, err := build(directory.Destination{Kind: directory.HTTP, Settings: asJSON(t, map[string]string{"url": server.URL})}, nil, localEnvironment())
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = s.Send(t.Context(), sinktest.Logs(1, 10))[0].Err
+		if code := failure.Of(err).Code; code != failure.NetTLS {
+			t.Errorf("%s: %v", name, err)
+		}
+		silentOf(t, name, err)
+		server.Close()
 	}
 }
 
