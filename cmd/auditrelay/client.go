@@ -176,7 +176,8 @@ func (c *client) read(resp *http.Response, into any) error {
 			return &p
 		}
 		if resp.StatusCode == http.StatusForbidden {
-			return fmt.Errorf("%s answers 403 Forbidden: your AWS credentials lack lambda:InvokeFunctionUrl on the function admin", c.base.Host)
+			return fmt.Errorf("%s answers 403 Forbidden: your AWS credentials lack lambda:InvokeFunctionUrl or lambda:InvokeFunction "+
+				"on the function admin; the stack's policy OperatorPolicyArn has both", c.base.Host)
 		}
 		return fmt.Errorf("%s answers %s; is it the address of the management API?", c.base.Host, resp.Status)
 	}

@@ -41,6 +41,26 @@ func TestRequestsAreSigned(t *testing.T) {
 	}
 }
 
+// A function URL answers 403 without an explanation to whoever lacks one of two permissions, so both are
+// named.
+func TestForbidden(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, `{"Message":"Forbidden"}`)
+	}))
+	defer server.Close()
+	c, err := newClient("--api", server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.do(t.Context(), call{method: http.MethodGet, path: "/v1/workspaces"})
+	for _, want := range []string{"403 Forbidden", "lambda:InvokeFunctionUrl", "lambda:InvokeFunction ", "OperatorPolicyArn"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
+
 func TestRegionOfAFunctionURL(t *testing.T) {
 	for host, want := range map[string]string{"abc.lambda-url.eu-central-1.on.aws": "eu-central-1", "127.0.0.1:8686": "", "api.acme.example": ""} {
 		if got := regionOf(host); got != want {
