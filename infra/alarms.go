@@ -139,7 +139,7 @@ func alarmsOf(p parts, fs functions) []alarm {
 		},
 	}
 	all = append(all, mailAlarms(m, p.post)...)
-	for _, q := range append(qs.all(), queue{dead: qs.unannounced}, queue{dead: p.cs.missed}) {
+	for _, q := range p.ends() {
 		id := strings.TrimSuffix(*q.dead.Node().Id(), "DeadLetters")
 		all = append(all, alarm{
 			name: strings.ToLower(id) + "-dead-letters", section: "dead-letters", metric: q.dead.MetricApproximateNumberOfMessagesVisible(options(maximum, minute, id)),

@@ -18,16 +18,36 @@ type connections struct {
 	// missed takes the events of schedules that the function disconnect did not settle.
 	missed awssqs.Queue
 	bus    awsevents.EventBus
+	// untold takes events that the bus could not encrypt or decrypt.
+	untold awssqs.Queue
 }
 
 func newConnections(stack awscdk.Stack, s settings, key awskms.IKey) connections {
+	// EventBridge asks for such a queue where a key is one's own, which may be disabled
+	// (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-encryption-event-bus-dlq.html). So the
+	// queue has a key of SQS's.
+	untold := awssqs.NewQueue(stack, jsii.String("BusDeadLetters"), &awssqs.QueueProps{
+		Encryption: awssqs.QueueEncryption_SQS_MANAGED, EnforceSSL: jsii.Bool(true), RetentionPeriod: seconds(longest),
+	})
+	untold.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Sid:        jsii.String("Bus"),
+		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("events.amazonaws.com"), nil)},
+		Actions:    jsii.Strings("sqs:SendMessage"),
+		Resources:  jsii.Strings(*untold.QueueArn()),
+		Conditions: &map[string]any{"ArnLike": map[string]any{"aws:SourceArn": stack.FormatArn(&awscdk.ArnComponents{
+			Service: jsii.String("events"), Resource: jsii.String("*"), ArnFormat: awscdk.ArnFormat_NO_RESOURCE_NAME,
+		})}},
+	}))
 	return connections{
+		untold: untold,
 		group:  awsscheduler.NewScheduleGroup(stack, jsii.String("Schedules"), &awsscheduler.ScheduleGroupProps{ScheduleGroupName: jsii.String(s.stackName())}),
-		missed: newDeadLetters(stack, key, "ScheduleDeadLetters"),
+		missed: newDeadLetters(stack, key, "ScheduleDeadLetters", longest),
 		bus: awsevents.NewEventBus(stack, jsii.String("Bus"), &awsevents.EventBusProps{
 			EventBusName: jsii.String(s.stackName()),
 			Description:  jsii.String("What becomes of the destinations of " + s.stackName()),
 			KmsKey:       key,
+
+			DeadLetterQueue: untold,
 		}),
 	}
 }

@@ -73,7 +73,7 @@ func queueRow(p parts) *[]awscloudwatch.IWidget {
 	}
 	ages := []awscloudwatch.IMetric{age(qs.ingest, "ingest"), age(qs.retry, "retry"), age(qs.drain, "drain"), age(qs.notices, "notices")}
 	var dead []awscloudwatch.IMetric
-	for _, q := range append(qs.all(), queue{dead: qs.unannounced}, queue{dead: p.cs.missed}) {
+	for _, q := range p.ends() {
 		dead = append(dead, q.dead.MetricApproximateNumberOfMessagesVisible(options(maximum, minute, *q.dead.Node().Id())))
 	}
 	return &[]awscloudwatch.IWidget{

@@ -41,6 +41,8 @@ func suppressions() []suppression {
 		{"ExpireRole", "AwsSolutions-IAM5[Resource::<PayloadsCDFAA0A2.Arn>/deliveries/*]", prefix},
 		{"Unannounced", "AwsSolutions-SQS3", "it is the dead-letter queue of a stream, which CloudFormation does not show on the queue"},
 		{"ScheduleDeadLetters", "AwsSolutions-SQS3", "it is the dead-letter queue of schedules, which are made at run time, and of a function's asynchronous events"},
+		{"ExpireRole", "AwsSolutions-IAM5[Resource::*]", "dynamodb:ListStreams cannot be granted on less; it lists the names of streams and reads nothing"},
+		{"BusDeadLetters", "AwsSolutions-SQS3", "it is the dead-letter queue of the bus, which CloudFormation does not show on the queue"},
 		{"Producer", "AwsSolutions-IAM5[Resource::<PayloadsCDFAA0A2.Arn>/payloads/*]", prefix},
 	}
 }

@@ -44,6 +44,8 @@ type queueSpec struct {
 	retention time.Duration
 	// receives is how often a message is handed out before it counts as dead.
 	receives float64
+	// dead is how long a dead message is kept, counted from when it was first sent; 0 for as long as SQS can.
+	dead time.Duration
 }
 
 func newQueues(stack awscdk.Stack, key awskms.IKey) queues {
@@ -51,26 +53,30 @@ func newQueues(stack awscdk.Stack, key awskms.IKey) queues {
 		// Producers' logs: kept as long as SQS can, so that an outage of our own loses none.
 		ingest: newQueue(stack, key, "Ingest", queueSpec{consumer: deliverTimeout, retention: longest, receives: 10}),
 		// Hints: kept briefly, since requeue sends every lost one again and old ones would only pile up.
-		retry: newQueue(stack, key, "Retry", queueSpec{consumer: deliverTimeout, retention: time.Hour, receives: 5}),
+		// Nobody need do anything about a dead one, so they go by themselves, and the alarm with them.
+		retry: newQueue(stack, key, "Retry", queueSpec{consumer: deliverTimeout, retention: time.Hour, receives: 5, dead: day}),
 		drain: newQueue(stack, key, "Drain", queueSpec{consumer: requeueTimeout, retention: day, receives: 10}),
 		// Mails that are due: worth sending even when SES was out of reach for a long weekend.
 		notices: newQueue(stack, key, "Notices", queueSpec{consumer: notifyTimeout, retention: 4 * day, receives: 50}),
 		// Rejected messages wait for a person. No function reads them; a thousand looks (SQS' limit) move one on, where it stays in sight.
 		rejected:    newQueue(stack, key, "Rejected", queueSpec{consumer: time.Minute, retention: longest, receives: 1000}),
-		unannounced: newDeadLetters(stack, key, "Unannounced"),
+		unannounced: newDeadLetters(stack, key, "Unannounced", longest),
 	}
 }
 
 func newQueue(stack awscdk.Stack, key awskms.IKey, id string, spec queueSpec) queue {
-	dead := newDeadLetters(stack, key, id+"DeadLetters")
+	if spec.dead == 0 {
+		spec.dead = longest
+	}
+	dead := newDeadLetters(stack, key, id+"DeadLetters", spec.dead)
 	props := encrypted(key, spec.retention)
 	props.VisibilityTimeout = seconds(visibilityFactor * spec.consumer)
 	props.DeadLetterQueue = &awssqs.DeadLetterQueue{Queue: dead, MaxReceiveCount: jsii.Number(spec.receives)}
 	return queue{Queue: awssqs.NewQueue(stack, jsii.String(id), props), dead: dead}
 }
 
-func newDeadLetters(stack awscdk.Stack, key awskms.IKey, id string) awssqs.Queue {
-	return awssqs.NewQueue(stack, jsii.String(id), encrypted(key, longest))
+func newDeadLetters(stack awscdk.Stack, key awskms.IKey, id string, retention time.Duration) awssqs.Queue {
+	return awssqs.NewQueue(stack, jsii.String(id), encrypted(key, retention))
 }
 
 func encrypted(key awskms.IKey, retention time.Duration) *awssqs.QueueProps {

@@ -24,6 +24,7 @@ func TestStack(t *testing.T) {
 	t.Run("environment", func(t *testing.T) { testEnvironment(t, tmpl) })
 	t.Run("event sources", func(t *testing.T) { testEventSources(t, tmpl) })
 	t.Run("grants", func(t *testing.T) { testGrants(t, tmpl) })
+	t.Run("needs", func(t *testing.T) { testNeeds(t, tmpl) })
 	t.Run("producers", func(t *testing.T) { testProducers(t, tmpl) })
 	t.Run("no other account", func(t *testing.T) { testOtherAccounts(t, tmpl, map[string]string{}) })
 	t.Run("alarms", func(t *testing.T) { testAlarms(t, tmpl) })
@@ -39,6 +40,7 @@ func TestStackOfOtherSettings(t *testing.T) {
 	s.Stage = "prod"
 	s.ReservedConcurrency = 40
 	s.AllowHTTP = true
+	s.KeepRejectedBodies = true
 	s.AllowPrivateCIDRs = []string{"10.1.0.0/16", "10.2.0.0/16"}
 	s.DestinationRoles = "acme-audit-*"
 	s.AlarmMail = "oncall@example.com"
@@ -73,6 +75,11 @@ func TestStackOfOtherSettings(t *testing.T) {
 			if diff := cmp.Diff([]any{"true", "10.1.0.0/16,10.2.0.0/16"}, got); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", name, diff)
 			}
+		}
+	})
+	t.Run("rejected bodies", func(t *testing.T) {
+		if got := tmpl.one(t, "AWS::Lambda::Function", "Deliver").at("Environment", "Variables", "KEEP_REJECTED_BODIES"); got != "true" {
+			t.Errorf("deliver has KEEP_REJECTED_BODIES=%v", got)
 		}
 	})
 	t.Run("mails", func(t *testing.T) {
@@ -134,7 +141,7 @@ func testRetained(t *testing.T, tmpl template) {
 		t.Errorf("what is retained (-want +got):\n%s", diff)
 	}
 	queues := []string{
-		"DrainB7582D65", "DrainDeadLetters7A3FC517", "Ingest4069586C", "IngestDeadLetters30EF41F6", "NoticesCD1BD20F", "NoticesDeadLetters3B651FE7",
+		"BusDeadLettersFB26BCF9", "DrainB7582D65", "DrainDeadLetters7A3FC517", "Ingest4069586C", "IngestDeadLetters30EF41F6", "NoticesCD1BD20F", "NoticesDeadLetters3B651FE7",
 		"RejectedDeadLettersC0F6A4CD", "RejectedFE7646AC", "Retry5F1AFE10", "RetryDeadLettersF5314E22",
 		"ScheduleDeadLetters0406ECBC", "Unannounced2AF94E71",
 	}
@@ -156,7 +163,12 @@ func testQueues(t *testing.T, tmpl template) {
 	key := tmpl.id(t, "AWS::KMS::Key", "Key")
 	for _, id := range tmpl.ids("AWS::SQS::Queue") {
 		q := tmpl.Resources[id]
-		if got := refs(q.at("KmsMasterKeyId")); !slices.Equal(got, []string{key}) {
+		switch got := refs(q.at("KmsMasterKeyId")); {
+		case plain(id) == "BusDeadLetters": // it takes what the bus cannot encrypt when the key is disabled
+			if got != nil || q.at("SqsManagedSseEnabled") != true {
+				t.Errorf("%s needs a key of SQS's, and has %v", id, q.Properties)
+			}
+		case !slices.Equal(got, []string{key}):
 			t.Errorf("%s is encrypted with %v", id, got)
 		}
 		if timeout, ok := timeouts[id]; ok && q.at("VisibilityTimeout").(float64) < 6*timeout {
@@ -164,8 +176,12 @@ func testQueues(t *testing.T, tmpl template) {
 		}
 		dead := refs(q.at("RedrivePolicy", "deadLetterTargetArn"))
 		if strings.HasSuffix(plain(id), "DeadLetters") || plain(id) == "Unannounced" {
-			if dead != nil || q.at("MessageRetentionPeriod") != (14*24*time.Hour).Seconds() {
-				t.Errorf("%s must be an end, and keep its messages 14 days: %v", id, q.Properties)
+			kept := 14 * day
+			if plain(id) == "RetryDeadLetters" { // nobody need do anything about dead hints, so their alarm ends by itself
+				kept = day
+			}
+			if dead != nil || q.at("MessageRetentionPeriod") != kept.Seconds() {
+				t.Errorf("%s must be an end, and keep its messages %v: %v", id, kept, q.Properties)
 			}
 			continue
 		}
@@ -181,9 +197,32 @@ func testQueues(t *testing.T, tmpl template) {
 			t.Errorf("%s lets requests without TLS through", id)
 		}
 	}
+	testBus(t, tmpl)
 	if q, p := len(tmpl.ids("AWS::SQS::Queue")), len(tmpl.ids("AWS::SQS::QueuePolicy")); q != p {
 		t.Errorf("%d queues, but %d queue policies", q, p)
 	}
+}
+
+// testBus holds that the bus has a dead-letter queue and may send to it. CDK does not see to the second.
+func testBus(t *testing.T, tmpl template) {
+	if got := compact(tmpl.one(t, "AWS::Events::EventBus", "Bus").at("DeadLetterConfig", "Arn")); got != "{BusDeadLetters.Arn}" {
+		t.Errorf("the bus has the dead-letter queue %s", got)
+	}
+	want := jsonOf(t, `{"Sid":"Bus","Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Action":"sqs:SendMessage",
+		"Resource":"{BusDeadLetters.Arn}","Condition":"arn:{AWS::Partition}:events:{AWS::Region}:{AWS::AccountId}:*"}`)
+	for _, v := range list(tmpl.one(t, "AWS::SQS::QueuePolicy", "BusDeadLettersPolicy").at("PolicyDocument", "Statement")) {
+		s := resource{Properties: maps.Clone(v.(map[string]any))}
+		if s.at("Effect") != "Allow" {
+			continue
+		}
+		s.Properties["Resource"] = compact(s.at("Resource"))
+		s.Properties["Condition"] = compact(s.at("Condition", "ArnLike", "aws:SourceArn"))
+		if diff := cmp.Diff(want, any(s.Properties)); diff != "" {
+			t.Errorf("who may send to it (-want +got):\n%s", diff)
+		}
+		return
+	}
+	t.Error("nobody may send to the dead-letter queue of the bus")
 }
 
 func deniesPlainText(policy resource) bool {

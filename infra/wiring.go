@@ -31,6 +31,11 @@ func (fs functions) all() []deployed {
 	return []deployed{fs.deliver, fs.requeue, fs.expire, fs.disconnect, fs.notify, fs.admin}
 }
 
+// ends are the queues with dead letters, and those that are dead-letter queues of other things than queues.
+func (p parts) ends() []queue {
+	return append(p.qs.all(), queue{dead: p.qs.unannounced}, queue{dead: p.cs.missed}, queue{dead: p.cs.untold})
+}
+
 func newFunctions(p parts) functions {
 	fs := functions{
 		deliver:    newFunction(p, p.deliver()),
