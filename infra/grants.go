@@ -7,9 +7,11 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// grants says what each function may do, one method a function. Actions are spelt out, and resources are ARNs of this stack. The exceptions
-// end in a star, since their resources are made later or by others, and each is bounded by a prefix: destinations' secrets, schedules of the stage's
-// group, objects in the payload bucket, and roles in customers' accounts.
+// grants says what each function may do, one method a function. Actions are spelt out, and resources are ARNs
+// of this stack. The exceptions end in a star, since their resources are made later or by others, and each is
+// bounded by a prefix: destinations' secrets, schedules of the stage's group, objects in the payload bucket,
+// and roles in customers' accounts. One is a star: the list of streams. What AWS documents of each action,
+// package authorization holds.
 type grants struct{ parts }
 
 // outgoingPrefix begins the keys of what is to be told, in the table directory (package dynamo).
@@ -61,6 +63,9 @@ func (g grants) requeue() []awsiam.PolicyStatement {
 func (g grants) expire() []awsiam.PolicyStatement {
 	return []awsiam.PolicyStatement{
 		allow(jsii.Strings(*g.st.deliveries.TableStreamArn()), "dynamodb:DescribeStream", "dynamodb:GetShardIterator", "dynamodb:GetRecords"),
+		// Lambda's poller asks which streams there are, and this cannot be granted on less than all of them.
+		// It reads nothing of them.
+		allow(jsii.Strings("*"), "dynamodb:ListStreams"),
 		allow(jsii.Strings(*g.st.deliveries.TableArn()), "dynamodb:PutItem"),
 		allow(jsii.Strings(*g.st.directory.TableArn()), "dynamodb:GetItem"),
 		allow(jsii.Strings(g.objects(cachePrefix)), "s3:DeleteObject"),
@@ -149,7 +154,7 @@ func send(qs ...queue) awsiam.PolicyStatement { return allow(arnsOf(qs), "sqs:Se
 
 // consume is what Lambda's poller does with a queue on behalf of the function.
 func consume(qs ...queue) awsiam.PolicyStatement {
-	return allow(arnsOf(qs), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes")
+	return allow(arnsOf(qs), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
 }
 
 func arnsOf(qs []queue) *[]*string {

@@ -75,13 +75,28 @@ func queueNeeds(c call) ([]need, error) {
 	return nil, nil
 }
 
-// tableCall are the parts of DynamoDB's requests that name tables and indexes.
+// tableCall are the parts of DynamoDB's requests that name tables, indexes and items.
 type tableCall struct {
-	TableName     string
+	itemCall
 	IndexName     string
 	RequestItems  map[string]json.RawMessage
-	TransactItems []map[string]struct{ TableName string }
-	Key           map[string]map[string]string
+	TransactItems []map[string]itemCall
+}
+
+// itemCall names an item by its key, or has it whole.
+type itemCall struct {
+	TableName string
+	Key, Item map[string]any
+}
+
+// leading is the partition key of the item, which IAM has as a condition key.
+func (c itemCall) leading() map[string][]string {
+	for _, item := range []map[string]any{c.Key, c.Item} {
+		if pk, ok := item["pk"].(map[string]any); ok {
+			return map[string][]string{"dynamodb:LeadingKeys": {fmt.Sprint(pk["S"])}}
+		}
+	}
+	return nil
 }
 
 func tableNeeds(c call) ([]need, error) {
@@ -96,9 +111,7 @@ func tableNeeds(c call) ([]need, error) {
 	switch c.target {
 	case "GetItem", "PutItem", "UpdateItem", "DeleteItem", "DescribeTable":
 		n := table(c.target, in.TableName)
-		if pk := in.Key["pk"]["S"]; pk != "" {
-			n.context = map[string][]string{"dynamodb:LeadingKeys": {pk}}
-		}
+		n.context = in.leading()
 		needs = append(needs, n)
 	case "Query", "Scan":
 		n := table(c.target, in.TableName)
@@ -117,7 +130,9 @@ func tableNeeds(c call) ([]need, error) {
 				if operation == "ConditionCheck" {
 					action = "ConditionCheckItem"
 				}
-				needs = append(needs, table(action, of.TableName))
+				n := table(action, of.TableName)
+				n.context = of.leading()
+				needs = append(needs, n)
 			}
 		}
 	}

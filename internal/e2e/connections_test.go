@@ -160,7 +160,7 @@ func (d *deployment) goOff(t *testing.T, s *scheduler.GetScheduleOutput) {
 	if wait := time.Until(at); err != nil || wait < directory.Grace-5*time.Minute || wait > directory.Grace+time.Minute {
 		t.Errorf("the schedule goes off %s, want eight hours after the disconnect", *s.ScheduleExpression)
 	}
-	may := roleOf(t, d.values, *s.Target.RoleArn)
+	may := roleOf(t, d.values, *s.Target.RoleArn, "scheduler.amazonaws.com")
 	needs := []need{{action: "lambda:InvokeFunction", resource: *s.Target.Arn}}
 	if s.Target.DeadLetterConfig != nil {
 		needs = append(needs, need{action: "sqs:SendMessage", resource: *s.Target.DeadLetterConfig.Arn})

@@ -2,7 +2,11 @@
 
 package e2e
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/auditrelay/auditrelay/internal/aws/authorization"
+)
 
 // keyNeeds says what the calls need of the keys that their resources are encrypted with, asked for by the service in the caller's name.
 func (v *values) keyNeeds(needs []need) []need {
@@ -13,27 +17,12 @@ func (v *values) keyNeeds(needs []need) []need {
 			continue
 		}
 		service, _, _ := strings.Cut(n.action, ":")
-		for _, action := range keyActions(n.action) {
+		for _, action := range authorization.Encrypted(n.action) {
 			via := map[string][]string{"kms:ViaService": {service + "." + region + "." + suffix}}
 			more = append(more, need{action: action, resource: key, context: via})
 		}
 	}
 	return more
-}
-
-func keyActions(action string) []string {
-	switch action {
-	case "sqs:SendMessage", "secretsmanager:PutSecretValue", "secretsmanager:CreateSecret":
-		return []string{"kms:GenerateDataKey", "kms:Decrypt"}
-	case "s3:PutObject":
-		return []string{"kms:GenerateDataKey"}
-	case "sqs:ReceiveMessage", "s3:GetObject", "secretsmanager:GetSecretValue":
-		return []string{"kms:Decrypt"}
-	}
-	if strings.HasPrefix(action, "dynamodb:") {
-		return []string{"kms:Decrypt"}
-	}
-	return nil
 }
 
 // keyOf is the key that the template encrypts a resource with, or none. Secrets are made by functions; they have the stack's one key.

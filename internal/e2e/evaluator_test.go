@@ -35,6 +35,31 @@ func TestAllows(t *testing.T) {
 	}
 }
 
+// A condition that a call without the key would meet is an error unless the check knows that the call has no
+// such key.
+func TestAnUnknownKeyIsAnError(t *testing.T) {
+	const table = "arn:aws:dynamodb:eu-central-1:000000000000:table/directory"
+	statements, err := document(raw(`{"Statement":[{"Effect":"Allow","Action":"dynamodb:DeleteItem","Resource":"` + table + `",
+		"Condition":{"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["O#*"]}}}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		context     map[string][]string
+		want, fails bool
+	}{
+		"not known":   {nil, false, true},
+		"another one": {map[string][]string{"dynamodb:LeadingKeys": {"D#a"}}, false, false},
+		"one of them": {map[string][]string{"dynamodb:LeadingKeys": {"O#a", "D#a"}}, false, false},
+		"as asked":    {map[string][]string{"dynamodb:LeadingKeys": {"O#a"}}, true, false},
+	} {
+		got, err := allows(statements, need{action: "dynamodb:DeleteItem", resource: table, context: c.context})
+		if got != c.want || (err != nil) != c.fails {
+			t.Errorf("%s: %t, %v", name, got, err)
+		}
+	}
+}
+
 func TestAnUnknownConditionIsAnError(t *testing.T) {
 	statements, err := document(raw(`{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"IpAddress":{"aws:SourceIp":"192.0.2.0/24"}}}]}`))
 	if err != nil {

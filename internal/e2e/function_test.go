@@ -53,7 +53,7 @@ func openFunction(t *testing.T, v *values, g *gateway, id, file string) *functio
 	if err := properties(v, id, &of); err != nil {
 		t.Fatalf("read the function %s: %v", id, err)
 	}
-	may := roleOf(t, v, of.Role)
+	may := roleOf(t, v, of.Role, "lambda.amazonaws.com")
 	f := &function{
 		name: p.pkg[strings.LastIndexByte(p.pkg, '/')+1:], id: id, arn: v.arn(id), file: file, endpoint: g.endpoint, output: new(lines),
 		timeout: time.Duration(of.Timeout) * time.Second, memoryMB: of.MemorySize, variables: of.Environment.Variables, may: may,
@@ -72,19 +72,29 @@ func openFunction(t *testing.T, v *values, g *gateway, id, file string) *functio
 	return f
 }
 
-// roleOf gives the statements of the role with that ARN.
-func roleOf(t *testing.T, v *values, roleARN string) []statement {
+// roleOf gives the statements of the role with that ARN, which only that service may take.
+func roleOf(t *testing.T, v *values, roleARN, service string) []statement {
 	t.Helper()
 	for _, id := range v.all("AWS::IAM::Role") {
 		if v.arn(id) != roleARN {
 			continue
 		}
 		var role struct {
-			Policies          []struct{ PolicyDocument any }
-			ManagedPolicyArns []string
+			Policies                 []struct{ PolicyDocument any }
+			ManagedPolicyArns        []string
+			AssumeRolePolicyDocument struct {
+				Statement []struct {
+					Effect, Action string
+					Principal      struct{ Service string }
+				}
+			}
 		}
 		if err := properties(v, id, &role); err != nil {
 			t.Fatalf("read the role %s: %v", id, err)
+		}
+		trusted := role.AssumeRolePolicyDocument.Statement
+		if len(trusted) != 1 || trusted[0].Effect != "Allow" || trusted[0].Action != "sts:AssumeRole" || trusted[0].Principal.Service != service {
+			t.Fatalf("the role %s trusts %v, and must trust %s alone", id, trusted, service)
 		}
 		if len(role.ManagedPolicyArns) > 0 {
 			t.Fatalf("the role %s has managed policies, whose statements are not in the template", id)

@@ -87,13 +87,23 @@ func (s statement) applies(n need) (bool, error) {
 	}
 	for operator, keys := range s.Condition {
 		for key, wanted := range keys {
-			met, err := condition(operator, n.context[key], wanted)
+			got, known := n.context[key]
+			if !known && lenient(operator) {
+				return false, fmt.Errorf("the check of grants does not know %s of the call", key)
+			}
+			met, err := condition(operator, got, wanted)
 			if err != nil || !met {
 				return false, err
 			}
 		}
 	}
 	return true, nil
+}
+
+// lenient says whether an operator is met by a key that a call does not have. For such a one the check must
+// know whether the call has it.
+func lenient(operator string) bool {
+	return strings.HasPrefix(operator, "ForAllValues:") || strings.HasSuffix(operator, "IfExists")
 }
 
 // condition says whether a condition is met by the call's values of its key. A key that the call does not have meets only ForAllValues and

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -16,6 +17,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/auditrelay/auditrelay/internal/aws/authorization"
 )
 
 // mapping is an event source mapping of the template.
@@ -28,7 +31,25 @@ type mapping struct {
 	ScalingConfig                  struct{ MaximumConcurrency int }
 	FilterCriteria                 struct{ Filters []struct{ Pattern string } }
 	StartingPosition               string
+	DestinationConfig              struct{ OnFailure struct{ Destination string } }
 	Enabled                        *bool
+}
+
+// needs are what Lambda's pollers do in the name of the function's role.
+func (m mapping) needs(keys func([]need) []need) []need {
+	var needs []need
+	service := strings.Split(m.EventSourceArn, ":")[2]
+	for _, action := range authorization.EventSource(service) {
+		n := need{action: action, resource: m.EventSourceArn}
+		if len(authorization.Actions()[action].On) == 0 {
+			n.resource = "*"
+		}
+		needs = append(needs, n)
+	}
+	if fallen := m.DestinationConfig.OnFailure.Destination; fallen != "" {
+		needs = append(needs, need{action: "sqs:SendMessage", resource: fallen})
+	}
+	return append(needs, keys(needs)...)
 }
 
 func (m mapping) reportsFailures() bool {
@@ -48,12 +69,7 @@ type queueSource struct {
 
 func (s *queueSource) start(ctx context.Context, t *testing.T, running *sync.WaitGroup, keys func([]need) []need) {
 	t.Helper()
-	needs := []need{
-		{action: "sqs:ReceiveMessage", resource: s.EventSourceArn},
-		{action: "sqs:DeleteMessage", resource: s.EventSourceArn},
-		{action: "sqs:GetQueueAttributes", resource: s.EventSourceArn},
-	}
-	for _, n := range append(needs, keys(needs)...) {
+	for _, n := range s.needs(keys) {
 		s.function.require(t, n)
 	}
 	if s.BatchSize > 10 && s.MaximumBatchingWindowInSeconds == 0 {
@@ -186,7 +202,7 @@ func (d *deployment) startSource(ctx context.Context, t *testing.T, m mapping, f
 	for _, id := range d.all("AWS::DynamoDB::Table") {
 		if d.attribute(id, "StreamArn") == m.EventSourceArn {
 			s := &streamSource{mapping: m, endpoint: *d.servers.dynamodb.BaseEndpoint, table: d.name(id), function: f}
-			return s.start(ctx, t, &d.running)
+			return s.start(ctx, t, &d.running, d.keyNeeds)
 		}
 	}
 	return fmt.Errorf("nothing in the template has the ARN %s", m.EventSourceArn)

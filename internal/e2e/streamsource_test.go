@@ -32,10 +32,10 @@ type record struct {
 // streamPause is between two looks at a stream that had nothing new.
 const streamPause = 300 * time.Millisecond
 
-func (s *streamSource) start(ctx context.Context, t *testing.T, running *sync.WaitGroup) error {
+func (s *streamSource) start(ctx context.Context, t *testing.T, running *sync.WaitGroup, keys func([]need) []need) error {
 	t.Helper()
-	for _, action := range []string{"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"} {
-		s.function.require(t, need{action: action, resource: s.EventSourceArn})
+	for _, n := range s.needs(keys) {
+		s.function.require(t, n)
 	}
 	if s.StartingPosition != "TRIM_HORIZON" {
 		return fmt.Errorf("it starts at %s, so changes of the first moments can be missed", s.StartingPosition)
