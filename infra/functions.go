@@ -111,7 +111,4 @@ func environment(c any) *map[string]*string {
 // metrics is the stage's namespace in CloudWatch.
 func (s settings) metrics() string { return "auditrelay/" + s.Stage }
 
-// secretPrefix stands before a destination's id in the name of its secret.
-func (s settings) secretPrefix() string { return "auditrelay/" + s.Stage + "/destinations/" }
-
 func (s settings) logGroup(function string) string { return "/auditrelay/" + s.Stage + "/" + function }

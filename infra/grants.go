@@ -5,11 +5,13 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/jsii-runtime-go"
+
+	"github.com/auditrelay/auditrelay/internal/config"
 )
 
 // grants says what each function may do, one method a function. Actions are spelt out, and resources are ARNs
 // of this stack. The exceptions end in a star, since their resources are made later or by others, and each is
-// bounded by a prefix: destinations' secrets, schedules of the stage's group, objects in the payload bucket,
+// bounded by a prefix: schedules of the stage's group, objects in the payload bucket,
 // and roles in customers' accounts. One is a star: the list of streams. What AWS documents of each action,
 // package authorization holds.
 type grants struct{ parts }
@@ -36,10 +38,10 @@ func (g grants) deliver() []awsiam.PolicyStatement {
 		allow(jsii.Strings(g.objects(producerPrefix), g.objects(rejectedPrefix)), "s3:DeleteObject"),
 		// Without this a missing object answers 403, like a forbidden one, and its log could not be rejected for what it is.
 		allow(jsii.Strings(*g.st.payloads.BucketArn()), "s3:ListBucket"),
-		allow(jsii.Strings(g.secrets()), "secretsmanager:GetSecretValue"),
+		g.credentials("kms:Decrypt"),
 		allow(jsii.Strings(g.roles()), "sts:AssumeRole"),
 		g.noRoleOfOurs(),
-		g.crypto("sqs", "dynamodb", "s3", "secretsmanager"),
+		g.crypto("sqs", "dynamodb", "s3"),
 	}
 }
 
@@ -110,8 +112,7 @@ func (g grants) admin(schedules awsiam.IRole, attempts awslogs.ILogGroup) []awsi
 		allow(jsii.Strings(*g.st.deliveries.TableArn()), "dynamodb:Query"),
 		send(g.qs.retry, g.qs.notices, g.qs.ingest),
 		g.announce(),
-		allow(jsii.Strings(g.secrets()),
-			"secretsmanager:GetSecretValue", "secretsmanager:CreateSecret", "secretsmanager:PutSecretValue", "secretsmanager:DeleteSecret"),
+		g.credentials("kms:Decrypt", "kms:GenerateDataKey"),
 		allow(jsii.Strings(g.schedules()), "scheduler:CreateSchedule", "scheduler:DeleteSchedule"),
 		awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 			Actions:    jsii.Strings("iam:PassRole"),
@@ -122,7 +123,7 @@ func (g grants) admin(schedules awsiam.IRole, attempts awslogs.ILogGroup) []awsi
 		// It tests destinations, as deliver would write to them.
 		allow(jsii.Strings(g.roles()), "sts:AssumeRole"),
 		g.noRoleOfOurs(),
-		g.crypto("sqs", "dynamodb", "secretsmanager", "logs"),
+		g.crypto("sqs", "dynamodb", "logs"),
 	}
 }
 
@@ -178,13 +179,12 @@ func (g grants) crypto(services ...string) awsiam.PolicyStatement {
 	})
 }
 
-// secrets are those of this stage's destinations.
-func (g grants) secrets() string {
-	return *g.stack.FormatArn(&awscdk.ArnComponents{
-		Service:      jsii.String("secretsmanager"),
-		Resource:     jsii.String("secret"),
-		ResourceName: jsii.String(g.s.secretPrefix() + "*"),
-		ArnFormat:    awscdk.ArnFormat_COLON_RESOURCE_NAME,
+// credentials allows the direct use of the key for the data keys of destinations' credentials, and for nothing else.
+func (g grants) credentials(actions ...string) awsiam.PolicyStatement {
+	return awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Actions:    jsii.Strings(actions...),
+		Resources:  jsii.Strings(*g.key.KeyArn()),
+		Conditions: &map[string]any{"StringEquals": map[string]any{"kms:EncryptionContext:" + config.KeyPurposeName: config.KeyPurpose}},
 	})
 }
 

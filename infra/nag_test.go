@@ -22,10 +22,8 @@ type suppression struct {
 func suppressions() []suppression {
 	const prefix = "objects are made later; the grant is bounded by a prefix of this bucket"
 	const (
-		secrets   = "AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:secretsmanager:<AWS::Region>:<AWS::AccountId>:secret:auditrelay/dev/destinations/*]"
 		roles     = "AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:iam::*:role/auditrelay-*]"
 		schedules = "AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:scheduler:<AWS::Region>:<AWS::AccountId>:schedule/auditrelay-dev/*]"
-		secret    = "a destination's secret is made when it is connected; the grant is bounded by the stage's prefix"
 		theirs    = "customers make these roles in their own accounts, and each trusts this role by name and external id; the grant is bounded by the role's name"
 	)
 	return []suppression{
@@ -33,9 +31,7 @@ func suppressions() []suppression {
 		{"DeliverRole", "AwsSolutions-IAM5[Resource::<PayloadsCDFAA0A2.Arn>/payloads/*]", prefix},
 		{"DeliverRole", "AwsSolutions-IAM5[Resource::<PayloadsCDFAA0A2.Arn>/deliveries/*]", prefix},
 		{"DeliverRole", "AwsSolutions-IAM5[Resource::<PayloadsCDFAA0A2.Arn>/rejected/*]", prefix},
-		{"DeliverRole", secrets, secret},
 		{"DeliverRole", roles, theirs},
-		{"AdminRole", secrets, secret},
 		{"AdminRole", roles, theirs},
 		{"AdminRole", schedules, "a schedule is made when its destination is disconnected; the grant is bounded by the stage's group"},
 		{"ExpireRole", "AwsSolutions-IAM5[Resource::<PayloadsCDFAA0A2.Arn>/deliveries/*]", prefix},

@@ -115,8 +115,6 @@ func partOf(t *testing.T, tmpl template, service, arn string) picture.Part {
 	case "s3":
 		_, prefix, _ := strings.Cut(arn, "/")
 		return picture.Part{Sort: picture.Store, Name: "bucket " + strings.TrimSuffix(prefix, "*")}
-	case "secretsmanager":
-		return picture.Part{Sort: picture.Store, Name: "destinations' secrets"}
 	case "events":
 		return picture.Part{Sort: picture.Event, Name: "bus"}
 	case "scheduler":
@@ -149,7 +147,7 @@ func notesOf(tmpl template) []string {
 		}
 	}
 	return []string{
-		"deliver also connects to the customers' destinations, and admin to one that is tested: with the secret of that destination, or by its role.",
+		"deliver also connects to the customers' destinations, and admin to one that is tested: with the credentials in its record, or by its role.",
 		fmt.Sprintf("%d queues, %d of which are where others put what they cannot settle; %d tables, %d bucket, all encrypted with %d key; %d alarms.",
 			count("AWS::SQS::Queue"), letters, count("AWS::DynamoDB::Table"), count("AWS::S3::Bucket"), count("AWS::KMS::Key"), count("AWS::CloudWatch::Alarm")),
 	}

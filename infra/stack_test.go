@@ -353,8 +353,8 @@ func testEnvironment(t *testing.T, tmpl template) {
 	load(t, "Deliver", func() (any, error) { return config.Load[config.Deliver]() }, config.Deliver{
 		Stores: stores, Telemetry: telemetry,
 		RetryQueueURL: "{Retry}", RetryQueueARN: "{Retry.Arn}", RejectedQueueURL: "{Rejected}", DrainQueueURL: "{Drain}", NoticesQueueURL: "{Notices}",
-		EventBus:     activity.EventBus,
-		SecretPrefix: "auditrelay/dev/destinations/", AttemptLimit: 20 * time.Second, DirectoryTTL: 10 * time.Second,
+		EventBus: activity.EventBus,
+		KeyARN:   "{Key.Arn}", AttemptLimit: 20 * time.Second, DirectoryTTL: 10 * time.Second,
 	})
 	load(t, "Requeue", func() (any, error) { return config.Load[config.Requeue]() }, config.Requeue{
 		Telemetry: telemetry, Activity: activity, DirectoryTable: "{Directory}", DeliveriesTable: "{Deliveries}",
@@ -373,7 +373,7 @@ func testEnvironment(t *testing.T, tmpl template) {
 		Timers: config.Timers{
 			ScheduleGroup: "auditrelay-dev", ScheduleRoleARN: "{ScheduleRole.Arn}", ScheduleDeadLettersARN: "{ScheduleDeadLetters.Arn}", DisconnectFunctionARN: "{Disconnect.Arn}",
 		},
-		DeliveriesTable: "{Deliveries}", RetryQueueURL: "{Retry}", SecretPrefix: "auditrelay/dev/destinations/", SecretKeyARN: "{Key.Arn}",
+		DeliveriesTable: "{Deliveries}", RetryQueueURL: "{Retry}", KeyARN: "{Key.Arn}",
 		AttemptsLogGroup: "{DeliverLog}", SearchLimit: 20 * time.Second,
 	})
 }

@@ -89,7 +89,7 @@ func (p parts) deliver() function {
 			DrainQueueURL:    *p.qs.drain.QueueUrl(),
 			NoticesQueueURL:  *p.qs.notices.QueueUrl(),
 			EventBus:         *p.cs.bus.EventBusArn(),
-			SecretPrefix:     p.s.secretPrefix(),
+			KeyARN:           *p.key.KeyArn(),
 
 			KeepRejectedBodies: p.s.KeepRejectedBodies,
 		},
@@ -178,8 +178,7 @@ func (p parts) admin(fs functions) function {
 			Network:          p.network(),
 			DeliveriesTable:  *p.st.deliveries.TableName(),
 			RetryQueueURL:    *p.qs.retry.QueueUrl(),
-			SecretPrefix:     p.s.secretPrefix(),
-			SecretKeyARN:     *p.key.KeyArn(),
+			KeyARN:           *p.key.KeyArn(),
 			AttemptsLogGroup: *fs.deliver.log.LogGroupName(),
 		},
 		may: grants{p}.admin(role, fs.deliver.log),

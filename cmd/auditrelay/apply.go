@@ -24,7 +24,8 @@ func applyCommand() *cobra.Command {
 		Long: `Make workspaces and destinations what a YAML file says, the same file that auditrelay local takes.
 
 The plan is printed first: what is created, and which fields of what are updated. What agrees already is not touched, and nothing is ever deleted.
-Credentials cannot be read back and compared: they are sent with new destinations, and with all of them if --credentials is given.
+Credentials cannot be read back and compared: they are sent with new destinations, with those whose address changes,
+and with all of them if --credentials is given.
 If a step is refused, those before it stand; correct the file and apply it again.`,
 		Example: `  auditrelay apply --local -f streams.yaml --dry-run
   auditrelay apply --api https://….lambda-url.eu-central-1.on.aws -f streams.yaml`,
@@ -112,7 +113,7 @@ func (s step) carryOut(cmd *cobra.Command, c *client, noVerify bool) error {
 		if err != nil {
 			return err
 		}
-		if now.Version != s.version || now.Generation != s.generation {
+		if now.Incarnation != s.planned.Incarnation || now.Version != s.planned.Version || now.Generation != s.planned.Generation {
 			return errPlanIsOld
 		}
 		ask.ifMatch = etag

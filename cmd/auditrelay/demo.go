@@ -69,7 +69,7 @@ func newDemo(ctx context.Context, out io.Writer) (d *demo, err error) {
 	} else if err != nil {
 		return nil, err
 	}
-	d.world.SetSinks(&sink.Factory{Secrets: d.world.Secrets, Network: local.Network(), Room: sink.NewRoom(sink.LeastRoom), Now: time.Now})
+	d.world.SetSinks(&sink.Factory{Vault: d.world.Vault, Records: d.world.Directory, Network: local.Network(), Room: sink.NewRoom(sink.LeastRoom), Now: time.Now})
 	destinations, err := d.directory()
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"github.com/auditrelay/auditrelay/internal/admin"
 	"github.com/auditrelay/auditrelay/internal/directory"
 	"github.com/auditrelay/auditrelay/internal/local"
+	"github.com/auditrelay/auditrelay/internal/sink"
 )
 
 // step is one change of a plan.
@@ -21,8 +22,8 @@ type step struct {
 
 	path string
 	body any
-	// version and generation are those of the destination that the update was planned for.
-	version, generation int
+	// planned is the destination that the update was planned for.
+	planned admin.Destination
 }
 
 // plan is what makes the API agree with a file.
@@ -32,7 +33,8 @@ type plan struct {
 }
 
 // newPlan compares a file with what is there. Workspaces come before destinations, and parents before children. Credentials cannot be compared;
-// they are sent with new destinations, and with all if credentials is true.
+// they are sent with new destinations, with those whose address changes, since stored ones are not sent elsewhere, and with
+// all if credentials is true.
 func newPlan(file local.Directory, workspaces []admin.Workspace, destinations []admin.Destination, credentials bool) (plan, error) {
 	p := plan{Steps: []step{}}
 	there := make(map[string]admin.Workspace)
@@ -59,16 +61,21 @@ func newPlan(file local.Directory, workspaces []admin.Workspace, destinations []
 		body := admin.DestinationInput{
 			Name: d.Name, WorkspaceID: d.WorkspaceID, Kind: d.Kind, Shared: d.Shared, LogTypes: d.LogTypes, Settings: admin.Object(d.Settings),
 		}
-		if !ok || credentials {
+		if !ok || credentials || readdressed(old, d) {
 			secret := admin.Object(file.Credentials[d.ID])
 			body.Credentials = &secret
 			if ok {
 				fields = append(fields, "credentials")
 			}
 		}
-		p.add(step{What: "destination", ID: d.ID, Fields: fields, path: destinationPath(d.ID), body: body, version: old.Version, generation: old.Generation}, ok)
+		p.add(step{What: "destination", ID: d.ID, Fields: fields, path: destinationPath(d.ID), body: body, planned: old}, ok)
 	}
 	return p, nil
+}
+
+// readdressed says whether the file sends a destination's credentials elsewhere.
+func readdressed(old admin.Destination, d directory.Destination) bool {
+	return len(sink.Readdressed(directory.Destination{Kind: old.Kind, Settings: json.RawMessage(old.Settings)}, d)) > 0
 }
 
 func (p *plan) add(s step, exists bool) {

@@ -62,6 +62,7 @@ func (b *bench) run(ctx context.Context, v variant) (sample, error) {
 		target = bucket.URL
 	}
 	s := &services{kind: v.kind, settings: strings.ReplaceAll(v.settings, "%s", target), items: make(map[string]row)}
+	s.seal()
 	api := &runtimeAPI{closed: make(chan struct{})}
 	total := b.prepare(v, s, api)
 	cloud := httptest.NewServer(s)
@@ -183,7 +184,7 @@ func (b *bench) command(ctx context.Context, v variant, receiver, cloud, runtime
 		"AWS_SECRET_ACCESS_KEY=test", "AWS_LAMBDA_FUNCTION_NAME=bench", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=512", "AWS_LAMBDA_FUNCTION_VERSION=1",
 		"DIRECTORY_TABLE=directory", "DELIVERIES_TABLE=deliveries", "PAYLOAD_BUCKET=payloads", "ALLOW_PRIVATE_CIDRS=127.0.0.0/8", "ALLOW_HTTP=true",
 		"RETRY_QUEUE_URL=" + cloud + "/retry", "RETRY_QUEUE_ARN=" + retryARN, "REJECTED_QUEUE_URL=" + cloud + "/rejected", "DRAIN_QUEUE_URL=" + cloud + "/drain",
-		"NOTICES_QUEUE_URL=" + cloud + "/notices", "INGEST_QUEUE_URL=" + cloud + "/ingest", "SECRET_PREFIX=bench/", "EVENT_BUS=bench", "EVENT_BUS_NAME=bench",
+		"NOTICES_QUEUE_URL=" + cloud + "/notices", "INGEST_QUEUE_URL=" + cloud + "/ingest", "KEY_ARN=arn:aws:kms:eu-central-1:123456789012:key/bench", "EVENT_BUS=bench", "EVENT_BUS_NAME=bench",
 	}
 	return cmd
 }

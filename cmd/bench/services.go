@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/md5" //nolint:gosec // SQS's checksum of bodies
 	"encoding/hex"
 	"encoding/json"
@@ -12,6 +13,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/auditrelay/auditrelay/internal/directory"
+	"github.com/auditrelay/auditrelay/internal/vault"
 )
 
 // value is an attribute in DynamoDB's JSON; row is an item.
@@ -20,10 +24,11 @@ type (
 	row   map[string]value
 )
 
-// services is as much of SQS, DynamoDB and Secrets Manager as the functions call. Its own time does not count.
+// services is as much of SQS, DynamoDB and KMS as the functions call. Its own time does not count.
 type services struct {
 	settings string // of the one destination
 	kind     string
+	sealed   directory.Sealed // its credentials
 	// due is how many deliveries the due index holds, evenly over its shards; backlog how many the destination has.
 	due, backlog int
 
@@ -34,6 +39,37 @@ type services struct {
 	received int
 	deleted  int
 	passed   func(deleted int)
+}
+
+// dataKey seals the credentials of the one destination.
+var dataKey [32]byte
+
+// keys give that data key, unwrapped.
+type keys struct{}
+
+func (keys) DataKey(_ context.Context, id string) (vault.DataKey, error) {
+	return vault.DataKey{ID: id, Wrapped: dataKey[:]}, nil
+}
+
+func (keys) AddDataKey(context.Context, vault.DataKey) error { return nil }
+
+func (keys) NewKey(context.Context, string) (plain, wrapped []byte, err error) {
+	return dataKey[:], dataKey[:], nil
+}
+
+func (keys) Unwrap(context.Context, string, []byte) ([]byte, error) { return dataKey[:], nil }
+
+// seal gives the destination its credentials.
+func (s *services) seal() {
+	credentials := `{"bearer":"test"}`
+	if s.kind == "s3" {
+		credentials = `{"access_key_id":"test","secret_access_key":"test"}`
+	}
+	v := vault.Vault{Keys: keys{}, Wrapper: keys{}, Now: time.Now}
+	var err error
+	if s.sealed, err = v.Seal(context.Background(), directory.Destination{ID: "d1", WorkspaceID: "w1"}, json.RawMessage(credentials)); err != nil {
+		panic("bench: " + err.Error())
+	}
 }
 
 // receiveDelay is as long as a fast queue takes. The SDK drops messages of one that answers in less than a millisecond.
@@ -87,11 +123,8 @@ func (s *services) answer(operation string, body []byte) (any, error) {
 		return map[string]any{"Attributes": row{"u": {"N": "1"}}}, nil
 	case "PutItem":
 		return struct{}{}, nil
-	case "GetSecretValue":
-		if s.kind == "s3" {
-			return map[string]string{"SecretString": `{"access_key_id":"test","secret_access_key":"test"}`}, nil
-		}
-		return map[string]string{"SecretString": `{"bearer":"test"}`}, nil
+	case "Decrypt":
+		return map[string]any{"Plaintext": dataKey[:]}, nil
 	}
 	return nil, fmt.Errorf("no operation %s", operation)
 }
@@ -189,7 +222,7 @@ func (s *services) read(body []byte) (any, error) {
 // destination is the record of the one destination; it stays healthy whatever is written.
 func (s *services) destination(draining bool) row {
 	d := row{"pk": {"S": "D#d1"}, "workspace_id": {"S": "w1"}, "version": {"N": "1"}, "revision": {"N": "1"}, "kind": {"S": s.kind},
-		"state": {"S": "connected"}, "health": {"S": "healthy"}, "settings": {"S": s.settings}}
+		"state": {"S": "connected"}, "health": {"S": "healthy"}, "settings": {"S": s.settings}, "credentials": {"B": s.sealed}}
 	if draining {
 		d["draining"] = value{"BOOL": true}
 	}
@@ -200,6 +233,9 @@ func (s *services) get(body []byte) (any, error) {
 	var in struct{ Key row }
 	if err := json.Unmarshal(body, &in); err != nil {
 		return nil, fmt.Errorf("read the key: %w", err)
+	}
+	if strings.HasPrefix(fmt.Sprint(in.Key["pk"]["S"]), "K#") {
+		return map[string]any{"Item": row{"pk": in.Key["pk"], "wrapped": {"B": dataKey[:]}, "at": {"N": "0"}}}, nil
 	}
 	if in.Key["pk"]["S"] == "D#d1" {
 		return map[string]any{"Item": s.destination(s.backlog > 0)}, nil

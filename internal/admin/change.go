@@ -14,9 +14,10 @@ import (
 
 	"github.com/auditrelay/auditrelay/events"
 	"github.com/auditrelay/auditrelay/internal/connection"
-	"github.com/auditrelay/auditrelay/internal/delivery"
 	"github.com/auditrelay/auditrelay/internal/directory"
+	"github.com/auditrelay/auditrelay/internal/failure"
 	"github.com/auditrelay/auditrelay/internal/sink"
+	"github.com/auditrelay/auditrelay/internal/vault"
 )
 
 // writesAtMost bounds how often a change is made anew because the destination's health changed meanwhile.
@@ -55,9 +56,8 @@ type change struct {
 	externalID string
 }
 
-// change reads, checks and writes. The record is written before the credentials, because only its write has one winner: a change that is refused
-// must not leave its credentials behind. Sinks that send in between find the new credentials at the latest after an authentication failure. If
-// we die in between, the admin has no answer and repeats the change.
+// change reads, checks and writes: settings and credentials together, in one write that has one winner. If we die right
+// after it, the admin has no answer and repeats the change.
 func (a *API) change(ctx context.Context, c change) (*destinationAnswer, error) {
 	verified := false
 	for range writesAtMost {
@@ -75,8 +75,19 @@ func (a *API) change(ctx context.Context, c change) (*destinationAnswer, error) 
 		if exists && c.credentials == nil && same(before, after) {
 			return answerDestination(http.StatusOK, before), nil
 		}
-		if err := a.check(ctx, c, after, exists, &verified); err != nil {
+		if !exists {
+			after.Incarnation = directory.NewIncarnation()
+			if after.Draining, err = a.inherits(ctx, after); err != nil {
+				return nil, err
+			}
+		}
+		if err := a.check(ctx, c, before, after, &verified); err != nil {
 			return nil, err
+		}
+		if c.credentials != nil {
+			if after.Credentials, err = a.Vault.Seal(ctx, after, *c.credentials); err != nil {
+				return nil, a.internal(err)
+			}
 		}
 		fields := changedFields(before, after, c.credentials != nil)
 		if mayMend(fields) {
@@ -85,9 +96,6 @@ func (a *API) change(ctx context.Context, c change) (*destinationAnswer, error) 
 		if !exists {
 			if after, err = directory.Transition(after, directory.Connect, a.Now()); err != nil {
 				return nil, a.transitionError(c.id, err)
-			}
-			if after.Draining, err = a.inherits(ctx, after); err != nil {
-				return nil, err
 			}
 		}
 		after.Version++
@@ -106,29 +114,13 @@ func (a *API) change(ctx context.Context, c change) (*destinationAnswer, error) 
 		if err != nil {
 			return nil, a.internal(err)
 		}
-		kept := a.keep(ctx, c)
-		a.Outbox.Tell(ctx, tell) // the record was changed, whatever became of the credentials
-		if kept != nil {
-			return nil, kept
-		}
+		a.Outbox.Tell(ctx, tell)
 		if mayMend(fields) {
 			a.nudge(ctx, stored)
 		}
 		return answerDestination(status, stored), nil
 	}
 	return nil, changedMeanwhile()
-}
-
-// keep stores the change's credentials, if it has any.
-func (a *API) keep(ctx context.Context, c change) error {
-	if c.credentials == nil {
-		return nil
-	}
-	if err := a.Secrets.Store(ctx, c.id, *c.credentials); err != nil {
-		a.Fault(fmt.Errorf("store the credentials of destination %s: %w", c.id, err))
-		return problem(http.StatusInternalServerError, "the settings were saved, but the credentials were not; repeat the change")
-	}
-	return nil
 }
 
 func (a *API) current(ctx context.Context, c change) (d directory.Destination, exists bool, err error) {
@@ -145,9 +137,10 @@ func (a *API) current(ctx context.Context, c change) (d directory.Destination, e
 	return d, exists, c.conditions.check(fmt.Sprintf("destination %q", c.id), tag)
 }
 
-// check holds the rules that the document's schema cannot say, and tries the destination if that is wanted.
-func (a *API) check(ctx context.Context, c change, d directory.Destination, exists bool, verified *bool) error {
-	if !exists {
+// check holds the rules that the document's schema cannot say, and tries the destination if that is wanted. Before is
+// zero for one that is made.
+func (a *API) check(ctx context.Context, c change, before, d directory.Destination, verified *bool) error {
+	if before.ID == "" {
 		_, _, err := a.Workspaces.Workspace(ctx, d.WorkspaceID)
 		if errors.Is(err, directory.ErrNotFound) {
 			return invalidField("body.workspace_id", "must be a workspace that is there; put the workspace first")
@@ -156,14 +149,12 @@ func (a *API) check(ctx context.Context, c change, d directory.Destination, exis
 			return a.internal(fmt.Errorf("look up workspace %s: %w", d.WorkspaceID, err))
 		}
 	}
-	credentials := json.RawMessage("{}")
-	if c.credentials != nil {
-		credentials = *c.credentials
-	} else if exists {
-		var err error
-		if credentials, err = a.Secrets.Credentials(ctx, d.ID, true); err != nil {
-			return a.internal(fmt.Errorf("read the credentials of destination %s: %w", d.ID, err))
-		}
+	if err := checkSizes(d, c.credentials); err != nil {
+		return err
+	}
+	credentials, err := a.credentials(ctx, c, before, d)
+	if err != nil {
+		return err
 	}
 	if err := sink.Validate(d, credentials, a.Network); err != nil {
 		return settingsError(err)
@@ -175,36 +166,65 @@ func (a *API) check(ctx context.Context, c change, d directory.Destination, exis
 	return a.verify(ctx, d, credentials)
 }
 
-// inherits says whether logs wait under a new destination's id, for one that was deleted in the last seven days: the new one is drained, as one that
-// is reconnected. It refuses an id under which logs of a workspace wait that the new owner is not to see.
-func (a *API) inherits(ctx context.Context, d directory.Destination) (waiting bool, err error) {
-	mayHave := map[string]bool{d.WorkspaceID: true}
-	from := delivery.Key{}
-	for looked := 0; looked < countedAtMost; looked += readAtOnce {
-		page, err := a.Pending.Pending(ctx, d.ID, from, readAtOnce)
-		if err != nil {
-			return false, a.internal(err)
-		}
-		for _, p := range page {
-			if mayHave[p.WorkspaceID] {
-				continue
-			}
-			w, _, err := a.Workspaces.Workspace(ctx, p.WorkspaceID)
-			if err != nil && !errors.Is(err, directory.ErrNotFound) {
-				return false, a.internal(fmt.Errorf("look up workspace %s: %w", p.WorkspaceID, err))
-			}
-			if w.ParentID != d.WorkspaceID {
-				return false, problem(http.StatusConflict, "logs of another workspace still wait under the id %q, for a destination that was deleted; choose another id", d.ID)
-			}
-			mayHave[p.WorkspaceID] = true
-		}
-		waiting = waiting || len(page) > 0
-		if len(page) < readAtOnce {
-			break
-		}
-		from = page[len(page)-1].Key
+// credentials gives those that the destination has after the change. Stored ones never follow a change of where they are
+// sent: whoever may change the address could have them sent to itself.
+func (a *API) credentials(ctx context.Context, c change, before, after directory.Destination) (json.RawMessage, error) {
+	if c.credentials != nil {
+		return *c.credentials, nil
 	}
-	return waiting, nil
+	if len(before.Credentials) == 0 {
+		return json.RawMessage("{}"), nil
+	}
+	if moved := sink.Readdressed(before, after); len(moved) > 0 {
+		return nil, invalidField("body.settings."+moved[0],
+			"says where credentials are sent, and stored ones are not sent elsewhere; give the credentials in the same request")
+	}
+	credentials, err := a.Vault.Open(ctx, before)
+	if err != nil {
+		return nil, a.vaultError(err)
+	}
+	return credentials, nil
+}
+
+// vaultError tells credentials that do not open, which an admin can mend, from a failure of our own.
+func (a *API) vaultError(err error) error {
+	if f, ok := errors.AsType[*failure.Error](err); ok {
+		a.Fault(err)
+		p := problem(http.StatusUnprocessableEntity, "%s %s", failure.Find(f.Code).Description, failure.Find(f.Code).Guidance)
+		p.Code, p.Guidance = f.Code, failure.Find(f.Code).Guidance
+		return p
+	}
+	return a.internal(err)
+}
+
+// maxSettings bounds the settings of a destination, in bytes: a record of 400 KB also holds its credentials, and is read
+// with every batch of logs.
+const maxSettings = 64 << 10
+
+func checkSizes(d directory.Destination, credentials *json.RawMessage) error {
+	if len(d.Settings) > maxSettings {
+		return invalidField("body.settings", "must have at most %d bytes", maxSettings)
+	}
+	if credentials != nil && len(*credentials) > vault.MaxBytes {
+		return invalidField("body.credentials", "must have at most %d bytes", vault.MaxBytes)
+	}
+	return nil
+}
+
+// inherits says whether logs wait under a new destination's id, for one of the same owner that was deleted in the last
+// seven days: the new one is drained, as one that is reconnected. While logs of another owner's wait, the id is refused.
+func (a *API) inherits(ctx context.Context, d directory.Destination) (waiting bool, err error) {
+	oldest, err := a.Pending.OldestPending(ctx, d.ID)
+	if err != nil {
+		return false, a.internal(err)
+	}
+	for _, p := range oldest {
+		if !p.For(d) {
+			return false, problem(http.StatusConflict,
+				"logs still wait under the id %q for a destination of another workspace that was deleted; choose another id", d.ID)
+		}
+	}
+	return len(oldest) > 0, nil
 }
 
 // put makes a destination of what is put in its place.

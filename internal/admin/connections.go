@@ -92,9 +92,9 @@ func (a *API) reconnect(ctx context.Context, in *struct {
 		return nil, a.destinationError(in.ID, err)
 	}
 	if in.wanted(in.Body.verify()) && d.State != directory.Connected {
-		credentials, err := a.Secrets.Credentials(ctx, d.ID, true)
+		credentials, err := a.Vault.Open(ctx, d)
 		if err != nil {
-			return nil, a.internal(fmt.Errorf("read the credentials of destination %s: %w", d.ID, err))
+			return nil, a.vaultError(err)
 		}
 		if err := a.verify(ctx, d, credentials); err != nil {
 			return nil, err
@@ -112,9 +112,9 @@ func (a *API) test(ctx context.Context, in *DestinationPath) (*struct{ Body Test
 	if err != nil {
 		return nil, a.destinationError(in.ID, err)
 	}
-	credentials, err := a.Secrets.Credentials(ctx, d.ID, true)
+	credentials, err := a.Vault.Open(ctx, d)
 	if err != nil {
-		return nil, a.internal(fmt.Errorf("read the credentials of destination %s: %w", d.ID, err))
+		return nil, a.vaultError(err)
 	}
 	result, err := a.try(ctx, d, credentials)
 	if err != nil {
@@ -141,32 +141,39 @@ func (a *API) verify(ctx context.Context, d directory.Destination, credentials j
 	return p
 }
 
-// credentialsInHand are credentials that may not be stored yet.
-type credentialsInHand json.RawMessage
-
-// Credentials implements sink.Secrets.
-func (c credentialsInHand) Credentials(context.Context, string, bool) (json.RawMessage, error) {
-	return json.RawMessage(c), nil
+// inHand are credentials and a record that may not be stored yet.
+type inHand struct {
+	destination directory.Destination
+	credentials json.RawMessage
 }
 
-// try sends one test log over a sink of its own.
+// Open implements sink.Vault.
+func (h inHand) Open(context.Context, directory.Destination) (json.RawMessage, error) {
+	return h.credentials, nil
+}
+
+// CurrentDestination implements sink.Records.
+func (h inHand) CurrentDestination(context.Context, string) (directory.Destination, error) {
+	return h.destination, nil
+}
+
+// try sends one test log over a sink of its own. It takes credentials to the destination's hosts, so it is an entry of the
+// activity audit, which is kept before anything is sent.
 func (a *API) try(ctx context.Context, d directory.Destination, credentials json.RawMessage) (TestResult, error) {
 	doc, err := testLog(d, a.Now())
 	if err != nil {
 		return TestResult{}, fmt.Errorf("make a test log: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, testBudget)
-	defer cancel()
+	tell, err := a.testActivity(ctx, d, doc.ID)
+	if err != nil {
+		return TestResult{}, err
+	}
+	if err := a.Outbox.Keep(ctx, tell); err != nil {
+		return TestResult{}, fmt.Errorf("keep the entry of the test in the activity audit: %w", err)
+	}
+	defer a.Outbox.Tell(ctx, tell)
 	began := time.Now()
-	// Receivers hold signatures and tokens against the real time, wherever a.Now is.
-	factory := sink.Factory{Secrets: credentialsInHand(credentials), Network: a.Network, Account: a.Account, Now: time.Now}
-	s, err := factory.Sink(ctx, d)
-	if err == nil {
-		err = factory.CheckTrust(ctx, d)
-	}
-	if err == nil {
-		err = s.Send(ctx, []auditlog.Document{doc})[0].Err
-	}
+	err = a.send(ctx, d, credentials, doc)
 	result := TestResult{OK: err == nil, LogID: doc.ID, DurationMS: time.Since(began).Milliseconds()}
 	if errors.Is(err, delivery.ErrNotTried) {
 		err = &failure.Error{Code: failure.NetTimeout}
@@ -177,6 +184,23 @@ func (a *API) try(ctx context.Context, d directory.Destination, credentials json
 		result.Code, result.Status, result.Description, result.Guidance, result.Detail = f.Code, cmp.Or(f.Answer(), entry.Status), entry.Description, entry.Guidance, f.Detail
 	}
 	return result, nil
+}
+
+// send hands a document to the destination, with the credentials in hand.
+func (a *API) send(ctx context.Context, d directory.Destination, credentials json.RawMessage, doc auditlog.Document) error {
+	ctx, cancel := context.WithTimeout(ctx, testBudget)
+	defer cancel()
+	hand := inHand{d, credentials}
+	// Receivers hold signatures and tokens against the real time, wherever a.Now is.
+	factory := sink.Factory{Vault: hand, Records: hand, Network: a.Network, Account: a.Account, Now: time.Now}
+	s, err := factory.Sink(ctx, d)
+	if err != nil {
+		return err
+	}
+	if err := factory.CheckTrust(ctx, d); err != nil {
+		return err
+	}
+	return s.Send(ctx, []auditlog.Document{doc})[0].Err
 }
 
 func testLog(d directory.Destination, now time.Time) (auditlog.Document, error) {

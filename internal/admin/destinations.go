@@ -73,7 +73,8 @@ type DestinationInput struct {
 	Draining   any `json:"draining,omitempty" doc:"Ignored."`
 	Version    any `json:"version,omitempty" doc:"Ignored; see If-Match."`
 
-	ExternalID string `json:"external_id,omitempty" doc:"May repeat what GET answers. It is the workspace's and cannot be chosen."`
+	ExternalID  string `json:"external_id,omitempty" doc:"May repeat what GET answers. It is the workspace's and cannot be chosen."`
+	Incarnation any    `json:"incarnation,omitempty" doc:"Ignored."`
 }
 
 // DestinationPatch is what is to be changed; what is left out stays.
@@ -102,6 +103,7 @@ type Destination struct {
 	Draining    bool            `json:"draining" doc:"The backlog is being sent at once."`
 	Version     int             `json:"version" doc:"Grows with every change of the settings."`
 	ExternalID  string          `json:"external_id,omitempty" doc:"The workspace's: what the trust policy of the role must demand as sts:ExternalId. S3 only."`
+	Incarnation string          `json:"incarnation" doc:"Tells this record from others that have had its id, or will."`
 }
 
 // Health says whether deliveries get through.
@@ -117,7 +119,7 @@ func viewDestination(d directory.Destination) Destination {
 	v := Destination{
 		ID: d.ID, Name: d.Name, WorkspaceID: d.WorkspaceID, Kind: d.Kind, Shared: d.Shared, LogTypes: some(d.LogTypes), Settings: Object(d.Settings),
 		State: d.State, StateSince: d.StateSince, Generation: d.Generation, Health: Health{State: d.Health.State, Code: d.Health.Code, Answer: d.Health.Answer},
-		Draining: d.Draining, Version: d.Version, ExternalID: d.ExternalID,
+		Draining: d.Draining, Version: d.Version, ExternalID: d.ExternalID, Incarnation: d.Incarnation,
 	}
 	if v.Health.State == "" {
 		v.Health.State = directory.Healthy
@@ -128,8 +130,11 @@ func viewDestination(d directory.Destination) Destination {
 	return v
 }
 
-// etag changes with an admin's change and with every transition of the connection, not with the health, which changes by itself.
-func etag(d directory.Destination) string { return fmt.Sprintf(`"%d.%d"`, d.Version, d.Generation) }
+// etag changes with an admin's change and with every transition of the connection, not with the health, which changes by
+// itself. One of a record that was deleted fits no other, whatever its counters.
+func etag(d directory.Destination) string {
+	return fmt.Sprintf(`"%s.%d.%d"`, d.Incarnation, d.Version, d.Generation)
+}
 
 type destinationAnswer struct {
 	Status int
@@ -155,7 +160,7 @@ func (a *API) destinationRoutes(api huma.API) {
 		Tags: tags, Errors: []int{http.StatusNotFound}}, a.getDestination)
 	huma.Register(api, huma.Operation{OperationID: "put-destination", Method: http.MethodPut, Path: "/v1/destinations/{id}",
 		Summary: "Create or replace a destination", Tags: tags, MaxBodyBytes: maxBody,
-		Description: "A destination that is created under the id of one that was deleted gets the logs that still wait for that one.",
+		Description: "A destination that is created under the id of one that was deleted gets the logs that still wait for that one, if the same workspace owned it; the id of another workspace's answers 409 as long as logs wait.",
 		Errors:      []int{http.StatusBadRequest, http.StatusConflict, http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge}}, a.putDestination)
 	huma.Register(api, huma.Operation{OperationID: "patch-destination", Method: http.MethodPatch, Path: "/v1/destinations/{id}",
 		Summary: "Change parts of a destination", Tags: tags, MaxBodyBytes: maxBody,
@@ -256,15 +261,12 @@ func (a *API) deleteDestination(ctx context.Context, in *struct {
 		if err != nil {
 			return nil, err
 		}
-		err = a.Destinations.DeleteDestination(ctx, d.ID, d.Revision, tell)
+		err = a.Destinations.DeleteDestination(ctx, d, tell)
 		if errors.Is(err, directory.ErrChanged) {
 			continue
 		}
 		if err != nil {
 			return nil, a.internal(err)
-		}
-		if err := a.Secrets.Forget(ctx, d.ID); err != nil {
-			a.Fault(fmt.Errorf("forget the credentials of destination %s, which is deleted: %w", d.ID, err))
 		}
 		a.Outbox.Tell(ctx, tell)
 		return nil, nil

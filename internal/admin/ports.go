@@ -20,22 +20,22 @@ type Workspaces interface {
 	Workspace(ctx context.Context, id string) (directory.Workspace, []directory.Destination, error)
 	// CurrentWorkspace gives a workspace as of now, never older, or directory.ErrNotFound.
 	CurrentWorkspace(ctx context.Context, id string) (directory.Workspace, error)
-	// PutWorkspace stores a new workspace if its revision is 0, otherwise in place of that revision, else directory.ErrChanged. Its revision is one higher
-	// then.
+	// PutWorkspace stores a new workspace if its revision is 0, otherwise in place of that revision of that record, else
+	// directory.ErrChanged. Its revision is one higher then.
 	PutWorkspace(ctx context.Context, w directory.Workspace, tell ...directory.Outgoing) error
-	// DeleteWorkspace removes that revision, else directory.ErrChanged.
-	DeleteWorkspace(ctx context.Context, id string, revision int, tell ...directory.Outgoing) error
+	// DeleteWorkspace removes that revision of that record, else directory.ErrChanged.
+	DeleteWorkspace(ctx context.Context, w directory.Workspace, tell ...directory.Outgoing) error
 }
 
 // Destinations stores destinations.
 type Destinations interface {
 	// CurrentDestination gives a destination as of now, never older, or directory.ErrNotFound.
 	CurrentDestination(ctx context.Context, id string) (directory.Destination, error)
-	// PutDestination stores a new destination if its revision is 0, otherwise in place of that revision, else directory.ErrChanged. The answer is
-	// what was stored.
+	// PutDestination stores a new destination if its revision is 0, otherwise in place of that revision of that record,
+	// else directory.ErrChanged. The answer is what was stored.
 	PutDestination(ctx context.Context, d directory.Destination, tell ...directory.Outgoing) (directory.Destination, error)
-	// DeleteDestination removes that revision, else directory.ErrChanged.
-	DeleteDestination(ctx context.Context, id string, revision int, tell ...directory.Outgoing) error
+	// DeleteDestination removes that revision of that record, else directory.ErrChanged.
+	DeleteDestination(ctx context.Context, d directory.Destination, tell ...directory.Outgoing) error
 }
 
 // Listing goes through the whole directory, in any order.
@@ -44,14 +44,12 @@ type Listing interface {
 	Destinations(ctx context.Context) iter.Seq2[directory.Destination, error]
 }
 
-// Secrets keeps destinations' credentials.
-type Secrets interface {
-	// Credentials gives them, as of now if fresh is true, or nil if there are none.
-	Credentials(ctx context.Context, destinationID string, fresh bool) (json.RawMessage, error)
-	// Store replaces them; when it returns, they are durable.
-	Store(ctx context.Context, destinationID string, credentials json.RawMessage) error
-	// Forget removes them; none is no error.
-	Forget(ctx context.Context, destinationID string) error
+// Vault seals destinations' credentials for their records, and opens them.
+type Vault interface {
+	// Seal encrypts credentials, bound to the record's id, incarnation and owner.
+	Seal(ctx context.Context, d directory.Destination, credentials json.RawMessage) (directory.Sealed, error)
+	// Open decrypts those in the record; nil if it has none.
+	Open(ctx context.Context, d directory.Destination) (json.RawMessage, error)
 }
 
 // Connections moves destinations through their states and does what goes with it: timers, events, the audit entry.
@@ -75,6 +73,9 @@ type Pending interface {
 	// Pending gives up to limit deliveries of a destination, the oldest first, that come after the key, which is zero for the first page. Their
 	// documents may lack the JSON.
 	Pending(ctx context.Context, destinationID string, after delivery.Key, limit int) ([]delivery.Delivery, error)
+	// OldestPending gives some of the oldest deliveries of a destination as of now, never older: none only if none waits.
+	// Their documents may lack the JSON.
+	OldestPending(ctx context.Context, destinationID string) ([]delivery.Delivery, error)
 }
 
 // Failed lists failed events, 30 days long.
@@ -127,7 +128,7 @@ type API struct {
 	Workspaces   Workspaces
 	Destinations Destinations
 	Listing      Listing
-	Secrets      Secrets
+	Vault        Vault
 	Connections  Connections
 	Outbox       Outbox
 	Pending      Pending

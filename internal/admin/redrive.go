@@ -111,7 +111,7 @@ func (a *API) redriveOne(ctx context.Context, in RedriveInput, d directory.Desti
 		}
 		var rides []delivery.Ride
 		for _, p := range page {
-			if in.meant(p) {
+			if p.For(d) && in.meant(p) {
 				rides = append(rides, delivery.Ride{Hint: delivery.Hint{Key: p.Key, At: p.NextAt, Drain: true}})
 			}
 		}

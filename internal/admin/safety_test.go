@@ -23,6 +23,10 @@ func (b bug) Pending(context.Context, string, delivery.Key, int) ([]delivery.Del
 	return nil, b.err
 }
 
+func (b bug) OldestPending(ctx context.Context, id string) ([]delivery.Delivery, error) {
+	return b.Pending(ctx, id, delivery.Key{}, 1)
+}
+
 func TestClientsSeeNothingOfOurOwnFailures(t *testing.T) {
 	for name, port := range map[string]admin.Pending{"a panic": bug{}, "an error": bug{errors.New("arn:aws:dynamodb:secret-place")}} {
 		w := newWorld(t)
@@ -69,7 +73,7 @@ func TestManyAdminsAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c, _ := w.secrets.Credentials(t.Context(), "siem", true); string(c) != fmt.Sprintf(`{"bearer":%q}`, d.Name) {
+	if c := w.credentials(t, "siem"); c != fmt.Sprintf(`{"bearer":%q}`, d.Name) {
 		t.Errorf("%q won, but the credentials are %s", d.Name, c)
 	}
 	w.want(t, http.StatusOK, http.MethodPost, "/v1/destinations/siem/disconnect", "")

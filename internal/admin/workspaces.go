@@ -50,7 +50,9 @@ func answerWorkspace(status int, w directory.Workspace) *workspaceAnswer {
 	return &workspaceAnswer{Status: status, ETag: workspaceTag(w), Body: viewWorkspace(w)}
 }
 
-func workspaceTag(w directory.Workspace) string { return fmt.Sprintf(`"%d"`, w.Revision) }
+func workspaceTag(w directory.Workspace) string {
+	return fmt.Sprintf(`"%s.%d"`, w.Incarnation, w.Revision)
+}
 
 func viewWorkspace(w directory.Workspace) Workspace {
 	return Workspace{ID: w.ID, Name: w.Name, Kind: w.Kind, ParentID: w.ParentID, Admins: some(w.Admins), ErrorRecipients: some(w.ErrorRecipients), ExternalID: w.ExternalID}
@@ -174,7 +176,10 @@ func (a *API) replaceWorkspace(ctx context.Context, w directory.Workspace, condi
 	if tag != "" && reflect.DeepEqual(viewWorkspace(before), viewWorkspace(w)) {
 		return answerWorkspace(http.StatusOK, before), nil
 	}
-	w.Revision = before.Revision
+	w.Incarnation, w.Revision = before.Incarnation, before.Revision
+	if w.Revision == 0 {
+		w.Incarnation = directory.NewIncarnation()
+	}
 	tell, err := a.workspaceActivity(ctx, event, w)
 	if err != nil {
 		return nil, err
@@ -255,7 +260,7 @@ func (a *API) deleteWorkspace(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	if err := a.Workspaces.DeleteWorkspace(ctx, w.ID, w.Revision, tell); errors.Is(err, directory.ErrChanged) {
+	if err := a.Workspaces.DeleteWorkspace(ctx, w, tell); errors.Is(err, directory.ErrChanged) {
 		return nil, changedMeanwhile()
 	} else if err != nil {
 		return nil, a.internal(err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -21,6 +22,7 @@ import (
 	"github.com/auditrelay/auditrelay/internal/directory"
 	"github.com/auditrelay/auditrelay/internal/memory"
 	"github.com/auditrelay/auditrelay/internal/sink"
+	"github.com/auditrelay/auditrelay/internal/vault"
 )
 
 var noon = time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)
@@ -31,7 +33,7 @@ type world struct {
 	handler   http.Handler
 	directory *memory.Directory
 	cache     *memory.Cache
-	secrets   *memory.Secrets
+	vault     *vault.Vault
 	retries   *memory.RetryQueue
 	audit     *auditLog
 	receiver  *httptest.Server
@@ -122,16 +124,35 @@ func (noAttempts) Attempts(_ context.Context, q admin.AttemptQuery) (admin.Attem
 	return admin.AttemptSearch{Complete: true, SearchedUntil: q.Since}, nil
 }
 
+// credentials are those stored with a destination, "" for none.
+func (w *world) credentials(t testing.TB, id string) string {
+	t.Helper()
+	d, err := w.directory.CurrentDestination(t.Context(), id)
+	if errors.Is(err, directory.ErrNotFound) {
+		return ""
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := w.vault.Open(t.Context(), d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(c)
+}
+
 func newWorld(t testing.TB) *world { return newWorldWith(t, nil) }
 
 // newWorldWith has a world whose stores and queues the hook can make fail.
 func newWorldWith(t testing.TB, hook memory.Hook) *world {
-	w := &world{directory: &memory.Directory{Hook: hook}, secrets: &memory.Secrets{}, audit: &auditLog{hook: hook}, answer: http.StatusOK, now: noon}
+	w := &world{directory: &memory.Directory{Hook: hook}, audit: &auditLog{hook: hook}, answer: http.StatusOK, now: noon}
 	now := func() time.Time {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		return w.now
 	}
+	keys := &memory.Keys{Hook: hook}
+	w.vault = &vault.Vault{Keys: keys, Wrapper: keys, Now: now}
 	w.cache = memory.NewCache(now)
 	w.retries = &memory.RetryQueue{Queue: memory.Queue[delivery.Hint]{Now: now, Visibility: time.Minute}, Hook: hook}
 	w.receiver = httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
@@ -149,7 +170,7 @@ func newWorldWith(t testing.TB, hook memory.Hook) *world {
 	}
 	w.outbox = &connection.Outbox{Store: w.directory, Logs: w.audit, Bus: w.audit, Now: now, Fault: fault}
 	w.API = &admin.API{
-		Workspaces: w.directory, Destinations: w.directory, Listing: w.directory, Secrets: w.secrets,
+		Workspaces: w.directory, Destinations: w.directory, Listing: w.directory, Vault: w.vault,
 		Connections: &connection.Service{Store: w.directory, Timers: noTimers{}, Notices: noNotices{}, Outbox: w.outbox, Now: now},
 		Outbox:      w.outbox, Pending: w.cache, Failed: w.cache, Attempts: noAttempts{}, Retries: w.retries,
 		Network: sink.Network{AllowPrivate: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, AllowHTTP: true},

@@ -9,10 +9,8 @@ type Admin struct {
 	Network
 	DeliveriesTable string `env:"DELIVERIES_TABLE,required,notEmpty"`
 	RetryQueueURL   string `env:"RETRY_QUEUE_URL,required,notEmpty"`
-	// SecretPrefix stands before a destination's id in the name of its secret.
-	SecretPrefix string `env:"SECRET_PREFIX,required,notEmpty"`
-	// SecretKeyARN is the customer-managed key of new secrets; empty for the account's default.
-	SecretKeyARN string `env:"SECRET_KEY_ARN"`
+	// KeyARN is the stage's KMS key, which wraps the data keys of destinations' credentials.
+	KeyARN string `env:"KEY_ARN,required,notEmpty"`
 	// AttemptsLogGroup is the log group of the function deliver, where attempts are written down.
 	AttemptsLogGroup string `env:"ATTEMPTS_LOG_GROUP,required,notEmpty"`
 	// SearchLimit is how long one search of the log group may take.

@@ -12,6 +12,13 @@ import (
 	"github.com/caarlos0/env/v11"
 )
 
+// The encryption context under which data keys of destinations' credentials are wrapped. The functions' roles may use the
+// stage's key directly under this purpose alone. Source: AWS KMS Developer Guide, "Encryption context".
+const (
+	KeyPurposeName = "purpose"
+	KeyPurpose     = "auditrelay-destination-credentials"
+)
+
 // Stores names what every function that touches deliveries needs.
 type Stores struct {
 	DirectoryTable  string `env:"DIRECTORY_TABLE,required,notEmpty"`
@@ -58,8 +65,8 @@ type Deliver struct {
 	NoticesQueueURL  string `env:"NOTICES_QUEUE_URL,required,notEmpty"`
 	// EventBus is the name or ARN of the EventBridge bus.
 	EventBus string `env:"EVENT_BUS,required,notEmpty"`
-	// SecretPrefix stands before a destination's id in the name of its secret.
-	SecretPrefix string `env:"SECRET_PREFIX,required,notEmpty"`
+	// KeyARN is the stage's KMS key, which wraps the data keys of destinations' credentials.
+	KeyARN string `env:"KEY_ARN,required,notEmpty"`
 	// KeepRejectedBodies has rejected messages kept whole that are no JSON objects, of which nobody can tell
 	// whether they ask for zero retention.
 	KeepRejectedBodies bool `env:"KEEP_REJECTED_BODIES" envDefault:"false"`

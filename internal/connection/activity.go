@@ -48,6 +48,10 @@ type Activity struct {
 	Destination directory.Destination
 	// Fields are the names of what an update changed, such as "settings.url" or "credentials"; never their values.
 	Fields []string
+	// Test is the id of the test log that was sent, and Hosts are the hosts that a test of the destination may send to,
+	// with its credentials.
+	Test  string
+	Hosts []string
 	// Since is when the state began that this ended: of a disabled destination, when it was disconnected.
 	Since time.Time
 }

@@ -33,6 +33,8 @@ type Timers interface {
 // Timer is the end of the eight hours of one disconnect.
 type Timer struct {
 	DestinationID string
+	// Incarnation is the record's that was disconnected. The timer does nothing to another one.
+	Incarnation string
 	// Generation is the destination's after the disconnect.
 	Generation int
 	At         time.Time
@@ -69,7 +71,7 @@ const writesAtMost = 10
 // hours of a later disconnect, and does nothing. The other order would leave a destination that no timer disables.
 func (s *Service) Disconnect(ctx context.Context, id string, by Caller) (directory.Destination, error) {
 	_, d, err := s.change(ctx, id, directory.Disconnect, by, func(_, next directory.Destination) error {
-		return s.Timers.Set(ctx, timerOf(next))
+		return s.Timers.Set(ctx, TimerOf(next))
 	})
 	return d, err
 }
@@ -80,44 +82,56 @@ func (s *Service) Disconnect(ctx context.Context, id string, by Caller) (directo
 func (s *Service) Reconnect(ctx context.Context, id string, by Caller) (directory.Destination, error) {
 	before, d, err := s.change(ctx, id, directory.Reconnect, by, nil)
 	if err == nil && before.State == directory.Disconnected {
-		_ = s.Timers.Cancel(ctx, timerOf(before)) // it would do nothing
+		_ = s.Timers.Cancel(ctx, TimerOf(before)) // it would do nothing
 	}
 	return d, err
 }
 
-// Fire disables a destination at the end of the eight hours of the disconnect that made this generation. A timer that is stale, early, late or
-// repeated does nothing more. It may be called again after any error.
+// Fire disables a destination at the end of the eight hours of the disconnect that set the timer. A timer of another
+// record or generation, and one that is early, late or repeated, does nothing more. It may be called again after any
+// error.
 //
 // The notice is sent before the state is written, so that a death in between loses no mail: whoever takes it waits for the state, see package
 // notice.
-func (s *Service) Fire(ctx context.Context, id string, generation int) error {
-	before, _, err := s.change(ctx, id, directory.Disable, System(), func(before, next directory.Destination) error {
-		if next.Generation != generation+1 {
+func (s *Service) Fire(ctx context.Context, t Timer) error {
+	before, _, err := s.change(ctx, t.DestinationID, directory.Disable, System(), func(before, next directory.Destination) error {
+		if !t.of(before) {
 			return errStale
 		}
 		return s.Notices.Notify(ctx, directory.Notice{
-			Kind: directory.Voluntary, DestinationID: id, Generation: generation, Since: before.StateSince, At: next.StateSince,
+			Kind: directory.Voluntary, DestinationID: t.DestinationID, Incarnation: t.Incarnation, Generation: t.Generation,
+			Since: before.StateSince, At: next.StateSince,
 		})
 	})
 	if err != nil {
-		return s.unfired(before, generation, err)
+		return s.unfired(before, t, err)
 	}
 	return nil
 }
 
-// errStale ends a timer of an earlier disconnect.
-var errStale = errors.New("the timer is of another generation")
+// Disable does what the timer of a destination's disconnect should have done.
+func (s *Service) Disable(ctx context.Context, d directory.Destination) error {
+	return s.Fire(ctx, TimerOf(d))
+}
+
+// errStale ends a timer of an earlier disconnect, or of a record that was deleted.
+var errStale = errors.New("the timer is of another record or generation")
+
+// of says whether the timer is that of the disconnect that the destination is in.
+func (t Timer) of(d directory.Destination) bool {
+	return d.ID == t.DestinationID && d.Incarnation == t.Incarnation && d.Generation == t.Generation
+}
 
 // skew is how far the clocks of the timers and of this function may be apart.
 const skew = time.Minute
 
 // unfired says whether a timer that disabled nothing must come again: only if it went off a moment too early.
-func (s *Service) unfired(d directory.Destination, generation int, err error) error {
+func (s *Service) unfired(d directory.Destination, t Timer, err error) error {
 	if errors.Is(err, errStale) || errors.Is(err, directory.ErrNotFound) {
 		return nil
 	}
 	refused, ok := errors.AsType[*directory.Conflict](err)
-	if !ok || d.State == directory.Disconnected && d.Generation == generation && refused.Until.Sub(s.Now()) <= skew {
+	if !ok || d.State == directory.Disconnected && t.of(d) && refused.Until.Sub(s.Now()) <= skew {
 		return err
 	}
 	return nil
@@ -164,11 +178,12 @@ func (s *Service) change(ctx context.Context, id string, action directory.Action
 // landed says whether a write whose answer was lost has happened.
 func (s *Service) landed(ctx context.Context, written directory.Destination) (directory.Destination, bool) {
 	d, err := s.Store.CurrentDestination(ctx, written.ID)
-	return d, err == nil && d.State == written.State && d.Generation == written.Generation && d.StateSince.Equal(written.StateSince)
+	return d, err == nil && d.SameRecord(written) && d.State == written.State && d.Generation == written.Generation && d.StateSince.Equal(written.StateSince)
 }
 
-func timerOf(d directory.Destination) Timer {
-	return Timer{DestinationID: d.ID, Generation: d.Generation, At: d.DisablesAt()}
+// TimerOf is the timer of the disconnect that a destination is in.
+func TimerOf(d directory.Destination) Timer {
+	return Timer{DestinationID: d.ID, Incarnation: d.Incarnation, Generation: d.Generation, At: d.DisablesAt()}
 }
 
 // activity is what is told of a transition.

@@ -221,11 +221,21 @@ func TestLostAnswer(t *testing.T) {
 func TestLostTimer(t *testing.T) {
 	w := newWorld(t, nil)
 	w.disconnect()
-	w.Timers.Settle(connection.Timer{DestinationID: "siem", Generation: 2, At: monday.Add(8 * time.Hour)})
+	w.Timers.Settle(w.timer(2, 8*time.Hour))
 	w.want("timers", w.Timers.Len(), 0)
 	w.until(9 * time.Hour)
 	w.want("state", w.destination().State, directory.Disabled)
 	w.want("mails", w.mails(), []string{"voluntary at 8h2m0s"})
+}
+
+// timer is that of a disconnect of the destination, as it is now, in that generation.
+func (w *world) timer(generation int, at ...time.Duration) connection.Timer {
+	t := connection.TimerOf(w.destination())
+	t.Generation = generation
+	if len(at) > 0 {
+		t.At = monday.Add(at[0])
+	}
+	return t
 }
 
 // TestTimersThatDoNothing fires at all the wrong moments.
@@ -233,11 +243,11 @@ func TestTimersThatDoNothing(t *testing.T) {
 	w := newWorld(t, nil)
 	fire := func(generation int) {
 		t.Helper()
-		if err := w.Connections.Fire(t.Context(), "siem", generation); err != nil {
+		if err := w.Connections.Fire(t.Context(), w.timer(generation)); err != nil {
 			t.Errorf("generation %d: %v", generation, err)
 		}
 	}
-	if err := w.Connections.Fire(t.Context(), "deleted", 2); err != nil {
+	if err := w.Connections.Fire(t.Context(), connection.Timer{DestinationID: "deleted", Generation: 2}); err != nil {
 		t.Error(err)
 	}
 	fire(1) // connected
@@ -257,7 +267,7 @@ func TestTimersThatDoNothing(t *testing.T) {
 	}
 	w.until(9 * time.Hour)
 	w.disconnect()
-	w.Timers.Settle(connection.Timer{DestinationID: "siem", Generation: 5, At: monday.Add(17 * time.Hour)})
+	w.Timers.Settle(w.timer(5, 17*time.Hour))
 	w.until(17 * time.Hour)
 	for generation := range 5 {
 		fire(generation) // of earlier disconnects, when the time of this one has come
@@ -305,12 +315,12 @@ func TestReconnectAgainstTheTimer(t *testing.T) {
 		w := newWorld(t, nil)
 		w.disconnect()
 		w.until(8*time.Hour - time.Second)
-		w.Timers.Settle(connection.Timer{DestinationID: "siem", Generation: 2, At: monday.Add(8 * time.Hour)})
+		w.Timers.Settle(w.timer(2, 8*time.Hour))
 		w.until(8 * time.Hour)
 		var wg sync.WaitGroup
 		for range 20 {
 			wg.Go(func() {
-				if err := w.Connections.Fire(t.Context(), "siem", 2); err != nil {
+				if err := w.Connections.Fire(t.Context(), w.timer(2)); err != nil {
 					t.Error(err)
 				}
 			})
@@ -335,7 +345,7 @@ func TestAHundredTimers(t *testing.T) {
 	w := newWorld(t, nil)
 	w.disconnect()
 	w.until(8*time.Hour - time.Second)
-	w.Timers.Settle(connection.Timer{DestinationID: "siem", Generation: 2, At: monday.Add(8 * time.Hour)})
+	w.Timers.Settle(w.timer(2, 8*time.Hour))
 	w.until(8 * time.Hour)
 	var mu sync.Mutex
 	came, all := 0, make(chan struct{})
@@ -354,7 +364,7 @@ func TestAHundredTimers(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 100 {
 		wg.Go(func() {
-			if err := w.Connections.Fire(t.Context(), "siem", 2); err != nil {
+			if err := w.Connections.Fire(t.Context(), w.timer(2)); err != nil {
 				t.Error(err)
 			}
 		})

@@ -29,12 +29,12 @@ func (a Activity) Outgoing() (directory.Outgoing, error) {
 // ID names the activity's log. It is made of what was done, by whom and when, so that the same activity has the same id however often it is told.
 func (a Activity) ID() string {
 	h := sha256.New()
-	version := a.Destination.Version
+	record, version := a.Destination.Identity(), a.Destination.Version
 	if a.Destination.ID == "" {
-		version = a.Workspace.Revision
+		record, version = directory.Identity("", a.Workspace.Incarnation), a.Workspace.Revision
 	}
-	fmt.Fprintf(h, "%s\x00%s\x00%s\x00%d\x00%d\x00%d\x00%s", a.Event, a.Workspace.ID, a.Destination.ID,
-		a.Destination.Generation, version, a.At.UnixMilli(), a.By.Identity)
+	fmt.Fprintf(h, "%s\x00%s\x00%s\x00%d\x00%d\x00%d\x00%s\x00%s", a.Event, a.Workspace.ID, record,
+		a.Destination.Generation, version, a.At.UnixMilli(), a.By.Identity, a.Test)
 	return "activity-" + hex.EncodeToString(h.Sum(nil)[:16])
 }
 
@@ -76,6 +76,8 @@ type activity struct {
 	Generation int             `json:"generation,omitzero"`
 	Version    int             `json:"version,omitzero"`
 	Fields     []string        `json:"fields,omitempty"`
+	Test       string          `json:"test_log_id,omitempty"`
+	Hosts      []string        `json:"hosts,omitempty"`
 }
 
 // Log is the activity as a user_activity log of its workspace.
@@ -89,7 +91,7 @@ func (a Activity) Log() (events.Log, error) {
 		Resource:  resource{Type: "workspace", ID: w.ID, Name: w.Name},
 		Details: details{
 			Request:  request{IPAddress: a.By.IPAddress, UserAgent: a.By.UserAgent},
-			Activity: activity{Kind: d.Kind, State: d.State, Generation: d.Generation, Version: d.Version, Fields: a.Fields},
+			Activity: activity{Kind: d.Kind, State: d.State, Generation: d.Generation, Version: d.Version, Fields: a.Fields, Test: a.Test, Hosts: a.Hosts},
 		},
 	}
 	if len(w.Admins) > 0 {

@@ -171,6 +171,10 @@ func (d *Deliver) send(ctx context.Context, trials []trial) []Result {
 	dest := trials[0].dest
 	sink, err := d.Sinks.Sink(ctx, dest)
 	if err != nil {
+		if _, theirs := errors.AsType[*failure.Error](err); !theirs {
+			d.fault(nil, fmt.Errorf("make the sink of destination %s: %w", dest.ID, err))
+			err = ErrNotTried
+		}
 		results := make([]Result, len(trials))
 		for i := range results {
 			results[i].Err = err
@@ -248,7 +252,7 @@ func (d *Deliver) remove(ctx context.Context, trials []trial) {
 
 // giveUp ends a delivery. The failed event is announced by expire, from the cache's stream.
 func (d *Deliver) giveUp(ctx context.Context, t trial) {
-	e := FailedEvent{Key: t.Key, Type: t.Document.Type, FailedAt: d.Now(), Attempts: t.Attempts, Code: t.Code}
+	e := FailedEvent{Key: t.Key, Owner: t.Owner, Type: t.Document.Type, FailedAt: d.Now(), Attempts: t.Attempts, Code: t.Code}
 	if err := d.Failed.GiveUp(ctx, e, t.Revision); err != nil && !errors.Is(err, ErrChanged) {
 		d.fault(t.messages, fmt.Errorf("record the failed event of log %s: %w", t.LogID, err))
 	}

@@ -145,7 +145,7 @@ func (d *Deliver) retry(ctx context.Context, batch []hinted) (rest []hinted) {
 			}
 			continue // delivered or given up meanwhile
 		}
-		dest, known, err := d.destination(ctx, delivery.DestinationID)
+		dest, known, err := d.destination(ctx, delivery)
 		if err != nil {
 			d.fault([]*settlement{h.message}, err)
 			continue

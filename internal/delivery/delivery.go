@@ -1,10 +1,12 @@
 package delivery
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
 	"github.com/auditrelay/auditrelay/internal/auditlog"
+	"github.com/auditrelay/auditrelay/internal/directory"
 	"github.com/auditrelay/auditrelay/internal/failure"
 )
 
@@ -23,6 +25,9 @@ func (k Key) ExpiresAt() time.Time { return k.AcceptedAt.Add(Lifetime) }
 // Delivery is one log on its way to one destination, as the cache holds it.
 type Delivery struct {
 	Key
+	// Owner is the workspace that owned the destination when the log was routed; empty for the log's own. A destination
+	// that another workspace makes under the same id later gets none of it.
+	Owner string
 	// Attempts is how many tries were made; 0 for a log that was only held. Tried is when the last of them began.
 	Attempts int
 	Tried    time.Time
@@ -43,9 +48,24 @@ type Delivery struct {
 	Revision int
 }
 
+// For says whether the delivery may go to this destination, which has the id that it was routed to.
+func (d Delivery) For(dest directory.Destination) bool {
+	return dest.ID == d.DestinationID && dest.WorkspaceID == cmp.Or(d.Owner, d.WorkspaceID)
+}
+
+// ownerOf is a delivery's Owner for a log of that workspace.
+func ownerOf(dest directory.Destination, workspaceID string) string {
+	if dest.WorkspaceID == workspaceID {
+		return ""
+	}
+	return dest.WorkspaceID
+}
+
 // FailedEvent is a delivery that was given up.
 type FailedEvent struct {
 	Key
+	// Owner is the delivery's.
+	Owner    string
 	Type     string
 	FailedAt time.Time
 	Attempts int

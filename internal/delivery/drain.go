@@ -18,6 +18,8 @@ type Backlog interface {
 // Waiting is a delivery in the cache, without its document. At is the time of its next attempt.
 type Waiting struct {
 	Hint
+	// Owner is the delivery's.
+	Owner  string
 	Parked bool
 	// Attempts and Tried are the delivery's.
 	Attempts int
@@ -32,10 +34,11 @@ type DrainQueue interface {
 
 // DrainProgress keeps how far the drain of each destination has come.
 type DrainProgress interface {
-	// Progress gives the state that was saved; the zero value if there is none.
-	DrainState(ctx context.Context, destinationID string) (DrainState, error)
+	// DrainState gives the state that was saved; the zero value if there is none. Identity is
+	// directory.Destination.Identity.
+	DrainState(ctx context.Context, identity string) (DrainState, error)
 	// SaveDrainState replaces a state by the next one. Over another revision than the one before it answers ErrChanged.
-	SaveDrainState(ctx context.Context, destinationID string, s DrainState) error
+	SaveDrainState(ctx context.Context, identity string, s DrainState) error
 }
 
 // DrainState is how far a drain has come. Each pass goes through the backlog from its oldest log to its youngest.
@@ -114,7 +117,7 @@ func (d *Drain) Page(ctx context.Context, destinationID string) error {
 			return overtaken(err, "note since when %s takes logs", destinationID)
 		}
 	}
-	state, err := d.Progress.DrainState(ctx, destinationID)
+	state, err := d.Progress.DrainState(ctx, dest.Identity())
 	if err != nil {
 		return fmt.Errorf("read the drain of %s: %w", destinationID, err)
 	}
@@ -184,7 +187,7 @@ func (d *Drain) page(ctx context.Context, dest directory.Destination, s DrainSta
 		if err != nil {
 			return fmt.Errorf("list the backlog of %s: %w", dest.ID, err)
 		}
-		part := choose(waiting, dest.OpenedAt, size-sent, s.At)
+		part := choose(waiting, dest, size-sent, s.At)
 		read += part.read
 		s.Open = s.Open || part.open
 		passed := part.read == len(waiting) && len(waiting) < limit
@@ -197,7 +200,7 @@ func (d *Drain) page(ctx context.Context, dest directory.Destination, s DrainSta
 		if passed {
 			s.After, s.Open, s.Pass = Key{}, false, s.Pass+1
 		}
-		if err := d.Progress.SaveDrainState(ctx, dest.ID, s); err != nil {
+		if err := d.Progress.SaveDrainState(ctx, dest.Identity(), s); err != nil {
 			return overtaken(err, "save the drain of %s", dest.ID)
 		}
 		s.Revision++
@@ -223,14 +226,14 @@ type part struct {
 }
 
 // choose goes through deliveries until it has found so many to send.
-func choose(waiting []Waiting, opened time.Time, room int, now time.Time) part {
+func choose(waiting []Waiting, dest directory.Destination, room int, now time.Time) part {
 	var p part
 	for _, w := range waiting {
 		if len(p.hints) == room {
 			break
 		}
 		p.read++
-		if !w.awaitsDrain(opened) {
+		if !w.awaitsDrain(dest) {
 			continue
 		}
 		p.open = true
@@ -241,8 +244,13 @@ func choose(waiting []Waiting, opened time.Time, room int, now time.Time) part {
 	return p
 }
 
-// awaitsDrain says whether a drain has to see to a delivery: it is parked, or older than the destination's opening and not tried since.
-func (w Waiting) awaitsDrain(opened time.Time) bool {
+// awaitsDrain says whether a drain has to see to a delivery: it waits for this destination, and not for one of another
+// workspace that had its id before, and it is parked, or older than the destination's opening and not tried since.
+func (w Waiting) awaitsDrain(dest directory.Destination) bool {
+	opened := dest.OpenedAt
+	if !(Delivery{Key: w.Key, Owner: w.Owner}).For(dest) {
+		return false
+	}
 	return w.Parked || w.AcceptedAt.Before(opened) && w.Tried.Before(opened.Add(clockSkew))
 }
 
@@ -268,7 +276,7 @@ func (d *Drain) look(ctx context.Context, dest directory.Destination, s DrainSta
 		if err != nil {
 			return fmt.Errorf("take a last look at the backlog of %s: %w", dest.ID, err)
 		}
-		if choose(waiting, dest.OpenedAt, 1, s.At).open {
+		if choose(waiting, dest, 1, s.At).open {
 			return d.again(ctx, dest)
 		}
 		if len(waiting) < limit {
@@ -277,7 +285,7 @@ func (d *Drain) look(ctx context.Context, dest directory.Destination, s DrainSta
 		s.After = waiting[len(waiting)-1].Key
 		limit = drainRead
 	}
-	if err := d.Progress.SaveDrainState(ctx, dest.ID, s); err != nil {
+	if err := d.Progress.SaveDrainState(ctx, dest.Identity(), s); err != nil {
 		return overtaken(err, "save the drain of %s", dest.ID)
 	}
 	return nil

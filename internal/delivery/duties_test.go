@@ -108,7 +108,7 @@ func TestAServiceThatHangsHoldsUpWhatNeedsItAlone(t *testing.T) {
 				w := &delivery.Watch{
 					Attention: s, Destinations: s, Backlog: s, Retries: s, Notices: s, Drains: s, Journal: s, Now: time.Now, AtOnce: 8, Budget: 45 * time.Second,
 					Sweep:   func(ctx context.Context) error { return s.call(ctx, "sweep") },
-					Disable: func(ctx context.Context, _ string, _ int) error { return s.call(ctx, "disable") },
+					Disable: func(ctx context.Context, _ directory.Destination) error { return s.call(ctx, "disable") },
 				}
 				began := time.Now()
 				err := w.Run(t.Context())

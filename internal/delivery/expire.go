@@ -38,7 +38,7 @@ func (x *Expire) Handle(ctx context.Context, changes []Change) (unsettled string
 	for _, c := range changes {
 		if c.Expired != nil {
 			d := c.Expired
-			e := FailedEvent{Key: d.Key, Type: d.Document.Type, FailedAt: x.Now(), Attempts: d.Attempts, Code: d.Code}
+			e := FailedEvent{Key: d.Key, Owner: d.Owner, Type: d.Document.Type, FailedAt: x.Now(), Attempts: d.Attempts, Code: d.Code}
 			if err := x.Failed.Record(ctx, e); err != nil {
 				x.fault(fmt.Errorf("record the failed event of log %s: %w", d.LogID, err))
 				return c.ID
@@ -57,7 +57,7 @@ func (x *Expire) Handle(ctx context.Context, changes []Change) (unsettled string
 // announce tells the bus, then the journal, so that a change that the stream hands out again because the bus failed has no line yet.
 func (x *Expire) announce(ctx context.Context, e FailedEvent) error {
 	entry := Entry{Event: EventFailed, At: x.Now(), Key: e.Key, Type: e.Type, Attempt: e.Attempts, Code: e.Code, FailedAt: e.FailedAt}
-	if dest, err := x.Directory.Destination(ctx, e.DestinationID); err == nil {
+	if dest, err := x.Directory.Destination(ctx, e.DestinationID); err == nil && (Delivery{Key: e.Key, Owner: e.Owner}).For(dest) {
 		entry.Kind = dest.Kind
 	}
 	if err := x.Bus.Publish(ctx, failedAnnouncement(e, entry.Kind, entry.At)); err != nil {

@@ -22,9 +22,9 @@ type DestinationStore interface {
 
 // Budget counts attempts at destinations, over all instances of deliver together.
 type Budget interface {
-	// Reserve takes up to n of the attempts that a destination may have in a window, and answers how many it got. What is reserved and not
-	// used is lost for that window.
-	Reserve(ctx context.Context, destinationID string, w Window, n int) (int, error)
+	// Reserve takes up to n of the attempts that a destination may have in a window, and answers how many it got. What is
+	// reserved and not used is lost for that window. Identity is directory.Destination.Identity.
+	Reserve(ctx context.Context, identity string, w Window, n int) (int, error)
 }
 
 // Window is a span of time in which a destination may have so many attempts. Windows of another length are counted apart.
@@ -128,6 +128,12 @@ func withPause(d directory.Destination, f *failure.Error, now time.Time) directo
 	return d
 }
 
+// sameConnection says whether evidence of one reading of a destination says anything of another: only if it is the same
+// record, with the settings and credentials that were tried, and was not set up anew in between.
+func sameConnection(a, b directory.Destination) bool {
+	return a.SameRecord(b) && a.Version == b.Version && a.Generation == b.Generation
+}
+
 // transitionTries is how often a transition is tried over others' writes before it is left to the next evidence.
 const transitionTries = 4
 
@@ -142,6 +148,9 @@ func (d *Deliver) observe(ctx context.Context, seen directory.Destination, e evi
 		if err != nil {
 			d.fault(nil, fmt.Errorf("read the health of %s: %w", seen.ID, err))
 			return
+		}
+		if !sameConnection(seen, current) {
+			return // the evidence is of a connection that is no more
 		}
 		next, differs := change(current, e, f, now)
 		if !differs {
@@ -161,7 +170,7 @@ func (d *Deliver) observe(ctx context.Context, seen directory.Destination, e evi
 func (d *Deliver) transition(ctx context.Context, from, to directory.Destination, now time.Time) error {
 	recovered := from.Health.State == directory.Failing && to.Health.State == directory.Healthy
 	if recovered {
-		n := directory.Notice{Kind: directory.Recovered, DestinationID: to.ID, Since: from.Health.Since, Code: from.Health.Code, Answer: from.Health.Answer, At: now}
+		n := directory.Notice{Kind: directory.Recovered, DestinationID: to.ID, Incarnation: to.Incarnation, Since: from.Health.Since, Code: from.Health.Code, Answer: from.Health.Answer, At: now}
 		if err := d.Notices.Notify(ctx, n); err != nil {
 			return err
 		}
@@ -202,7 +211,7 @@ func failureNotice(d directory.Destination, now time.Time) (directory.Notice, bo
 	if failure.Find(d.Health.Code).Class != failure.Connection && now.Sub(d.Health.Since) < transientPatience {
 		return directory.Notice{}, false
 	}
-	return directory.Notice{Kind: directory.Involuntary, DestinationID: d.ID, Since: d.Health.Since, Code: d.Health.Code, Answer: d.Health.Answer, At: now}, true
+	return directory.Notice{Kind: directory.Involuntary, DestinationID: d.ID, Incarnation: d.Incarnation, Since: d.Health.Since, Code: d.Health.Code, Answer: d.Health.Answer, At: now}, true
 }
 
 // ration lets the oldest trials through, as many as the destination's window has room for, and holds the others: ten a minute of a failing
@@ -236,7 +245,7 @@ func (d *Deliver) ration(ctx context.Context, dest directory.Destination, trials
 		}
 		w = Window{Start: now.Truncate(time.Minute), Length: time.Minute, Limit: attemptsAMinute}
 	}
-	n, err := d.Budget.Reserve(ctx, dest.ID, w, len(asking))
+	n, err := d.Budget.Reserve(ctx, dest.Identity(), w, len(asking))
 	if err != nil {
 		d.fault(nil, fmt.Errorf("reserve attempts at %s: %w", dest.ID, err))
 		if n = 1; !failing {

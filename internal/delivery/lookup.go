@@ -180,26 +180,26 @@ func (c *CachedDirectory) due() (since time.Time, due bool) {
 // forget drops the answers that a write has changed. One that has the written revision already stays. A removal has none: answers from before it, or so
 // soon after it that they may not show it, are dropped.
 func (c *CachedDirectory) forget(w directory.Written) {
-	stale := func(at time.Time, revision int) bool {
+	stale := func(at time.Time, incarnation string, revision int) bool {
 		if w.Removed {
 			return revision > 0 && at.Before(w.At.Add(writesOverlap))
 		}
-		return revision != w.Revision
+		return incarnation != w.Incarnation || revision != w.Revision
 	}
 	workspace, ok := c.workspaces[w.WorkspaceID]
-	shown := workspace.workspace.Revision
+	incarnation, revision := workspace.workspace.Incarnation, workspace.workspace.Revision
 	if w.DestinationID != "" {
-		if d, ok := c.destinations[w.DestinationID]; ok && stale(d.at, d.destination.Revision) {
+		if d, ok := c.destinations[w.DestinationID]; ok && stale(d.at, d.destination.Incarnation, d.destination.Revision) {
 			delete(c.destinations, w.DestinationID)
 		}
-		shown = 0
+		incarnation, revision = "", 0
 		for _, d := range workspace.own {
 			if d.ID == w.DestinationID {
-				shown = d.Revision
+				incarnation, revision = d.Incarnation, d.Revision
 			}
 		}
 	}
-	if ok && stale(workspace.at, shown) {
+	if ok && stale(workspace.at, incarnation, revision) {
 		delete(c.workspaces, w.WorkspaceID)
 	}
 }

@@ -126,7 +126,7 @@ func TestLookupsFollowWrites(t *testing.T) {
 	l.expect("a destination that was changed", l.names("ws"), "new2 ")
 	l.expect("the same by its id", l.name("siem"), "new2")
 
-	if err := l.source.DeleteDestination(t.Context(), "siem", d.Revision); err != nil {
+	if err := l.source.DeleteDestination(t.Context(), d); err != nil {
 		t.Fatal(err)
 	}
 	later()
@@ -137,7 +137,7 @@ func TestLookupsFollowWrites(t *testing.T) {
 	l.expect("one of the same name, made anew", l.names("ws"), "again1 ")
 	l.expect("the same by its id", l.name("siem"), "again1")
 
-	if err := l.source.DeleteWorkspace(t.Context(), "ws", 1); err != nil {
+	if err := l.source.DeleteWorkspace(t.Context(), directory.Workspace{ID: "ws", Revision: 1}); err != nil {
 		t.Fatal(err)
 	}
 	later()

@@ -16,7 +16,8 @@ type Directory interface {
 	Destination(ctx context.Context, id string) (directory.Destination, error)
 }
 
-// Sinks gives the sink of a destination, ready to send. An error (a *failure.Error) is every log's failure.
+// Sinks gives the sink of a destination, ready to send. An error that is a *failure.Error is every log's failure; any
+// other is our own, says nothing of the destination, and counts as no attempt.
 type Sinks interface {
 	Sink(ctx context.Context, d directory.Destination) (Sink, error)
 }

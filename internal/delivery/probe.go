@@ -30,7 +30,7 @@ type search struct {
 // the table are left alone, so a destination with few logs sees exactly the table.
 func (w *Watch) probe(ctx context.Context, d directory.Destination, now time.Time) error {
 	w.mu.Lock()
-	s := w.searches[d.ID]
+	s := w.searches[d.Identity()]
 	w.mu.Unlock()
 	if !s.since.Equal(d.Health.Since) {
 		s = search{since: d.Health.Since}
@@ -46,7 +46,7 @@ func (w *Watch) probe(ctx context.Context, d directory.Destination, now time.Tim
 	if w.searches == nil {
 		w.searches = make(map[string]search)
 	}
-	w.searches[d.ID] = next
+	w.searches[d.Identity()] = next
 	w.mu.Unlock()
 	if len(rides) == 0 {
 		return nil

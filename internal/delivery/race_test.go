@@ -20,6 +20,7 @@ import (
 	"github.com/auditrelay/auditrelay/internal/failure"
 	"github.com/auditrelay/auditrelay/internal/memory"
 	"github.com/auditrelay/auditrelay/internal/sink"
+	"github.com/auditrelay/auditrelay/internal/vault"
 )
 
 // duplicates is how often each message is handled at the same time.
@@ -87,7 +88,7 @@ func newRelay(t *testing.T, meetAt ...string) *relay {
 	r.deliver = &delivery.Deliver{
 		Directory: r.directory, Destinations: r.directory, Cache: r.cache, Failed: r.cache, Retries: r.retries, Rejected: &memory.RejectedQueue{},
 		Sinks: &sink.Factory{
-			Secrets: &memory.Secrets{}, Now: r.now, Network: sink.Network{AllowHTTP: true, AllowPrivate: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
+			Vault: &vault.Vault{}, Records: r.directory, Now: r.now, Network: sink.Network{AllowHTTP: true, AllowPrivate: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
 		},
 		Payloads: &memory.Payloads{}, Budget: &memory.Budget{}, Notices: r.notices, Drains: drains, Journal: r.journal, Now: r.now, TimeLimit: time.Minute,
 		Outbox: &connection.Outbox{Store: r.directory, Bus: r.bus, Now: r.now, Fault: func(err error) { t.Error(err) }},

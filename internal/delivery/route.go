@@ -41,7 +41,7 @@ func (d *Deliver) route(ctx context.Context, m Message, body []byte, s *settleme
 	for i, dest := range destinations {
 		key.DestinationID = dest.ID
 		trials[i] = trial{
-			Delivery:    Delivery{Key: key, Document: doc},
+			Delivery:    Delivery{Key: key, Owner: ownerOf(dest, log.WorkspaceID), Document: doc},
 			dest:        dest,
 			verdict:     admit(dest),
 			redelivered: m.Receives > 1,
@@ -70,10 +70,12 @@ func (d *Deliver) routes(ctx context.Context, log auditlog.Log) (picked []direct
 	return directory.Route(log.Type, own, parents), true, nil
 }
 
-// destination finds a destination; known is false when it was deleted. Its logs stay in the cache for their seven days all the same.
-func (d *Deliver) destination(ctx context.Context, id string) (dest directory.Destination, known bool, err error) {
+// destination finds a delivery's destination; known is false when it was deleted, also if another workspace has made one
+// under its id since. The log stays in the cache for its seven days all the same.
+func (d *Deliver) destination(ctx context.Context, waiting Delivery) (dest directory.Destination, known bool, err error) {
+	id := waiting.DestinationID
 	dest, err = d.Directory.Destination(ctx, id)
-	if errors.Is(err, directory.ErrNotFound) {
+	if errors.Is(err, directory.ErrNotFound) || err == nil && !waiting.For(dest) {
 		return directory.Destination{ID: id}, false, nil
 	}
 	if err != nil {

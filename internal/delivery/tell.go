@@ -24,12 +24,12 @@ func (w *Watch) warn(ctx context.Context, d directory.Destination, now time.Time
 	if err != nil || len(oldest) == 0 || oldest[0].ExpiresAt().Sub(now) >= warning {
 		return err
 	}
-	n := directory.Notice{Kind: directory.ExpiryWarning, DestinationID: d.ID, Since: d.StateSince, At: now}
+	n := directory.Notice{Kind: directory.ExpiryWarning, DestinationID: d.ID, Incarnation: d.Incarnation, Since: d.StateSince, At: now}
 	if err := w.Notices.Notify(ctx, n); err != nil {
 		return err
 	}
 	current, err := w.Destinations.CurrentDestination(ctx, d.ID)
-	if err == nil && current.State == directory.Disabled && current.Generation == d.Generation {
+	if err == nil && current.SameRecord(d) && current.State == directory.Disabled && current.Generation == d.Generation {
 		current.Warned = true
 		_, err = w.Destinations.PutDestination(ctx, current)
 	}
@@ -45,7 +45,7 @@ func (w *Watch) toMeasure(d *directory.Destination, now time.Time) bool {
 	if w.Journal == nil || d.State == directory.Disabled {
 		return false
 	}
-	return w.another("measure", d.ID, now.Truncate(24*time.Hour), measuring, now)
+	return w.another("measure", d.Identity(), now.Truncate(24*time.Hour), measuring, now)
 }
 
 // measure writes down the oldest log that waits for the destination, if there is one.

@@ -39,8 +39,8 @@ type Watch struct {
 	Drains       DrainQueue
 	// Sweep tells of changes whose teller failed or died.
 	Sweep func(ctx context.Context) error
-	// Disable disables a destination whose eight hours are over, if it is still disconnected in that generation.
-	Disable func(ctx context.Context, destinationID string, generation int) error
+	// Disable disables a destination whose eight hours are over, if its record is still in that disconnect.
+	Disable func(ctx context.Context, d directory.Destination) error
 	Now     func() time.Time
 	// Journal, if set, is told the oldest log that waits for each destination, every quarter of an hour.
 	Journal Journal
@@ -51,13 +51,13 @@ type Watch struct {
 
 	// What follows is lost with the process, which does no harm.
 	mu       sync.Mutex
-	searches map[string]search         // by failing destination
+	searches map[string]search         // by the identity of a failing destination
 	looked   map[look]time.Time        // when what is not done every minute was last done
 	behind   map[string]map[string]int // by duty, the destinations that its last run did not reach, by their places in its list
 }
 
 // look is one duty's look at one destination.
-type look struct{ duty, destinationID string }
+type look struct{ duty, identity string }
 
 // duty is one thing that the watch does for destinations. Each has its own list and its own places, so that a service that hangs holds up the duties
 // that need it and no others.
@@ -78,13 +78,13 @@ func (w *Watch) duties() []duty {
 		{"disable", func(d *directory.Destination, now time.Time) bool {
 			return d.State == directory.Disconnected && !now.Before(d.StateSince.Add(directory.Grace+backstop))
 		}, func(ctx context.Context, d directory.Destination, _ time.Time) error {
-			return w.Disable(ctx, d.ID, d.Generation)
+			return w.Disable(ctx, d)
 		}},
 		{"tell", func(d *directory.Destination, now time.Time) bool {
-			return fails(d) && w.another("tell", d.ID, d.Health.Since, telling, now)
+			return fails(d) && w.another("tell", d.Identity(), d.Health.Since, telling, now)
 		}, w.tell},
 		{"warn", func(d *directory.Destination, now time.Time) bool {
-			return d.State == directory.Disabled && w.another("warn", d.ID, d.StateSince, telling, now)
+			return d.State == directory.Disabled && w.another("warn", d.Identity(), d.StateSince, telling, now)
 		}, w.warn},
 		{"measure", w.toMeasure, w.measure},
 	}
@@ -218,10 +218,10 @@ func (w *Watch) forget(list []directory.Destination) {
 	defer w.mu.Unlock()
 	listed := make(map[string]bool, len(list))
 	for _, d := range list {
-		listed[d.ID] = true
+		listed[d.Identity()] = true
 	}
 	maps.DeleteFunc(w.searches, func(id string, _ search) bool { return !listed[id] })
-	maps.DeleteFunc(w.looked, func(l look, _ time.Time) bool { return !listed[l.destinationID] })
+	maps.DeleteFunc(w.looked, func(l look, _ time.Time) bool { return !listed[l.identity] })
 }
 
 // visit does a duty for one destination. A bug that panics here costs this destination its turn, not its neighbours.
@@ -242,15 +242,15 @@ func (w *Watch) visit(ctx context.Context, y duty, d directory.Destination) (err
 	if w.looked == nil {
 		w.looked = make(map[look]time.Time)
 	}
-	w.looked[look{y.name, d.ID}] = now
+	w.looked[look{y.name, d.Identity()}] = now
 	return nil
 }
 
 // another says whether another hour, or whatever span it is, of a destination's state has begun since the duty's last look: so a run that comes late, or
 // not at all, or does not reach the destination, puts it off and does not leave it out. Without a last look it has.
-func (w *Watch) another(duty, destinationID string, since time.Time, span time.Duration, now time.Time) bool {
+func (w *Watch) another(duty, identity string, since time.Time, span time.Duration, now time.Time) bool {
 	w.mu.Lock()
-	last, ok := w.looked[look{duty, destinationID}]
+	last, ok := w.looked[look{duty, identity}]
 	w.mu.Unlock()
 	return !ok || last.Before(since) || now.Sub(since)/span > last.Sub(since)/span
 }

@@ -3,6 +3,7 @@
 package directory
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -40,6 +41,8 @@ type Workspace struct {
 	ErrorRecipients []string `json:"error_recipients,omitempty"`
 	// ExternalID is what roles that the workspace's S3 destinations assume must demand, see NewExternalID.
 	ExternalID string `json:"external_id,omitempty"`
+	// Incarnation tells this record from every other that had or will have its id, see NewIncarnation.
+	Incarnation string `json:"-"`
 	// Revision grows with every write of the record; a write over an older one is refused with ErrChanged.
 	Revision int `json:"-"`
 }
@@ -81,9 +84,14 @@ type Destination struct {
 	LogTypes []string `json:"log_types,omitempty"`
 	// ExternalID is a copy of the owner's, so that one reading gives all that sending needs. S3 destinations have it.
 	ExternalID string `json:"external_id,omitempty"`
+	// Incarnation tells this record from every other that had or will have its id, see NewIncarnation.
+	Incarnation string `json:"-"`
 	// Settings are the kind's own, see package sink. They hold no credential.
 	Settings json.RawMessage `json:"settings"`
-	State    State           `json:"state"`
+	// Credentials are sealed, see package vault; empty if the destination has none. They are part of the record so
+	// that one write changes them together with the settings, and one reading gives both.
+	Credentials Sealed `json:"-"`
+	State       State  `json:"state"`
 	// Generation grows with every transition, so that a timer of an earlier one does nothing.
 	Generation int `json:"generation"`
 	// StateSince is when the connection came into its state.
@@ -98,10 +106,29 @@ type Destination struct {
 	LastLook bool `json:"-"`
 	// OpenedAt is when it last began to take logs: it was connected, reconnected, or recovered. A drain sends what was not tried since.
 	OpenedAt time.Time `json:"-"`
-	// Version grows with every change an admin makes; sinks and their sessions are cached by it.
+	// Version grows with every change an admin makes. Sinks and their sessions are kept by incarnation and version.
 	Version int `json:"version"`
 	// Revision grows with every write of the record, health and state included; a write over an older one is refused with ErrChanged.
 	Revision int `json:"-"`
+}
+
+// Sealed are a destination's credentials, encrypted and bound to the record that holds them.
+type Sealed []byte
+
+// NewIncarnation gives a new record its incarnation: 130 random bits, so that it is never used again and nobody
+// can guess it. An id is a name for people and may be used again after a deletion; what remembers, locks or resumes
+// does so by incarnation.
+func NewIncarnation() string { return rand.Text() }
+
+// Identity names this very record, where its id alone would also name the records before and after it.
+func (d Destination) Identity() string { return Identity(d.ID, d.Incarnation) }
+
+// Identity is a destination's id and incarnation as one text. Ids hold no '~'.
+func Identity(id, incarnation string) string { return id + "~" + incarnation }
+
+// SameRecord says whether o is this record, at whatever revision.
+func (d Destination) SameRecord(o Destination) bool {
+	return d.ID == o.ID && d.Incarnation == o.Incarnation
 }
 
 // NeedsAttention says whether requeue must look at the destination every minute: it fails, its timer runs, its backlog is being sent or had its last look

@@ -26,6 +26,8 @@ const (
 type Notice struct {
 	Kind          NoticeKind `json:"kind"`
 	DestinationID string     `json:"destination_id"`
+	// Incarnation is the record's that the notice is about. A notice of another one is void.
+	Incarnation string `json:"incarnation,omitempty"`
 	// Generation is the destination's, at the disconnect that a voluntary notice is about.
 	Generation int `json:"generation,omitempty"`
 	// Since is when the destination was disconnected or, for the other kinds, when it began to fail.

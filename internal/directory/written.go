@@ -7,6 +7,8 @@ type Written struct {
 	WorkspaceID string
 	// DestinationID is empty if it was the workspace itself.
 	DestinationID string
+	// Incarnation is the record's, also of one that was removed.
+	Incarnation string
 	// Revision is the record's after the write.
 	Revision int
 	Removed  bool

@@ -34,8 +34,8 @@ func (v *values) needsOf(c call) ([]need, error) {
 		needs, err = tableNeeds(c)
 	case "s3":
 		needs = objectNeeds(c)
-	case "secretsmanager":
-		needs, err = secretNeeds(c)
+	case "kms":
+		needs, err = directKeyNeeds(c)
 	case "sts":
 		needs = roleNeeds(c)
 	case "ses":
@@ -163,15 +163,22 @@ func objectNeeds(c call) []need {
 	return nil
 }
 
-func secretNeeds(c call) ([]need, error) {
-	var in struct{ SecretId, Name string }
+// directKeyNeeds are those of a function that calls KMS itself, not by way of a service.
+func directKeyNeeds(c call) ([]need, error) {
+	var in struct {
+		KeyId             string
+		EncryptionContext map[string]string
+	}
 	if err := json.Unmarshal(c.body, &in); err != nil {
 		return nil, err
 	}
 	switch c.target {
-	case "GetSecretValue", "PutSecretValue", "CreateSecret", "UpdateSecret", "DeleteSecret", "DescribeSecret", "TagResource":
-		// Secrets Manager adds six characters to a name.
-		return []need{{action: "secretsmanager:" + c.target, resource: arn("secretsmanager", "secret:"+in.SecretId+in.Name+"-a1B2c3")}}, nil
+	case "GenerateDataKey", "Decrypt":
+		context := make(map[string][]string)
+		for name, value := range in.EncryptionContext {
+			context["kms:EncryptionContext:"+name] = []string{value}
+		}
+		return []need{{action: "kms:" + c.target, resource: in.KeyId, context: context}}, nil
 	}
 	return nil, nil
 }

@@ -25,7 +25,7 @@ type deployment struct {
 // deploy makes everything that the template says. prefix stands before every name, so that deployments do not meet. Nothing runs before start.
 func deploy(t *testing.T, s servers, tmpl *template, bootstraps map[string]string, prefix string) *deployment {
 	t.Helper()
-	v := &values{template: tmpl, prefix: prefix, queues: make(map[string]string)}
+	v := &values{template: tmpl, prefix: prefix, queues: make(map[string]string), keys: make(map[string]string)}
 	d := &deployment{values: v, servers: s, functions: make(map[string]*function)}
 	s.create(t, v)
 	d.gateway = openGateway(t, v, s.backends())

@@ -25,11 +25,8 @@ func (v *values) keyNeeds(needs []need) []need {
 	return more
 }
 
-// keyOf is the key that the template encrypts a resource with, or none. Secrets are made by functions; they have the stack's one key.
+// keyOf is the key that the template encrypts a resource with, or none.
 func (v *values) keyOf(resource string) string {
-	if keys := v.all("AWS::KMS::Key"); len(keys) == 1 && strings.Contains(resource, ":secretsmanager:") {
-		return v.arn(keys[0])
-	}
 	for _, kind := range []string{"AWS::SQS::Queue", "AWS::DynamoDB::Table", "AWS::S3::Bucket"} {
 		for _, id := range v.all(kind) {
 			if own := v.arn(id); resource == own || strings.HasPrefix(resource, own+"/") {

@@ -89,6 +89,9 @@ func (v *values) arn(id string) string {
 	case "AWS::S3::Bucket":
 		return "arn:aws:s3:::" + name
 	case "AWS::KMS::Key":
+		if made, ok := v.keys[id]; ok {
+			return made
+		}
 		return "arn:aws:kms:" + here + "key/" + name
 	case "AWS::Lambda::Function":
 		return "arn:aws:lambda:" + here + "function:" + name

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/scheduler"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -39,7 +40,7 @@ func (s servers) backends() map[string]string {
 		"sqs": *s.fauxqs.BaseEndpoint, "s3": *s.fauxqs.BaseEndpoint, "sts": *s.fauxqs.BaseEndpoint,
 		"dynamodb": *s.dynamodb.BaseEndpoint,
 		"ses":      *s.ses.BaseEndpoint,
-		"events":   *s.moto.BaseEndpoint, "logs": *s.moto.BaseEndpoint, "scheduler": *s.moto.BaseEndpoint, "secretsmanager": *s.moto.BaseEndpoint,
+		"events":   *s.moto.BaseEndpoint, "logs": *s.moto.BaseEndpoint, "scheduler": *s.moto.BaseEndpoint, "kms": *s.moto.BaseEndpoint,
 	}
 }
 
@@ -55,6 +56,7 @@ func (s servers) create(t *testing.T, v *values) {
 		kind   string
 		create func(t *testing.T, v *values, id string) error
 	}{
+		{"AWS::KMS::Key", s.createKey},
 		{"AWS::SQS::Queue", s.createQueue},
 		{"AWS::DynamoDB::Table", s.createTable},
 		{"AWS::S3::Bucket", s.createBucket},
@@ -141,6 +143,15 @@ func (s servers) createQueue(t *testing.T, v *values, id string) error {
 		return err
 	}
 	v.queues[id] = *out.QueueUrl
+	return nil
+}
+
+func (s servers) createKey(t *testing.T, v *values, id string) error {
+	out, err := kms.NewFromConfig(s.moto).CreateKey(t.Context(), &kms.CreateKeyInput{})
+	if err != nil {
+		return err
+	}
+	v.keys[id] = *out.KeyMetadata.Arn
 	return nil
 }
 

@@ -83,6 +83,8 @@ type values struct {
 	prefix string
 	// queues are the URLs of the queues that are made, by logical id.
 	queues map[string]string
+	// keys are the ARNs of the keys that are made, by logical id: the service chooses them.
+	keys map[string]string
 }
 
 type unresolved struct{ what string }

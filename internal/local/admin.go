@@ -20,7 +20,7 @@ func (w *World) admin() http.Handler {
 		Workspaces:   w.Directory,
 		Destinations: w.Directory,
 		Listing:      w.Directory,
-		Secrets:      w.Secrets,
+		Vault:        w.Vault,
 		Connections:  w.Connections,
 		Outbox:       w.outbox,
 		Pending:      w.Cache,

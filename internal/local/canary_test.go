@@ -42,7 +42,7 @@ func TestCanary(t *testing.T) {
 	defer server.Close()
 
 	w := local.NewWorld(time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC), nil)
-	w.SetSinks(&sink.Factory{Secrets: w.Secrets, Network: local.Network(), Now: time.Now})
+	w.SetSinks(&sink.Factory{Vault: w.Vault, Records: w.Directory, Network: local.Network(), Now: time.Now})
 	var lines bytes.Buffer
 	w.Journal.Next = delivery.NewLines(&lines, "auditrelay")
 	settings, _ := json.Marshal(map[string]string{"url": server.URL + "/logs"})

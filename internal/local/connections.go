@@ -24,7 +24,7 @@ func (w *World) openConnections(hook memory.Hook) {
 	w.notify = notice.Notify{
 		Directory: w.Directory, Claims: &memory.Claims{Hook: hook}, Mailer: w.Mail, Renderer: renderer(), Journal: w.MailJournal, Now: w.Clock.Now,
 	}
-	w.watch.Disable, w.watch.Sweep = w.Connections.Fire, w.outbox.Sweep
+	w.watch.Disable, w.watch.Sweep = w.Connections.Disable, w.outbox.Sweep
 }
 
 func renderer() *notice.Renderer {
@@ -62,7 +62,7 @@ func (w *World) fireTimers(ctx context.Context) (started bool) {
 	for _, t := range w.Timers.Due(w.Clock.Now()) {
 		started = true
 		w.start(func() {
-			if err := w.Connections.Fire(ctx, t.DestinationID, t.Generation); err != nil {
+			if err := w.Connections.Fire(ctx, t); err != nil {
 				w.fault(err)
 				return
 			}

@@ -64,7 +64,7 @@ func Run(ctx context.Context, o Options) error {
 		w.KeepUnread()
 	}
 	w.SetSinks(&sink.Factory{
-		Secrets: w.Secrets, Network: Network(), Account: o.Account, Room: sink.NewRoom(sink.LeastRoom),
+		Vault: w.Vault, Records: w.Directory, Network: Network(), Account: o.Account, Room: sink.NewRoom(sink.LeastRoom),
 		Now: time.Now, // receivers check signatures against real time
 	})
 	if err := w.Apply(ctx, o.Directory); err != nil {
@@ -112,12 +112,17 @@ func (w *World) Apply(ctx context.Context, d Directory) error {
 			workspace.ExternalID = directory.NewExternalID()
 		}
 		externalIDs[workspace.ID] = workspace.ExternalID
+		workspace.Incarnation = directory.NewIncarnation()
 		if err := w.Directory.PutWorkspace(ctx, workspace); err != nil {
 			return fmt.Errorf("put workspace %s: %w", workspace.ID, err)
 		}
 	}
 	for _, dest := range d.Destinations {
-		w.Secrets.Put(dest.ID, d.Credentials[dest.ID])
+		dest.Incarnation = directory.NewIncarnation()
+		var err error
+		if dest.Credentials, err = w.Vault.Seal(ctx, dest, d.Credentials[dest.ID]); err != nil {
+			return err
+		}
 		dest.StateSince = w.Clock.Now()
 		if dest.Kind.AssumesRoles() {
 			dest.ExternalID = externalIDs[dest.WorkspaceID]

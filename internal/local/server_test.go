@@ -40,7 +40,7 @@ func call(t *testing.T, w *local.World, method, path, body string) (status int, 
 func sampleWorld(t *testing.T) *local.World {
 	t.Helper()
 	w := local.NewWorld(monday, nil)
-	w.SetSinks(&sink.Factory{Secrets: w.Secrets, Network: local.Network(), Now: time.Now})
+	w.SetSinks(&sink.Factory{Vault: w.Vault, Records: w.Directory, Network: local.Network(), Now: time.Now})
 	if err := w.Apply(t.Context(), local.Sample("http://127.0.0.1:1/")); err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,7 @@ func open(t *testing.T) *surface {
 	}
 	t.Cleanup(func() { _ = receiver.Close() })
 	w := local.NewWorld(monday, nil)
-	w.SetSinks(&sink.Factory{Secrets: w.Secrets, Network: local.Network(), Now: time.Now})
+	w.SetSinks(&sink.Factory{Vault: w.Vault, Records: w.Directory, Network: local.Network(), Now: time.Now})
 	if err := w.Apply(t.Context(), local.Sample(receiver.URL())); err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/auditrelay/auditrelay/internal/memory"
 	"github.com/auditrelay/auditrelay/internal/notice"
 	"github.com/auditrelay/auditrelay/internal/sink"
+	"github.com/auditrelay/auditrelay/internal/vault"
 )
 
 const (
@@ -45,7 +46,7 @@ const PayloadBucket = "payloads"
 type World struct {
 	Clock     *Clock
 	Directory *memory.Directory
-	Secrets   *memory.Secrets
+	Vault     *vault.Vault
 	Cache     *memory.Cache
 	Ingest    *memory.IngestQueue
 	Retry     *memory.RetryQueue
@@ -86,7 +87,6 @@ func NewWorld(start time.Time, hook memory.Hook) *World {
 	w := &World{
 		Clock:     clock,
 		Directory: &memory.Directory{Hook: hook},
-		Secrets:   &memory.Secrets{},
 		Cache:     memory.NewCache(clock.Now),
 		Ingest:    &memory.IngestQueue{Queue: memory.Queue[[]byte]{Now: clock.Now, Visibility: visibility, Hook: hook}},
 		Retry:     &memory.RetryQueue{Queue: memory.Queue[delivery.Hint]{Now: clock.Now, Visibility: visibility, Hook: hook}, Hook: hook},
@@ -102,6 +102,8 @@ func NewWorld(start time.Time, hook memory.Hook) *World {
 		wake:      make(chan struct{}, 1),
 	}
 	w.Cache.Hook = hook
+	keys := &memory.Keys{Hook: hook}
+	w.Vault = &vault.Vault{Keys: keys, Wrapper: keys, Now: clock.Now}
 	w.deliver = delivery.Deliver{
 		Directory: w.Directory, Destinations: w.Directory, Cache: w.Cache, Failed: w.Cache, Retries: w.Retry, Rejected: w.Rejected,
 		Budget: &memory.Budget{Hook: hook}, Notices: w.Notices, Drains: w.Drain, Journal: w.Journal, Now: clock.Now, TimeLimit: attemptLimit,

@@ -3,7 +3,6 @@ package memory
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"iter"
 	"maps"
 	"slices"
@@ -69,7 +68,7 @@ func (d *Directory) PutWorkspace(_ context.Context, w directory.Workspace, tell 
 	return d.Hook.do(CallPutWorkspace, func() error {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		if d.workspaces[w.ID].Revision != w.Revision {
+		if held := d.workspaces[w.ID]; held.Revision != w.Revision || w.Revision > 0 && held.Incarnation != w.Incarnation {
 			return directory.ErrChanged
 		}
 		if d.workspaces == nil {
@@ -77,22 +76,22 @@ func (d *Directory) PutWorkspace(_ context.Context, w directory.Workspace, tell 
 		}
 		w.Revision++
 		d.workspaces[w.ID] = w
-		d.note(directory.Written{WorkspaceID: w.ID, Revision: w.Revision})
+		d.note(directory.Written{WorkspaceID: w.ID, Incarnation: w.Incarnation, Revision: w.Revision})
 		d.keep(tell)
 		return nil
 	})
 }
 
-// DeleteWorkspace removes that revision of a workspace, else directory.ErrChanged. Its destinations stay.
-func (d *Directory) DeleteWorkspace(_ context.Context, id string, revision int, tell ...directory.Outgoing) error {
+// DeleteWorkspace removes that revision of a workspace's record, else directory.ErrChanged. Its destinations stay.
+func (d *Directory) DeleteWorkspace(_ context.Context, w directory.Workspace, tell ...directory.Outgoing) error {
 	return d.Hook.do(CallPutWorkspace, func() error {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		if w, ok := d.workspaces[id]; !ok || w.Revision != revision {
+		if held, ok := d.workspaces[w.ID]; !ok || held.Revision != w.Revision || held.Incarnation != w.Incarnation {
 			return directory.ErrChanged
 		}
-		delete(d.workspaces, id)
-		d.note(directory.Written{WorkspaceID: id, Removed: true})
+		delete(d.workspaces, w.ID)
+		d.note(directory.Written{WorkspaceID: w.ID, Incarnation: w.Incarnation, Removed: true})
 		d.keep(tell)
 		return nil
 	})
@@ -104,7 +103,7 @@ func (d *Directory) PutDestination(_ context.Context, dest directory.Destination
 	err := d.Hook.do(CallPutDestination, func() error {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		if d.destinations[dest.ID].Revision != dest.Revision {
+		if held := d.destinations[dest.ID]; held.Revision != dest.Revision || dest.Revision > 0 && !held.SameRecord(dest) {
 			return directory.ErrChanged
 		}
 		if d.destinations == nil {
@@ -112,7 +111,7 @@ func (d *Directory) PutDestination(_ context.Context, dest directory.Destination
 		}
 		dest.Revision++
 		d.destinations[dest.ID] = dest
-		d.note(directory.Written{WorkspaceID: dest.WorkspaceID, DestinationID: dest.ID, Revision: dest.Revision})
+		d.note(directory.Written{WorkspaceID: dest.WorkspaceID, DestinationID: dest.ID, Incarnation: dest.Incarnation, Revision: dest.Revision})
 		d.keep(tell)
 		return nil
 	})
@@ -122,17 +121,17 @@ func (d *Directory) PutDestination(_ context.Context, dest directory.Destination
 	return dest, nil
 }
 
-// DeleteDestination removes that revision of a destination, else directory.ErrChanged.
-func (d *Directory) DeleteDestination(_ context.Context, id string, revision int, tell ...directory.Outgoing) error {
+// DeleteDestination removes that revision of a destination's record, else directory.ErrChanged.
+func (d *Directory) DeleteDestination(_ context.Context, dest directory.Destination, tell ...directory.Outgoing) error {
 	return d.Hook.do(CallPutDestination, func() error {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		dest, ok := d.destinations[id]
-		if !ok || dest.Revision != revision {
+		held, ok := d.destinations[dest.ID]
+		if !ok || held.Revision != dest.Revision || !held.SameRecord(dest) {
 			return directory.ErrChanged
 		}
-		delete(d.destinations, id)
-		d.note(directory.Written{WorkspaceID: dest.WorkspaceID, DestinationID: id, Removed: true})
+		delete(d.destinations, dest.ID)
+		d.note(directory.Written{WorkspaceID: dest.WorkspaceID, DestinationID: dest.ID, Incarnation: dest.Incarnation, Removed: true})
 		d.keep(tell)
 		return nil
 	})
@@ -229,27 +228,4 @@ func (d *Directory) Destination(_ context.Context, id string) (directory.Destina
 		return nil
 	})
 	return dest, err
-}
-
-// Secrets holds credentials by destination.
-type Secrets struct {
-	mu      sync.Mutex
-	secrets map[string]json.RawMessage
-}
-
-// Put stores a destination's credentials.
-func (s *Secrets) Put(destinationID string, credentials json.RawMessage) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.secrets == nil {
-		s.secrets = make(map[string]json.RawMessage)
-	}
-	s.secrets[destinationID] = credentials
-}
-
-// Credentials implements sink.Secrets.
-func (s *Secrets) Credentials(_ context.Context, destinationID string, _ bool) (json.RawMessage, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.secrets[destinationID], nil
 }

@@ -20,13 +20,13 @@ type Budget struct {
 
 // windowOf is a window of a destination.
 type windowOf struct {
-	destinationID string
-	start         int64 // Unix time
-	length        time.Duration
+	identity string
+	start    int64 // Unix time
+	length   time.Duration
 }
 
 // Reserve implements delivery.Budget.
-func (b *Budget) Reserve(_ context.Context, destinationID string, w delivery.Window, n int) (got int, err error) {
+func (b *Budget) Reserve(_ context.Context, identity string, w delivery.Window, n int) (got int, err error) {
 	err = b.Hook.do(CallReserve, func() error {
 		b.mu.Lock()
 		defer b.mu.Unlock()
@@ -37,7 +37,7 @@ func (b *Budget) Reserve(_ context.Context, destinationID string, w delivery.Win
 		if b.used == nil {
 			b.used = make(map[windowOf]int)
 		}
-		o := windowOf{destinationID, w.Start.Unix(), w.Length}
+		o := windowOf{identity, w.Start.Unix(), w.Length}
 		got = max(0, min(n, w.Limit-b.used[o]))
 		b.used[o] += n
 		return nil
@@ -68,29 +68,29 @@ type Drains struct {
 }
 
 // DrainState implements delivery.DrainProgress.
-func (d *Drains) DrainState(_ context.Context, destinationID string) (s delivery.DrainState, err error) {
+func (d *Drains) DrainState(_ context.Context, identity string) (s delivery.DrainState, err error) {
 	err = d.Hook.do(CallDrainState, func() error {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		s = d.states[destinationID]
+		s = d.states[identity]
 		return nil
 	})
 	return s, err
 }
 
 // SaveDrainState implements delivery.DrainProgress.
-func (d *Drains) SaveDrainState(_ context.Context, destinationID string, s delivery.DrainState) error {
+func (d *Drains) SaveDrainState(_ context.Context, identity string, s delivery.DrainState) error {
 	return d.Hook.do(CallSaveDrainState, func() error {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		if d.states == nil {
 			d.states = make(map[string]delivery.DrainState)
 		}
-		if d.states[destinationID].Revision != s.Revision {
+		if d.states[identity].Revision != s.Revision {
 			return delivery.ErrChanged
 		}
 		s.Revision++
-		d.states[destinationID] = s
+		d.states[identity] = s
 		return nil
 	})
 }
@@ -99,7 +99,9 @@ func (d *Drains) SaveDrainState(_ context.Context, destinationID string, s deliv
 func (c *Cache) Waiting(_ context.Context, destinationID string, after delivery.Key, limit int) (waiting []delivery.Waiting, err error) {
 	err = c.Hook.do(CallWaiting, func() error {
 		for _, d := range c.List(destinationID, after, limit) {
-			waiting = append(waiting, delivery.Waiting{Hint: delivery.Hint{Key: d.Key, At: d.NextAt}, Parked: d.Parked, Attempts: d.Attempts, Tried: d.Tried})
+			waiting = append(waiting, delivery.Waiting{
+				Hint: delivery.Hint{Key: d.Key, At: d.NextAt}, Owner: d.Owner, Parked: d.Parked, Attempts: d.Attempts, Tried: d.Tried,
+			})
 		}
 		return nil
 	})

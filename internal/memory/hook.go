@@ -60,13 +60,19 @@ const (
 	CallMail        = "mail.send"
 	CallSendLog     = "ingest.send"
 	CallPublish     = "bus.publish"
+
+	CallDataKey    = "keys.read"
+	CallAddDataKey = "keys.add"
+	CallWrapKey    = "kms.wrap"
+	CallUnwrapKey  = "kms.unwrap"
 )
 
 // Calls lists every call that hooks can make fail.
 func Calls() []string {
 	return []string{CallLoad, CallSave, CallRemove, CallGiveUp, CallRecord, CallDue, CallProgress, CallSaveProgress, CallSendHint, CallReject,
 		CallAck, CallWorkspace, CallDestination, CallPutWorkspace, CallPutDestination, CallAttention, CallWrittenSince, CallKeep, CallOutgoing, CallTold, CallReserve, CallNotify, CallStartDrain, CallWaiting,
-		CallDrainState, CallSaveDrainState, CallReadPayload, CallDeletePayload, CallSetTimer, CallCancelTimer, CallClaim, CallSaveClaim, CallMail, CallSendLog, CallPublish}
+		CallDrainState, CallSaveDrainState, CallReadPayload, CallDeletePayload, CallSetTimer, CallCancelTimer, CallClaim, CallSaveClaim, CallMail, CallSendLog, CallPublish,
+		CallDataKey, CallAddDataKey, CallWrapKey, CallUnwrapKey}
 }
 
 // ErrInjected is what a call fails with when its hook says so.

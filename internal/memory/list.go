@@ -2,7 +2,6 @@ package memory
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 
 	"github.com/auditrelay/auditrelay/internal/delivery"
@@ -11,6 +10,11 @@ import (
 // Pending implements admin.Pending.
 func (c *Cache) Pending(_ context.Context, destinationID string, after delivery.Key, limit int) ([]delivery.Delivery, error) {
 	return c.List(destinationID, after, limit), nil
+}
+
+// OldestPending implements admin.Pending.
+func (c *Cache) OldestPending(_ context.Context, destinationID string) ([]delivery.Delivery, error) {
+	return c.List(destinationID, delivery.Key{}, 1), nil
 }
 
 // Failed implements admin.Failed.
@@ -29,18 +33,4 @@ func (c *Cache) Failed(_ context.Context, destinationID string, after delivery.K
 	}
 	slices.SortFunc(found, func(a, b delivery.FailedEvent) int { return order(a.Key, b.Key) })
 	return found[:min(limit, len(found))], nil
-}
-
-// Store implements admin.Secrets.
-func (s *Secrets) Store(_ context.Context, destinationID string, credentials json.RawMessage) error {
-	s.Put(destinationID, credentials)
-	return nil
-}
-
-// Forget implements admin.Secrets.
-func (s *Secrets) Forget(_ context.Context, destinationID string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.secrets, destinationID)
-	return nil
 }

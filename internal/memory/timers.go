@@ -49,7 +49,7 @@ func (s *Timers) Cancel(_ context.Context, t connection.Timer) error {
 
 func (s *Timers) find(t connection.Timer) int {
 	return slices.IndexFunc(s.timers, func(held timer) bool {
-		return held.DestinationID == t.DestinationID && held.Generation == t.Generation && held.At.Equal(t.At)
+		return held.DestinationID == t.DestinationID && held.Incarnation == t.Incarnation && held.Generation == t.Generation && held.At.Equal(t.At)
 	})
 }
 

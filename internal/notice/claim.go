@@ -46,13 +46,15 @@ type Claim struct {
 // involuntaryLimit is the least time between two involuntary mails about a destination.
 const involuntaryLimit = 24 * time.Hour
 
-// claimKey names the mail that a notice is about: involuntary ones by the destination alone, a voluntary one by when the disconnect was, the others by
-// when the outage began. It is a time because a destination that is created anew under its id counts its generations anew. Mails of one notice that go to different parts of its recipients have claims of their own, so that a part that failed is sent alone.
+// claimKey names the mail that a notice is about: an involuntary one by the destination's record alone, a voluntary one
+// by when the disconnect was, the others by when the outage began. Mails of one notice that go to different parts of its
+// recipients have claims of their own, so that a part that failed is sent alone.
 func claimKey(n directory.Notice, part int) string {
+	identity := directory.Identity(n.DestinationID, n.Incarnation)
 	if n.Kind == directory.Involuntary {
-		return fmt.Sprintf("%s#%s#%d", n.DestinationID, n.Kind, part)
+		return fmt.Sprintf("%s#%s#%d", identity, n.Kind, part)
 	}
-	return fmt.Sprintf("%s#%s#%d#%d", n.DestinationID, n.Kind, n.Since.UnixMilli(), part)
+	return fmt.Sprintf("%s#%s#%d#%d", identity, n.Kind, n.Since.UnixMilli(), part)
 }
 
 // limit is how long after a mail the next under the same key may go; 0 is never.

@@ -83,6 +83,10 @@ func (h *Notify) notice(ctx context.Context, m Message) (settled bool, err error
 	if err != nil {
 		return false, fmt.Errorf("look up destination %s: %w", n.DestinationID, err)
 	}
+	if d.Incarnation != n.Incarnation {
+		h.record(n, Entry{Event: EventDropped, Reason: "the destination was deleted; another one has its id now"})
+		return true, nil
+	}
 	switch Due(n, d, h.Now()) {
 	case Later:
 		return false, nil
@@ -91,7 +95,7 @@ func (h *Notify) notice(ctx context.Context, m Message) (settled bool, err error
 		return true, nil
 	}
 	if n.Kind == directory.Recovered {
-		c, err := h.Claims.Claim(ctx, claimKey(directory.Notice{Kind: directory.Involuntary, DestinationID: n.DestinationID}, 0))
+		c, err := h.Claims.Claim(ctx, claimKey(directory.Notice{Kind: directory.Involuntary, DestinationID: n.DestinationID, Incarnation: n.Incarnation}, 0))
 		if err != nil {
 			return false, fmt.Errorf("read the claim of the involuntary mail: %w", err)
 		}

@@ -22,11 +22,13 @@ const (
 	mostConnections = 500
 )
 
-// Factory makes sinks and keeps them, with their connections and sessions, until the destination's settings change, nobody asks for them for an hour, or
-// too many others were asked for since. A sink that is dropped while logs are being sent with it sends them to the end. It implements delivery.Sinks and
+// Factory makes sinks and keeps them, with their connections and sessions, until the destination is changed or made
+// again, nobody asks for them for an hour, or too many others were asked for since. A sink that is dropped while logs are being sent with it sends them to the end. It implements delivery.Sinks and
 // is safe for concurrent use.
 type Factory struct {
-	Secrets Secrets
+	Vault Vault
+	// Records is asked for a destination whose credentials were refused: they may have been changed since it was read.
+	Records Records
 	Network Network
 	// Account is for destinations with a role; without one they fail.
 	Account Account
@@ -40,22 +42,20 @@ type Factory struct {
 	open atomic.Int64
 }
 
-// kept is a sink, what it was made for, and when it was last asked for.
+// kept is a sink, and when it was last asked for.
 type kept struct {
-	version int
-	sink    *renewing
-	asked   time.Time
+	sink  *renewing
+	asked time.Time
 }
 
-// Sink gives the destination's sink. The error is a *failure.Error: the settings or the credentials cannot work.
+// Sink gives the destination's sink. The error is a *failure.Error if the settings or the credentials cannot work; any
+// other says that the credentials cannot be had now.
 func (f *Factory) Sink(ctx context.Context, d directory.Destination) (delivery.Sink, error) {
 	now := f.Now()
-	s, changed := f.find(d, now)
-	if s != nil {
+	if s := f.find(d, now); s != nil {
 		return s, nil
 	}
-	env := environment{network: f.Network, account: f.Account, now: f.Now, open: &f.open, room: f.Room, owner: d.WorkspaceID}
-	s, err := newRenewing(ctx, f.Secrets, d, env, changed)
+	s, err := newRenewing(ctx, f, d)
 	if err != nil {
 		return nil, err
 	}
@@ -63,9 +63,8 @@ func (f *Factory) Sink(ctx context.Context, d directory.Destination) (delivery.S
 	return s, nil
 }
 
-// find gives the sink that is kept, if it was made for this version of the destination, and says whether one is that was made for another. It drops
-// what nobody has asked for.
-func (f *Factory) find(d directory.Destination, now time.Time) (s *renewing, changed bool) {
+// find gives the sink that is kept for this very record and version, or nil. It drops what nobody has asked for.
+func (f *Factory) find(d directory.Destination, now time.Time) *renewing {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.sinks == nil {
@@ -79,10 +78,10 @@ func (f *Factory) find(d directory.Destination, now time.Time) (s *renewing, cha
 		f.sinks.RemoveOldest()
 	}
 	f.closeIdle()
-	if !ok || k.version != d.Version {
-		return nil, ok
+	if !ok || !k.sink.serves(d) {
+		return nil
 	}
-	return k.sink, false
+	return k.sink
 }
 
 // keep puts a sink in the place of one that another call may have made meanwhile.
@@ -90,7 +89,7 @@ func (f *Factory) keep(d directory.Destination, s *renewing, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.sinks.Remove(d.ID)
-	f.sinks.Add(d.ID, &kept{version: d.Version, sink: s, asked: now})
+	f.sinks.Add(d.ID, &kept{sink: s, asked: now})
 }
 
 func newKept() *simplelru.LRU[string, *kept] {

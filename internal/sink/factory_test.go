@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/auditrelay/auditrelay/internal/delivery"
 	"github.com/auditrelay/auditrelay/internal/directory"
 	"github.com/auditrelay/auditrelay/internal/sink/sinktest"
@@ -48,7 +50,7 @@ func live() int {
 
 // TestMemoryIsFlatInTheNumberOfDestinations asks for the sinks of three times as many destinations as are kept.
 func TestMemoryIsFlatInTheNumberOfDestinations(t *testing.T) {
-	f := &Factory{Secrets: noSecrets{}, Network: local(), Now: time.Now}
+	f := &Factory{Vault: openVault{}, Network: local(), Now: time.Now}
 	before := live()
 	var memory [3]int
 	for round := range memory {
@@ -70,7 +72,7 @@ func TestMemoryIsFlatInTheNumberOfDestinations(t *testing.T) {
 // TestASinkThatNobodyAsksForIsDropped lets an hour pass.
 func TestASinkThatNobodyAsksForIsDropped(t *testing.T) {
 	now := time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)
-	f := &Factory{Secrets: noSecrets{}, Network: local(), Now: func() time.Time { return now }}
+	f := &Factory{Vault: openVault{}, Network: local(), Now: func() time.Time { return now }}
 	one, two := many(t, 1, "https://logs.example"), many(t, 2, "https://logs.example")
 	first := ask(t, f, one)
 	now = now.Add(mostIdle - time.Second)
@@ -91,7 +93,7 @@ func TestADroppedSinkFinishes(t *testing.T) {
 		<-release
 	}))
 	defer server.Close()
-	f := &Factory{Secrets: noSecrets{}, Network: local(), Now: time.Now}
+	f := &Factory{Vault: openVault{}, Network: local(), Now: time.Now}
 	s := ask(t, f, many(t, 0, server.URL))
 	var sending sync.WaitGroup
 	sending.Go(func() { deliverOne(t, s) })
@@ -122,7 +124,7 @@ func TestConnectionsAreFew(t *testing.T) {
 		posts++
 	}))
 	defer server.Close()
-	f := &Factory{Secrets: noSecrets{}, Network: local(), Now: time.Now}
+	f := &Factory{Vault: openVault{}, Network: local(), Now: time.Now}
 	most := int64(0)
 	for i := range destinations {
 		deliverOne(t, ask(t, f, many(t, i, server.URL)))
@@ -142,30 +144,41 @@ func TestConnectionsAreFew(t *testing.T) {
 	}
 }
 
-// TestChangedCredentialsCloseTheOldConnections replaces a destination's credentials between two logs.
-func TestChangedCredentialsCloseTheOldConnections(t *testing.T) {
+// TestAnotherVersionClosesTheOldConnections replaces a destination's credentials between two logs.
+func TestAnotherVersionClosesTheOldConnections(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer server.Close()
-	secrets := &vault{kept: `{"bearer":"old"}`}
-	f := &Factory{Secrets: secrets, Network: local(), Now: time.Now}
-	s := ask(t, f, many(t, 0, server.URL))
-	deliverOne(t, s)
-	secrets.kept = `{"bearer":"new"}`
-	deliverOne(t, s)
+	f := &Factory{Vault: openVault{}, Network: local(), Now: time.Now}
+	d := many(t, 0, server.URL)
+	d.Credentials = directory.Sealed(`{"bearer":"old"}`)
+	deliverOne(t, ask(t, f, d))
+	d.Version, d.Credentials = 2, directory.Sealed(`{"bearer":"new"}`)
+	deliverOne(t, ask(t, f, d))
 	if n := f.open.Load(); n != 1 {
 		t.Errorf("%d connections are open, want that of the new credentials", n)
 	}
 }
 
-// TestAChangedDestinationReadsItsCredentialsAnew holds that an admin's change of settings and credentials is used whole.
-func TestAChangedDestinationReadsItsCredentialsAnew(t *testing.T) {
-	secrets := &vault{kept: `{"bearer":"old"}`, stored: `{"bearer":"new"}`}
-	f := &Factory{Secrets: secrets, Network: local(), Now: time.Now}
-	d := many(t, 0, "https://logs.example")
-	ask(t, f, d)
-	d.Version++
-	ask(t, f, d)
-	if secrets.fresh != 1 || secrets.kept != secrets.stored {
-		t.Errorf("%d fresh reads, want 1", secrets.fresh)
+// TestARecordMadeAgain has one destination deleted and another made under its id, with the counters of the first: the
+// sink of the first sends nothing for it.
+func TestARecordMadeAgain(t *testing.T) {
+	type request struct{ path, token string }
+	var mu sync.Mutex
+	var got []request
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		got = append(got, request{r.URL.Path, r.Header.Get("Authorization")})
+	}))
+	defer server.Close()
+	f := &Factory{Vault: openVault{}, Network: local(), Now: time.Now}
+	for _, record := range []struct{ incarnation, path, token string }{{"A", "/a", "of-a"}, {"B", "/b", "of-b"}, {"A", "/a", "of-a"}, {"", "/c", "of-c"}} {
+		d := many(t, 0, server.URL+record.path)
+		d.Incarnation, d.Credentials = record.incarnation, directory.Sealed(`{"bearer":"`+record.token+`"}`)
+		deliverOne(t, ask(t, f, d))
+	}
+	want := []request{{"/a", "Bearer of-a"}, {"/b", "Bearer of-b"}, {"/a", "Bearer of-a"}, {"/c", "Bearer of-c"}}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(request{})); diff != "" {
+		t.Errorf("requests (-want +got):\n%s", diff)
 	}
 }

@@ -99,7 +99,7 @@ func TestHTTPSettingsRefused(t *testing.T) {
 
 // What is refused when it is saved, and stands in the directory all the same, fails as config.invalid; a template never loses a log.
 func TestFactoryBadSettings(t *testing.T) {
-	f := Factory{Secrets: noSecrets{}, Network: local(), Now: time.Now}
+	f := Factory{Vault: openVault{}, Network: local(), Now: time.Now}
 	_, err := f.Sink(t.Context(), directory.Destination{Kind: directory.HTTP, Settings: json.RawMessage(`{"url":"https://"}`)})
 	want := "config.invalid: settings.url: must name a host, as in https://logs.example.com/intake"
 	if got := failure.Of(err); got.Error() != want {
@@ -110,9 +110,12 @@ func TestFactoryBadSettings(t *testing.T) {
 	}
 }
 
-type noSecrets struct{}
+// openVault has credentials in the clear, if any.
+type openVault struct{}
 
-func (noSecrets) Credentials(context.Context, string, bool) (json.RawMessage, error) { return nil, nil }
+func (openVault) Open(_ context.Context, d directory.Destination) (json.RawMessage, error) {
+	return json.RawMessage(d.Credentials), nil
+}
 
 func TestSecretRedactsItself(t *testing.T) {
 	s := Secret("hunter2")
@@ -135,7 +138,7 @@ func TestSecretRedactsItself(t *testing.T) {
 }
 
 func TestBuildUnknownKind(t *testing.T) {
-	f := Factory{Secrets: noSecrets{}, Network: local(), Now: time.Now}
+	f := Factory{Vault: openVault{}, Network: local(), Now: time.Now}
 	_, err := f.Sink(t.Context(), directory.Destination{Kind: "fax"})
 	if failure.Of(err).Code != failure.ConfigUnknownKind {
 		t.Errorf("got %v", err)

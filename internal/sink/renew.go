@@ -1,9 +1,7 @@
 package sink
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -14,61 +12,60 @@ import (
 	"github.com/auditrelay/auditrelay/internal/failure"
 )
 
-// renewing is a destination's sink that follows its credentials. Ones that were changed are used within the time for which Secrets keeps them;
-// and after an authentication failure they are read at once and, if they have changed, the logs that failed are sent once more.
+// renewing is the sink of one record of a destination. After an authentication failure it reads the record as it is now
+// and, if an admin has changed it, sends the logs that failed once more, as the record says then.
 type renewing struct {
-	secrets     Secrets
-	destination directory.Destination
-	env         environment
+	records Records
+	vault   Vault
+	env     environment
 
 	now     atomic.Pointer[made]
 	retired atomic.Bool
-	// mu is held while credentials are read after a failure, so that many logs failing at once read them once.
+	// mu is held while the record is read after a failure, so that many logs failing at once read it once.
 	mu sync.Mutex
 }
 
-// made is a sink, the credentials that it was made with, and what it has opened.
+// made is a sink, the reading of the record that it was made of, and what it has opened.
 type made struct {
-	credentials json.RawMessage
+	destination directory.Destination
 	sink        delivery.Sink
 	connections *connections
 }
 
-// newRenewing makes the sink, of credentials as of now if fresh is true. The error is a *failure.Error.
-func newRenewing(ctx context.Context, secrets Secrets, d directory.Destination, env environment, fresh bool) (*renewing, error) {
-	r := &renewing{secrets: secrets, destination: d, env: env}
-	credentials, err := secrets.Credentials(ctx, d.ID, fresh)
-	if err != nil {
-		return nil, &failure.Error{Code: failure.ConfigCredentials, Err: err}
-	}
-	if err := r.use(credentials); err == nil {
-		return r, nil
-	} else if fresh {
-		return nil, err
-	}
-	// What cannot work may have been corrected since it was kept.
-	if credentials, err = secrets.Credentials(ctx, d.ID, true); err != nil {
-		return nil, &failure.Error{Code: failure.ConfigCredentials, Err: err}
-	}
-	if err := r.use(credentials); err != nil {
+// newRenewing makes the sink. The error is a *failure.Error if the record cannot work as it is.
+func newRenewing(ctx context.Context, f *Factory, d directory.Destination) (*renewing, error) {
+	r := &renewing{records: f.Records, vault: f.Vault, env: environment{
+		network: f.Network, account: f.Account, now: f.Now, open: &f.open, room: f.Room, owner: d.WorkspaceID,
+	}}
+	if err := r.use(ctx, d); err != nil {
 		return nil, err
 	}
 	return r, nil
 }
 
-// use makes a sink of the credentials, to send with from now on.
-func (r *renewing) use(credentials json.RawMessage) error {
+// use makes a sink of the record, to send with from now on.
+func (r *renewing) use(ctx context.Context, d directory.Destination) error {
+	credentials, err := r.vault.Open(ctx, d)
+	if err != nil {
+		return err
+	}
 	env := r.env
 	env.network.connections = &connections{open: env.open}
-	s, err := build(r.destination, credentials, env)
+	s, err := build(d, credentials, env)
 	if err != nil {
 		return configInvalid(err)
 	}
-	before := r.now.Swap(&made{credentials: bytes.Clone(credentials), sink: s, connections: env.network.connections})
+	before := r.now.Swap(&made{destination: d, sink: s, connections: env.network.connections})
 	if before != nil {
 		before.connections.closeIdle()
 	}
 	return nil
+}
+
+// serves says whether the sink is that of the record, as it was read or was changed since.
+func (r *renewing) serves(d directory.Destination) bool {
+	now := r.now.Load().destination
+	return now.SameRecord(d) && now.Version >= d.Version
 }
 
 // closeIdle closes the connections that no request is using.
@@ -87,7 +84,6 @@ func (r *renewing) Send(ctx context.Context, logs []auditlog.Document) []deliver
 			r.closeIdle()
 		}
 	}()
-	r.follow(ctx)
 	before := r.now.Load()
 	results := before.sink.Send(ctx, logs)
 	var failed []int
@@ -101,7 +97,7 @@ func (r *renewing) Send(ctx context.Context, logs []auditlog.Document) []deliver
 	}
 	after, err := r.renew(ctx, before)
 	switch {
-	case err != nil: // the new credentials cannot work, which is what the admin must hear now
+	case err != nil: // the new settings or credentials cannot work, which is what the admin must hear now
 		for _, i := range failed {
 			results[i].Err = err
 		}
@@ -122,33 +118,23 @@ func (r *renewing) Send(ctx context.Context, logs []auditlog.Document) []deliver
 	return results
 }
 
-// follow uses credentials that have changed meanwhile. Ones that cannot be read or cannot work leave the sink as it is, for as long as the
-// destination still takes the old ones.
-func (r *renewing) follow(ctx context.Context) {
-	credentials, err := r.secrets.Credentials(ctx, r.destination.ID, false)
-	if err != nil || bytes.Equal(credentials, r.now.Load().credentials) {
-		return
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !bytes.Equal(credentials, r.now.Load().credentials) {
-		_ = r.use(credentials) // an authentication failure tells
-	}
-}
-
-// renew reads the credentials after an authentication failure. It answers what to send with now: before, if nothing has changed or if the
-// credentials cannot be read. The error says that there are new ones and that they cannot work.
+// renew reads the record after an authentication failure. It answers what to send with now: before, if an admin has
+// changed nothing, or if the record cannot be read or is another one. The error, a *failure.Error, says that what was
+// changed cannot work.
 func (r *renewing) renew(ctx context.Context, before *made) (*made, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if now := r.now.Load(); now != before {
 		return now, nil // another batch was here first
 	}
-	credentials, err := r.secrets.Credentials(ctx, r.destination.ID, true)
-	if err != nil || bytes.Equal(credentials, before.credentials) {
+	d, err := r.records.CurrentDestination(ctx, before.destination.ID)
+	if err != nil || !d.SameRecord(before.destination) || d.Version == before.destination.Version {
 		return before, nil
 	}
-	if err := r.use(credentials); err != nil {
+	if err := r.use(ctx, d); err != nil {
+		if _, ok := errors.AsType[*failure.Error](err); !ok {
+			return before, nil // the vault cannot be asked now
+		}
 		return nil, err
 	}
 	return r.now.Load(), nil

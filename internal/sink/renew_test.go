@@ -19,26 +19,28 @@ import (
 	"github.com/auditrelay/auditrelay/internal/sink/sinktest"
 )
 
-// vault is a Secrets that keeps what it gave, as the real one does, and counts fresh reads.
-type vault struct {
-	mu     sync.Mutex
-	stored string // what Secrets Manager holds
-	kept   string // what a read that need not be fresh gives
-	fails  error
-	fresh  int
+// desk holds one destination's record: as deliver has read it, and as it is now. Its vault has credentials in the clear.
+type desk struct {
+	openVault
+	read, now directory.Destination
+	fails     error // of a reading as of now
+	readings  int
 }
 
-func (v *vault) Credentials(_ context.Context, _ string, fresh bool) (json.RawMessage, error) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if fresh {
-		v.fresh++
-		if v.fails != nil {
-			return nil, v.fails
-		}
-		v.kept = v.stored
+// deskFor has a destination that was read with the first credentials, and has the second now.
+func deskFor(d directory.Destination, read, now string) *desk {
+	k := &desk{read: d, now: d}
+	k.read.Credentials, k.now.Credentials = directory.Sealed(read), directory.Sealed(now)
+	if read != now {
+		k.now.Version++
 	}
-	return json.RawMessage(v.kept), nil
+	return k
+}
+
+// CurrentDestination implements Records.
+func (k *desk) CurrentDestination(context.Context, string) (directory.Destination, error) {
+	k.readings++
+	return k.now, k.fails
 }
 
 func keyPair(id string) string {
@@ -71,55 +73,59 @@ func (l *lock) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	l.store.ServeHTTP(w, r)
 }
 
-func TestCredentialsAreReadAgainAfterAnAuthenticationFailure(t *testing.T) {
+func TestTheRecordIsReadAgainAfterAnAuthenticationFailure(t *testing.T) {
 	tests := []struct {
-		name  string
-		vault *vault
-		opens string
-		want  failure.Code // "" for delivered
-		tries map[string]int
-		fresh int
+		name      string
+		read, now string // credentials
+		change    func(k *desk)
+		opens     string
+		want      failure.Code // "" for delivered
+		tries     map[string]int
+		readings  int
 	}{
 		{
-			name:  "right from the start",
-			vault: &vault{kept: keyPair("NEW"), stored: keyPair("NEW")}, opens: "NEW",
-			tries: map[string]int{"NEW": 3}, fresh: 0,
+			name: "right from the start", read: keyPair("NEW"), now: keyPair("NEW"), opens: "NEW",
+			tries: map[string]int{"NEW": 3}, readings: 0,
 		},
 		{
-			name:  "changed meanwhile",
-			vault: &vault{kept: keyPair("OLD"), stored: keyPair("NEW")}, opens: "NEW",
-			tries: map[string]int{"OLD": 3, "NEW": 3}, fresh: 1,
+			name: "changed meanwhile", read: keyPair("OLD"), now: keyPair("NEW"), opens: "NEW",
+			tries: map[string]int{"OLD": 3, "NEW": 3}, readings: 1,
 		},
 		{
-			name:  "wrong and not changed",
-			vault: &vault{kept: keyPair("OLD"), stored: keyPair("OLD")}, opens: "NEW", want: failure.S3CredentialsWrong,
-			tries: map[string]int{"OLD": 3}, fresh: 1,
+			name: "wrong and not changed", read: keyPair("OLD"), now: keyPair("OLD"), opens: "NEW", want: failure.S3CredentialsWrong,
+			tries: map[string]int{"OLD": 3}, readings: 1,
 		},
 		{
-			name:  "changed, and wrong again: one more attempt, not two",
-			vault: &vault{kept: keyPair("OLD"), stored: keyPair("BAD")}, opens: "NEW", want: failure.S3CredentialsWrong,
-			tries: map[string]int{"OLD": 3, "BAD": 3}, fresh: 1,
+			name: "changed, and wrong again: one more attempt, not two", read: keyPair("OLD"), now: keyPair("BAD"), opens: "NEW", want: failure.S3CredentialsWrong,
+			tries: map[string]int{"OLD": 3, "BAD": 3}, readings: 1,
 		},
 		{
-			name:  "changed to what cannot work",
-			vault: &vault{kept: keyPair("OLD"), stored: `{"password":"x"}`}, opens: "NEW", want: failure.ConfigInvalid,
-			tries: map[string]int{"OLD": 3}, fresh: 1,
+			name: "changed to what cannot work", read: keyPair("OLD"), now: `{"password":"x"}`, opens: "NEW", want: failure.ConfigInvalid,
+			tries: map[string]int{"OLD": 3}, readings: 1,
 		},
 		{
-			name:  "cannot be read",
-			vault: &vault{kept: keyPair("OLD"), fails: errors.New("no access to the key")}, opens: "NEW", want: failure.S3CredentialsWrong,
-			tries: map[string]int{"OLD": 3}, fresh: 1,
+			name: "cannot be read", read: keyPair("OLD"), now: keyPair("NEW"), opens: "NEW", want: failure.S3CredentialsWrong,
+			change: func(k *desk) { k.fails = errors.New("the table does not answer") },
+			tries:  map[string]int{"OLD": 3}, readings: 1,
 		},
 		{
-			name:  "could not work when they were kept, and were corrected since",
-			vault: &vault{kept: `{"access_key_id":"OLD"}`, stored: keyPair("NEW")}, opens: "NEW",
-			tries: map[string]int{"NEW": 3}, fresh: 1,
+			name: "deleted", read: keyPair("OLD"), now: keyPair("NEW"), opens: "NEW", want: failure.S3CredentialsWrong,
+			change: func(k *desk) { k.fails = directory.ErrNotFound },
+			tries:  map[string]int{"OLD": 3}, readings: 1,
+		},
+		{
+			name: "made again by somebody else", read: keyPair("OLD"), now: keyPair("NEW"), opens: "NEW", want: failure.S3CredentialsWrong,
+			change: func(k *desk) { k.now.Incarnation = "another" },
+			tries:  map[string]int{"OLD": 3}, readings: 1,
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			server := &lock{opens: tt.opens}
-			s := renewingS3(t, tt.vault, server)
+			k, s := renewingS3(t, tt.read, tt.now, server)
+			if tt.change != nil {
+				tt.change(k)
+			}
 			for i, r := range s.Send(t.Context(), sinktest.Logs(3, 10)) {
 				var got failure.Code
 				if r.Err != nil {
@@ -132,63 +138,56 @@ func TestCredentialsAreReadAgainAfterAnAuthenticationFailure(t *testing.T) {
 			if diff := cmp.Diff(tt.tries, server.tries); diff != "" {
 				t.Errorf("requests by key (-want +got):\n%s", diff)
 			}
-			if tt.vault.fresh != tt.fresh {
-				t.Errorf("%d fresh reads, want %d", tt.vault.fresh, tt.fresh)
+			if k.readings != tt.readings {
+				t.Errorf("%d readings, want %d", k.readings, tt.readings)
 			}
 		})
 	}
 }
 
 // renewingS3 asks a Factory for the sink of a bucket at the server.
-func renewingS3(t *testing.T, secrets Secrets, server http.Handler) delivery.Sink {
+func renewingS3(t *testing.T, read, now string, server http.Handler) (*desk, delivery.Sink) {
 	t.Helper()
-	f := &Factory{Secrets: secrets, Network: local(), Now: time.Now}
-	s, err := f.Sink(t.Context(), s3Destination(t, map[string]string{"bucket": "audit-logs", "region": "us-east-1", "endpoint": scripted(t, sinktest.Works, nil, server)}))
+	url := scripted(t, sinktest.Works, nil, server)
+	k := deskFor(s3Destination(t, map[string]string{"bucket": "audit-logs", "region": "us-east-1", "endpoint": url}), read, now)
+	s, err := (&Factory{Vault: k, Records: k, Network: local(), Now: time.Now}).Sink(t.Context(), k.read)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s
+	return k, s
 }
 
-// Credentials that were replaced before the old ones end are used without waiting for a failure.
-func TestChangedCredentialsAreUsedWithoutAFailure(t *testing.T) {
-	secrets := &vault{kept: keyPair("OLD")}
-	server := &lock{opens: "OLD"}
-	s := renewingS3(t, secrets, server)
-	s.Send(t.Context(), sinktest.Logs(1, 10))
-	secrets.kept, server.opens = keyPair("NEW"), "NEW"
-	if err := s.Send(t.Context(), sinktest.Logs(1, 10))[0].Err; err != nil {
-		t.Fatal(err)
+// TestWhatWasRenewedIsKept asks again with the old reading, and then with the new one: neither makes another sink.
+func TestWhatWasRenewedIsKept(t *testing.T) {
+	server := &lock{opens: "NEW"}
+	url := scripted(t, sinktest.Works, nil, server)
+	k := deskFor(s3Destination(t, map[string]string{"bucket": "audit-logs", "region": "us-east-1", "endpoint": url}), keyPair("OLD"), keyPair("NEW"))
+	f := &Factory{Vault: k, Records: k, Network: local(), Now: time.Now}
+	for _, d := range []directory.Destination{k.read, k.read, k.now, k.now} {
+		deliverOne(t, ask(t, f, d))
 	}
-	secrets.kept = `{"password":"x"}` // an admin's mistake, while the receiver still takes the one before
-	if err := s.Send(t.Context(), sinktest.Logs(1, 10))[0].Err; err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(map[string]int{"OLD": 1, "NEW": 2}, server.tries); diff != "" {
+	if diff := cmp.Diff(map[string]int{"OLD": 1, "NEW": 4}, server.tries); diff != "" {
 		t.Errorf("requests by key (-want +got):\n%s", diff)
 	}
 }
 
-// Failures that other credentials cannot end read nothing.
-func TestOtherFailuresLeaveTheCredentialsAlone(t *testing.T) {
-	secrets := &vault{kept: keyPair("OLD"), stored: keyPair("NEW")}
-	f := &Factory{Secrets: secrets, Network: local(), Now: time.Now}
+// TestOtherFailuresReadNothing has a failure that other credentials cannot end.
+func TestOtherFailuresReadNothing(t *testing.T) {
 	url := scripted(t, "slow down", map[sinktest.Scenario]answer{"slow down": {status: 503, body: s3SlowDown}}, nil)
-	s, err := f.Sink(t.Context(), s3Destination(t, map[string]string{"bucket": "audit-logs", "region": "us-east-1", "endpoint": url}))
-	if err != nil {
-		t.Fatal(err)
-	}
+	k := deskFor(s3Destination(t, map[string]string{"bucket": "audit-logs", "region": "us-east-1", "endpoint": url}), keyPair("OLD"), keyPair("NEW"))
+	s := ask(t, &Factory{Vault: k, Records: k, Network: local(), Now: time.Now}, k.read)
 	if got := failure.Of(s.Send(t.Context(), sinktest.Logs(1, 10))[0].Err).Code; got != failure.S3Throttled {
 		t.Errorf("code %s", got)
 	}
-	if secrets.fresh != 0 {
-		t.Errorf("%d fresh reads, want none", secrets.fresh)
+	if k.readings != 0 {
+		t.Errorf("%d readings, want none", k.readings)
 	}
 }
 
 func TestFactoryKeepsASinkUntilTheDestinationChanges(t *testing.T) {
-	f := &Factory{Secrets: &vault{kept: keyPair("K")}, Network: Network{}, Now: time.Now}
+	f := &Factory{Vault: openVault{}, Network: Network{}, Now: time.Now}
 	d := s3Destination(t, map[string]string{"bucket": "audit-logs", "region": "us-east-1", "bucket_owner": "222222222222"})
+	d.Credentials = directory.Sealed(keyPair("K"))
 	first, err := f.Sink(t.Context(), d)
 	if err != nil {
 		t.Fatal(err)
@@ -204,30 +203,36 @@ func TestFactoryKeepsASinkUntilTheDestinationChanges(t *testing.T) {
 
 func TestFactoryFailures(t *testing.T) {
 	s3 := s3Destination(t, map[string]string{"bucket": "audit-logs", "region": "us-east-1"})
+	damaged := &failure.Error{Code: failure.ConfigCredentials}
 	tests := []struct {
-		name    string
-		d       directory.Destination
-		secrets Secrets
-		want    failure.Code
+		name  string
+		d     directory.Destination
+		vault Vault
+		want  failure.Code // "" for an error of our own
 	}{
-		{"unknown kind", directory.Destination{Kind: "ftp"}, &vault{}, failure.ConfigUnknownKind},
-		{"bad settings", directory.Destination{Kind: directory.S3, Settings: json.RawMessage(`[]`)}, &vault{}, failure.ConfigInvalid},
-		{"unreadable credentials", s3, unreadable{}, failure.ConfigCredentials},
+		{"unknown kind", directory.Destination{Kind: "ftp"}, openVault{}, failure.ConfigUnknownKind},
+		{"bad settings", directory.Destination{Kind: directory.S3, Settings: json.RawMessage(`[]`)}, openVault{}, failure.ConfigInvalid},
+		{"credentials that do not open", s3, closedVault{damaged}, failure.ConfigCredentials},
+		{"a vault that does not answer", s3, closedVault{errors.New("timeout")}, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			f := &Factory{Secrets: tt.secrets, Now: time.Now}
+			f := &Factory{Vault: tt.vault, Now: time.Now}
 			_, err := f.Sink(t.Context(), tt.d)
-			if got := failure.Of(err).Code; got != tt.want {
-				t.Errorf("code %s, want %s", got, tt.want)
+			var got failure.Code
+			if theirs, ok := errors.AsType[*failure.Error](err); ok {
+				got = theirs.Code
+			}
+			if err == nil || got != tt.want {
+				t.Errorf("%v is %q, want %q", err, got, tt.want)
 			}
 		})
 	}
 }
 
-// unreadable is a Secrets that always fails.
-type unreadable struct{}
+// closedVault opens nothing.
+type closedVault struct{ err error }
 
-func (unreadable) Credentials(context.Context, string, bool) (json.RawMessage, error) {
-	return nil, errors.New("access denied")
+func (v closedVault) Open(context.Context, directory.Destination) (json.RawMessage, error) {
+	return nil, v.err
 }

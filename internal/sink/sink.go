@@ -6,13 +6,21 @@ import (
 	"context"
 	"encoding/json"
 	"net/netip"
+
+	"github.com/auditrelay/auditrelay/internal/directory"
 )
 
-// Secrets gives the credentials of destinations.
-type Secrets interface {
-	// Credentials gives a destination's credentials as the JSON object that its kind defines, or nil if it has none. They may be some minutes
-	// old, an hour if they have not changed for long, unless fresh is true.
-	Credentials(ctx context.Context, destinationID string, fresh bool) (json.RawMessage, error)
+// Vault opens the credentials that are sealed in a destination's record.
+type Vault interface {
+	// Open gives them as the JSON object that the destination's kind defines, or nil if it has none. The error is a
+	// *failure.Error if they cannot be opened at all; any other says that they cannot be had now.
+	Open(ctx context.Context, d directory.Destination) (json.RawMessage, error)
+}
+
+// Records gives destinations as they are.
+type Records interface {
+	// CurrentDestination gives a destination as of now, never older, or directory.ErrNotFound.
+	CurrentDestination(ctx context.Context, id string) (directory.Destination, error)
 }
 
 // Network says where sinks may connect to.

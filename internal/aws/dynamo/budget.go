@@ -22,10 +22,10 @@ type Budget struct {
 const budgetKept = time.Hour
 
 // Reserve implements delivery.Budget with one atomic addition.
-func (b *Budget) Reserve(ctx context.Context, destinationID string, w delivery.Window, n int) (int, error) {
+func (b *Budget) Reserve(ctx context.Context, identity string, w delivery.Window, n int) (int, error) {
 	out, err := b.Client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName:        &b.Table,
-		Key:              item{attrPK: text(fmt.Sprintf("%s%s#%d#%d", budgetPrefix, destinationID, w.Length/time.Second, w.Start.Unix()))},
+		Key:              item{attrPK: text(fmt.Sprintf("%s%s#%d#%d", budgetPrefix, identity, w.Length/time.Second, w.Start.Unix()))},
 		UpdateExpression: aws.String("ADD u :n SET #ttl = :ttl"),
 		ExpressionAttributeNames: map[string]string{
 			"#ttl": attrTTL, // a reserved word

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
+	"github.com/auditrelay/auditrelay/internal/directory"
 	"github.com/auditrelay/auditrelay/internal/notice"
 )
 
@@ -56,8 +57,8 @@ func (s *Claims) SaveClaim(ctx context.Context, c notice.Claim) (notice.Claim, e
 	i["receive"], i[attrAt], i["revision"] = number(c.Receive), number(millis(c.At)), number(c.Revision)
 	i[attrTTL] = number(c.At.Add(claimKept).Unix())
 	in.Item = i
-	if _, err := s.Client.PutItem(ctx, in); err != nil {
-		return notice.Claim{}, changed(err, "put the claim "+c.Key)
+	if err := putOnce(ctx, s.Client, "put the claim "+c.Key, in, directory.ErrChanged); err != nil {
+		return notice.Claim{}, err
 	}
 	return c, nil
 }

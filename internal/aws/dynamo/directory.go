@@ -2,7 +2,6 @@ package dynamo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"strconv"
@@ -95,28 +94,29 @@ func (d *Directory) CurrentWorkspace(ctx context.Context, id string) (directory.
 	return parseWorkspace(out.Item)
 }
 
-// PutWorkspace stores a workspace: a new one if its revision is 0, otherwise in place of that same revision, else directory.ErrChanged. Its revision is one
-// higher then. What is to be told of it is stored with it, both or neither.
+// PutWorkspace stores a workspace: a new one if its revision is 0, otherwise in place of that same revision of that record,
+// else directory.ErrChanged. Its revision is one higher then. What is to be told of it is stored with it, both or neither.
 func (d *Directory) PutWorkspace(ctx context.Context, w directory.Workspace, tell ...directory.Outgoing) error {
-	condition, values := over(w.Revision)
+	condition, values := over(w.Incarnation, w.Revision)
 	w.Revision++
 	i := workspaceItem(w)
 	i.setWritten(d.Now())
 	return d.put(ctx, "put workspace "+w.ID, tell, types.Put{TableName: &d.Table, Item: i, ConditionExpression: condition, ExpressionAttributeValues: values})
 }
 
-// DeleteWorkspace removes that revision of a workspace, else directory.ErrChanged, and stores what is to be told of it, both or neither. Its destinations
-// stay.
-func (d *Directory) DeleteWorkspace(ctx context.Context, id string, revision int, tell ...directory.Outgoing) error {
-	record := types.Delete{TableName: &d.Table, Key: directoryKey(workspacePrefix, id)}
-	record.ConditionExpression, record.ExpressionAttributeValues = over(revision)
-	return d.together(ctx, "delete workspace "+id, tell, d.removal(record, id)...)
+// DeleteWorkspace removes that revision of a workspace's record, else directory.ErrChanged, and stores what is to be told of
+// it, both or neither. Its destinations stay.
+func (d *Directory) DeleteWorkspace(ctx context.Context, w directory.Workspace, tell ...directory.Outgoing) error {
+	record := types.Delete{TableName: &d.Table, Key: directoryKey(workspacePrefix, w.ID)}
+	record.ConditionExpression, record.ExpressionAttributeValues = over(w.Incarnation, w.Revision)
+	return d.together(ctx, "delete workspace "+w.ID, tell, d.removal(record, w.ID, w.Incarnation)...)
 }
 
-// PutDestination stores a destination: a new one if its revision is 0, otherwise in place of that same revision, else directory.ErrChanged. The
-// answer is the stored destination, its revision one higher. What is to be told of it is stored with it, both or neither.
+// PutDestination stores a destination: a new one if its revision is 0, otherwise in place of that same revision of that
+// record, else directory.ErrChanged. The answer is the stored destination, its revision one higher. What is to be told of
+// it is stored with it, both or neither.
 func (d *Directory) PutDestination(ctx context.Context, dest directory.Destination, tell ...directory.Outgoing) (directory.Destination, error) {
-	condition, values := over(dest.Revision)
+	condition, values := over(dest.Incarnation, dest.Revision)
 	dest.Revision++
 	i := destinationItem(dest)
 	i.setWritten(d.Now())
@@ -127,12 +127,13 @@ func (d *Directory) PutDestination(ctx context.Context, dest directory.Destinati
 	return dest, nil
 }
 
-// over is the condition that a record has that revision; 0 that there is none.
-func over(revision int) (condition *string, values item) {
+// over is the condition that there is this very record at that revision; 0 that there is none.
+func over(incarnation string, revision int) (condition *string, values item) {
 	if revision == 0 {
 		return aws.String(notThere), nil
 	}
-	return aws.String("revision = :revision"), item{":revision": number(revision)}
+	return aws.String("revision = :revision AND incarnation = :incarnation"),
+		item{":revision": number(revision), ":incarnation": text(incarnation)}
 }
 
 // put stores a record, in a transaction if there is something to be told of it.
@@ -140,27 +141,17 @@ func (d *Directory) put(ctx context.Context, operation string, tell []directory.
 	if len(tell) > 0 {
 		return d.together(ctx, operation, tell, types.TransactWriteItem{Put: &p})
 	}
-	_, err := d.Client.PutItem(ctx, &dynamodb.PutItemInput{
+	return putOnce(ctx, d.Client, operation, &dynamodb.PutItemInput{
 		TableName: p.TableName, Item: p.Item, ConditionExpression: p.ConditionExpression, ExpressionAttributeValues: p.ExpressionAttributeValues,
-	})
-	if err != nil {
-		return changed(err, operation)
-	}
-	return nil
+	}, directory.ErrChanged)
 }
 
-// DeleteDestination removes that revision of a destination, else directory.ErrChanged, and stores what is to be told of it, both or neither.
-func (d *Directory) DeleteDestination(ctx context.Context, id string, revision int, tell ...directory.Outgoing) error {
-	dest, err := d.CurrentDestination(ctx, id)
-	if errors.Is(err, directory.ErrNotFound) {
-		return directory.ErrChanged
-	}
-	if err != nil {
-		return err
-	}
-	record := types.Delete{TableName: &d.Table, Key: directoryKey(destinationPrefix, id)}
-	record.ConditionExpression, record.ExpressionAttributeValues = over(revision)
-	return d.together(ctx, "delete destination "+id, tell, d.removal(record, dest.WorkspaceID)...)
+// DeleteDestination removes that revision of a destination's record, credentials included, else directory.ErrChanged, and
+// stores what is to be told of it, both or neither.
+func (d *Directory) DeleteDestination(ctx context.Context, dest directory.Destination, tell ...directory.Outgoing) error {
+	record := types.Delete{TableName: &d.Table, Key: directoryKey(destinationPrefix, dest.ID)}
+	record.ConditionExpression, record.ExpressionAttributeValues = over(dest.Incarnation, dest.Revision)
+	return d.together(ctx, "delete destination "+dest.ID, tell, d.removal(record, dest.WorkspaceID, dest.Incarnation)...)
 }
 
 func changed(err error, operation string) error {

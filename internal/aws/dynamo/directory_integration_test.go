@@ -43,10 +43,10 @@ func TestDestinationsChangeOneByOne(t *testing.T) {
 		if diff := gocmp.Diff(mine, got); diff != "" {
 			t.Errorf("the destination differs (-want +got):\n%s", diff)
 		}
-		if err := d.DeleteDestination(t.Context(), "dest-1", first.Revision); !errors.Is(err, directory.ErrChanged) {
+		if err := d.DeleteDestination(t.Context(), first); !errors.Is(err, directory.ErrChanged) {
 			t.Errorf("delete an old revision: %v, want %v", err, directory.ErrChanged)
 		}
-		if err := d.DeleteDestination(t.Context(), "dest-1", mine.Revision); err != nil {
+		if err := d.DeleteDestination(t.Context(), mine); err != nil {
 			t.Errorf("delete: %v", err)
 		}
 		put("change what is gone", mine, directory.ErrChanged)
@@ -85,7 +85,7 @@ func TestDirectoryLists(t *testing.T) {
 			revision int
 			want     error
 		}{{1, directory.ErrChanged}, {2, nil}, {2, directory.ErrChanged}} { // an old one, the current one, and it is gone
-			if err := d.DeleteWorkspace(t.Context(), "ws-c", step.revision); !errors.Is(err, step.want) {
+			if err := d.DeleteWorkspace(t.Context(), directory.Workspace{ID: "ws-c", Revision: step.revision}); !errors.Is(err, step.want) {
 				t.Errorf("delete revision %d: %v, want %v", step.revision, err, step.want)
 			}
 		}

@@ -74,6 +74,7 @@ func (i item) truth(name string) bool {
 func workspaceItem(w directory.Workspace) item {
 	i := directoryKey(workspacePrefix, w.ID)
 	i["workspace_id"] = text(w.ID)
+	i["incarnation"] = text(w.Incarnation)
 	i["revision"] = number(w.Revision)
 	i.setText("name", w.Name)
 	i.setText("kind", string(w.Kind))
@@ -97,6 +98,7 @@ func parseWorkspace(i item) (directory.Workspace, error) {
 		Admins:          i.texts("admins"),
 		ErrorRecipients: i.texts("error_recipients"),
 		ExternalID:      i.text("external_id"),
+		Incarnation:     i.text("incarnation"),
 		Revision:        int(revision),
 	}, nil
 }
@@ -104,6 +106,7 @@ func parseWorkspace(i item) (directory.Workspace, error) {
 func destinationItem(d directory.Destination) item {
 	i := directoryKey(destinationPrefix, d.ID)
 	i["workspace_id"] = text(d.WorkspaceID)
+	i["incarnation"] = text(d.Incarnation)
 	i["shared"] = &types.AttributeValueMemberBOOL{Value: d.Shared}
 	i["version"] = number(d.Version)
 	i["revision"] = number(d.Revision)
@@ -121,6 +124,9 @@ func destinationItem(d directory.Destination) item {
 	i.setText("settings", string(d.Settings))
 	i.setText("external_id", d.ExternalID)
 	i.setTexts("log_types", d.LogTypes)
+	if len(d.Credentials) > 0 {
+		i["credentials"] = &types.AttributeValueMemberB{Value: d.Credentials}
+	}
 	i.mark("warned", d.Warned)
 	i.mark("draining", d.Draining)
 	i.mark("last_look", d.LastLook)
@@ -163,6 +169,10 @@ func parseDestination(i item) (directory.Destination, error) {
 		OpenedAt: fromMillis(openedAt),
 		Version:  int(version),
 		Revision: int(revision),
+	}
+	d.Incarnation = i.text("incarnation")
+	if b, ok := i["credentials"].(*types.AttributeValueMemberB); ok {
+		d.Credentials = b.Value
 	}
 	if s := i.text("settings"); s != "" {
 		d.Settings = json.RawMessage(s)

@@ -2,12 +2,10 @@ package dynamo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/auditrelay/auditrelay/internal/delivery"
 )
@@ -33,43 +31,38 @@ func (c *Cache) waiting(ctx context.Context, destinationID string, after deliver
 	}
 	waiting := make([]delivery.Waiting, len(page))
 	for i, d := range page {
-		waiting[i] = delivery.Waiting{Hint: delivery.Hint{Key: d.Key, At: d.NextAt}, Parked: d.Parked, Attempts: d.Attempts, Tried: d.Tried}
+		waiting[i] = delivery.Waiting{
+			Hint: delivery.Hint{Key: d.Key, At: d.NextAt}, Owner: d.Owner, Parked: d.Parked, Attempts: d.Attempts, Tried: d.Tried,
+		}
 	}
 	return waiting, nil
 }
 
-func drainKey(destinationID string) item {
-	return item{attrPK: text(drainPK), attrSK: text(destinationID)}
+func drainKey(identity string) item {
+	return item{attrPK: text(drainPK), attrSK: text(identity)}
 }
 
 // DrainState implements delivery.DrainProgress.
-func (c *Cache) DrainState(ctx context.Context, destinationID string) (delivery.DrainState, error) {
-	out, err := c.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &c.table, Key: drainKey(destinationID), ConsistentRead: aws.Bool(true)})
+func (c *Cache) DrainState(ctx context.Context, identity string) (delivery.DrainState, error) {
+	out, err := c.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &c.table, Key: drainKey(identity), ConsistentRead: aws.Bool(true)})
 	if err != nil {
-		return delivery.DrainState{}, fmt.Errorf("get the drain of %s: %w", destinationID, err)
+		return delivery.DrainState{}, fmt.Errorf("get the drain of %s: %w", identity, err)
 	}
 	return parseDrainState(out.Item)
 }
 
 // SaveDrainState implements delivery.DrainProgress.
-func (c *Cache) SaveDrainState(ctx context.Context, destinationID string, s delivery.DrainState) error {
-	in := &dynamodb.PutItemInput{TableName: &c.table, Item: drainItem(destinationID, s), ConditionExpression: aws.String(notThere)}
+func (c *Cache) SaveDrainState(ctx context.Context, identity string, s delivery.DrainState) error {
+	in := &dynamodb.PutItemInput{TableName: &c.table, Item: drainItem(identity, s), ConditionExpression: aws.String(notThere)}
 	if s.Revision > 0 {
 		in.ConditionExpression = aws.String("r = :revision")
 		in.ExpressionAttributeValues = item{":revision": number(s.Revision)}
 	}
-	_, err := c.client.PutItem(ctx, in)
-	if _, ok := errors.AsType[*types.ConditionalCheckFailedException](err); ok {
-		return delivery.ErrChanged
-	}
-	if err != nil {
-		return fmt.Errorf("put the drain of %s: %w", destinationID, err)
-	}
-	return nil
+	return putOnce(ctx, c.client, "put the drain of "+identity, in, delivery.ErrChanged)
 }
 
-func drainItem(destinationID string, s delivery.DrainState) item {
-	i := drainKey(destinationID)
+func drainItem(identity string, s delivery.DrainState) item {
+	i := drainKey(identity)
 	i[attrPage], i[attrPass], i[attrAt], i[attrRevision] = number(s.Page), number(s.Pass), number(millis(s.At)), number(s.Revision+1)
 	i[attrOpened] = number(millis(s.OpenedAt))
 	i.mark(attrLast, s.Last)

@@ -79,6 +79,7 @@ func deliveryItem(d delivery.Delivery) item {
 	if d.Code != "" {
 		i[attrCode] = text(string(d.Code))
 	}
+	i.setText(attrOwner, d.Owner)
 	if !d.Tried.IsZero() {
 		i[attrTried] = number(millis(d.Tried))
 	}
@@ -113,6 +114,7 @@ func parseDelivery(i item) (delivery.Delivery, error) {
 	}
 	d := delivery.Delivery{
 		Key:      k,
+		Owner:    i.text(attrOwner),
 		Code:     failure.Code(i.text(attrCode)),
 		Riding:   i.has(attrRiding),
 		Parked:   i.has(attrParked),
@@ -129,7 +131,7 @@ func parseDelivery(i item) (delivery.Delivery, error) {
 }
 
 func failedItem(e delivery.FailedEvent) item {
-	return item{
+	i := item{
 		attrPK:       text(failedPK(e.Key)),
 		attrSK:       text(sortKey(e.Key)),
 		attrType:     text(e.Type),
@@ -138,6 +140,8 @@ func failedItem(e delivery.FailedEvent) item {
 		attrFailedAt: number(millis(e.FailedAt)),
 		attrTTL:      number(e.FailedAt.Add(failedKept).Unix()),
 	}
+	i.setText(attrOwner, e.Owner)
+	return i
 }
 
 func parseFailed(i item) (delivery.FailedEvent, error) {
@@ -149,5 +153,5 @@ func parseFailed(i item) (delivery.FailedEvent, error) {
 	if err := i.numbers(map[string]*int64{attrAttempts: &attempts, attrFailedAt: &at}); err != nil {
 		return delivery.FailedEvent{Key: k}, fmt.Errorf("failed event of log %s: %w", k.LogID, err)
 	}
-	return delivery.FailedEvent{Key: k, Type: i.text(attrType), FailedAt: fromMillis(at), Attempts: int(attempts), Code: failure.Code(i.text(attrCode))}, nil
+	return delivery.FailedEvent{Key: k, Owner: i.text(attrOwner), Type: i.text(attrType), FailedAt: fromMillis(at), Attempts: int(attempts), Code: failure.Code(i.text(attrCode))}, nil
 }

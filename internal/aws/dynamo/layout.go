@@ -41,6 +41,7 @@ const (
 	attrDocument     = "p"  // the document, compressed; or
 	attrObject       = "o"  // the key of the object that holds it
 	attrSize         = "z"  // that document's bytes, uncompressed
+	attrOwner        = "ow" // the destination's workspace, if it is not the log's
 	attrDueShard     = "ds" // delivery.Key.DueShard
 	attrDue          = "du" // milliseconds
 	attrRiding       = "rd" // present or absent

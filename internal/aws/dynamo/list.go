@@ -21,6 +21,11 @@ func (c *Cache) Pending(ctx context.Context, destinationID string, after deliver
 	return c.pending(ctx, destinationID, after, limit, false)
 }
 
+// OldestPending gives the oldest delivery of each of a destination's write shards as of now, never older.
+func (c *Cache) OldestPending(ctx context.Context, destinationID string) ([]delivery.Delivery, error) {
+	return c.pending(ctx, destinationID, delivery.Key{}, writeShards, true)
+}
+
 func (c *Cache) pending(ctx context.Context, destinationID string, after delivery.Key, limit int, consistent bool) ([]delivery.Delivery, error) {
 	var shards [writeShards][]item
 	var errs [writeShards]error
@@ -61,7 +66,9 @@ func (c *Cache) Failed(ctx context.Context, destinationID string, after delivery
 // listed are the attributes of deliveries and failed events without the document.
 func listed() map[string]string {
 	names := make(map[string]string)
-	for _, name := range []string{attrPK, attrSK, attrAttempts, attrCode, attrRevision, attrType, attrDue, attrRiding, attrParked, attrTried, attrFailedAt} {
+	for _, name := range []string{
+		attrPK, attrSK, attrAttempts, attrCode, attrOwner, attrRevision, attrType, attrDue, attrRiding, attrParked, attrTried, attrFailedAt,
+	} {
 		names["#"+name] = name
 	}
 	return names

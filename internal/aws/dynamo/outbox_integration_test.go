@@ -39,9 +39,9 @@ func TestOutgoing(t *testing.T) {
 		check("create a destination", err, nil)
 		_, err = d.PutDestination(t.Context(), dest, outgoing("never"))
 		check("create it again", err, directory.ErrChanged)
-		check("delete another revision", d.DeleteDestination(t.Context(), "siem", 7, outgoing("never")), directory.ErrChanged)
-		check("delete it", d.DeleteDestination(t.Context(), "siem", stored.Revision, outgoing("c")), nil)
-		check("delete the workspace", d.DeleteWorkspace(t.Context(), "acme", 1, outgoing("d")), nil)
+		check("delete another revision", d.DeleteDestination(t.Context(), directory.Destination{ID: "siem", Revision: 7}, outgoing("never")), directory.ErrChanged)
+		check("delete it", d.DeleteDestination(t.Context(), stored, outgoing("c")), nil)
+		check("delete the workspace", d.DeleteWorkspace(t.Context(), directory.Workspace{ID: "acme", Revision: 1}, outgoing("d")), nil)
 		check("keep", d.Keep(t.Context(), outgoing("e")), nil)
 		for range 2 { // the second time it is gone already
 			check("told", d.Told(t.Context(), "d"), nil)

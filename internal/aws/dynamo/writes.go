@@ -33,8 +33,8 @@ func (i item) setWritten(now time.Time) {
 }
 
 // removedItem is the trace of a record that was removed. It has no attribute workspace_id, so that it does not stand in the index owner.
-func removedItem(key item, workspaceID string, now time.Time) item {
-	i := item{attrPK: text(removedPrefix + key.text(attrPK)), "removed_from": text(workspaceID), attrTTL: number(now.Add(removedKept).Unix())}
+func removedItem(key item, workspaceID, incarnation string, now time.Time) item {
+	i := item{attrPK: text(removedPrefix + key.text(attrPK)), "removed_from": text(workspaceID), "incarnation": text(incarnation), attrTTL: number(now.Add(removedKept).Unix())}
 	i.setWritten(now)
 	return i
 }
@@ -50,7 +50,7 @@ func parseWritten(i item) (directory.Written, error) {
 		return directory.Written{}, fmt.Errorf("written %s: %w", i.text(attrPK), err)
 	}
 	record, removed := strings.CutPrefix(i.text(attrPK), removedPrefix)
-	w := directory.Written{WorkspaceID: i.text("workspace_id"), Revision: int(revision), Removed: removed, At: fromMillis(at)}
+	w := directory.Written{WorkspaceID: i.text("workspace_id"), Incarnation: i.text("incarnation"), Revision: int(revision), Removed: removed, At: fromMillis(at)}
 	if removed {
 		w.WorkspaceID = i.text("removed_from")
 	}
@@ -61,8 +61,8 @@ func parseWritten(i item) (directory.Written, error) {
 }
 
 // removal deletes a record of a workspace and leaves a trace of it for WrittenSince.
-func (d *Directory) removal(record types.Delete, workspaceID string) []types.TransactWriteItem {
-	trace := types.Put{TableName: &d.Table, Item: removedItem(record.Key, workspaceID, d.Now())}
+func (d *Directory) removal(record types.Delete, workspaceID, incarnation string) []types.TransactWriteItem {
+	trace := types.Put{TableName: &d.Table, Item: removedItem(record.Key, workspaceID, incarnation, d.Now())}
 	return []types.TransactWriteItem{{Delete: &record}, {Put: &trace}}
 }
 

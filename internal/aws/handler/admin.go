@@ -8,14 +8,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/auditrelay/auditrelay/internal/admin"
 	"github.com/auditrelay/auditrelay/internal/aws/attempts"
 	"github.com/auditrelay/auditrelay/internal/aws/dynamo"
 	"github.com/auditrelay/auditrelay/internal/aws/functionurl"
-	"github.com/auditrelay/auditrelay/internal/aws/secrets"
 	"github.com/auditrelay/auditrelay/internal/aws/sqs"
 	"github.com/auditrelay/auditrelay/internal/config"
 	"github.com/auditrelay/auditrelay/internal/delivery"
@@ -39,7 +37,7 @@ func Admin(c config.Admin, account aws.Config, journal delivery.Journal) (http.H
 		Workspaces:   directory,
 		Destinations: directory,
 		Listing:      directory,
-		Secrets:      &secrets.Manager{Client: secretsmanager.NewFromConfig(account), Prefix: c.SecretPrefix, KeyID: c.SecretKeyARN, Now: time.Now},
+		Vault:        Vault(c.DirectoryTable, c.KeyARN, account),
 		Connections:  Connections(c.Disconnect, Timers(c.Timers, account), account, outbox),
 		Outbox:       outbox,
 		Pending:      cache,

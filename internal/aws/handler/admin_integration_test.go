@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
 	awsscheduler "github.com/aws/aws-sdk-go-v2/service/scheduler"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
@@ -55,7 +56,7 @@ func TestAdminOnRealServices(t *testing.T) {
 		{"GET", "/v1/attempts", "log_id=log-1", "", 200, `"items":[]`},
 		{"DELETE", "/v1/workspaces/acme", "", "", 409, "owns 1 destinations"},
 		{"DELETE", "/v1/destinations/siem", "", "", 204, ""},
-		{"PUT", "/v1/destinations/siem", "verify=false", destination, 201, `"version":1`}, // its secret is made anew
+		{"PUT", "/v1/destinations/siem", "verify=false", destination, 201, `"version":1`}, // with nothing of the one before
 		{"DELETE", "/v1/destinations/siem", "", "", 204, ""},
 		{"DELETE", "/v1/workspaces/acme", "", "", 204, ""},
 		{"GET", "/v1/workspaces/acme", "", "", 404, "no workspace"},
@@ -126,11 +127,15 @@ func adminResources(t *testing.T, account aws.Config) config.Admin {
 	if _, err := eventbridge.NewFromConfig(account).CreateEventBus(t.Context(), &eventbridge.CreateEventBusInput{Name: aws.String("auditrelay")}); err != nil {
 		t.Fatal(err)
 	}
+	key, err := kms.NewFromConfig(account).CreateKey(t.Context(), &kms.CreateKeyInput{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	group := aws.String("/auditrelay/test/deliver")
 	if _, err := cloudwatchlogs.NewFromConfig(account).CreateLogGroup(t.Context(), &cloudwatchlogs.CreateLogGroupInput{LogGroupName: group}); err != nil {
 		t.Fatal(err)
 	}
-	c := config.Admin{DeliveriesTable: "deliveries", RetryQueueURL: queue("retry"), SecretPrefix: "auditrelay/test/", AttemptsLogGroup: *group, SearchLimit: time.Minute}
+	c := config.Admin{DeliveriesTable: "deliveries", RetryQueueURL: queue("retry"), KeyARN: *key.KeyMetadata.Arn, AttemptsLogGroup: *group, SearchLimit: time.Minute}
 	c.DirectoryTable, c.NoticesQueueURL, c.IngestQueueURL, c.EventBus = "directory", queue("notices"), queue("ingest"), "auditrelay"
 	c.Timers = config.Timers{
 		ScheduleGroup: "auditrelay", ScheduleRoleARN: "arn:aws:iam::123456789012:role/scheduler",

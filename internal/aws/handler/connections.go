@@ -60,6 +60,6 @@ func Connections(c config.Disconnect, timers connection.Timers, account aws.Conf
 func Disconnect(c config.Disconnect, account aws.Config, journal delivery.Journal) func(context.Context, scheduler.Event) error {
 	connections := Connections(c, nil, account, Outbox(c.Activity, c.DirectoryTable, account, journal))
 	return func(ctx context.Context, e scheduler.Event) error {
-		return connections.Fire(ctx, e.DestinationID, e.Generation)
+		return connections.Fire(ctx, connection.Timer{DestinationID: e.DestinationID, Incarnation: e.Incarnation, Generation: e.Generation})
 	}
 }

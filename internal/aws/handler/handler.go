@@ -8,18 +8,18 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	awseventbridge "github.com/aws/aws-sdk-go-v2/service/eventbridge"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/auditrelay/auditrelay/internal/aws/dynamo"
 	"github.com/auditrelay/auditrelay/internal/aws/eventbridge"
+	"github.com/auditrelay/auditrelay/internal/aws/kms"
 	"github.com/auditrelay/auditrelay/internal/aws/objects"
-	"github.com/auditrelay/auditrelay/internal/aws/secrets"
 	"github.com/auditrelay/auditrelay/internal/aws/sqs"
 	"github.com/auditrelay/auditrelay/internal/config"
 	"github.com/auditrelay/auditrelay/internal/connection"
 	"github.com/auditrelay/auditrelay/internal/delivery"
 	"github.com/auditrelay/auditrelay/internal/sink"
+	"github.com/auditrelay/auditrelay/internal/vault"
 )
 
 // Deliver takes the events of the queues ingest and retry.
@@ -46,7 +46,8 @@ func Deliver(c config.Deliver, account aws.Config, journal delivery.Journal) (*s
 		Directory:    remembered,
 		Destinations: remembered,
 		Sinks: &sink.Factory{
-			Secrets: &secrets.Manager{Client: secretsmanager.NewFromConfig(account), Prefix: c.SecretPrefix, Now: time.Now},
+			Vault:   Vault(c.DirectoryTable, c.KeyARN, account),
+			Records: remembered,
 			Network: sink.Network{AllowPrivate: private, AllowHTTP: c.AllowHTTP},
 			Account: func(context.Context) (aws.Config, error) { return account, nil },
 			Room:    sink.NewRoom(requestRoom(c.MemoryMB)),
@@ -73,6 +74,13 @@ func Deliver(c config.Deliver, account aws.Config, journal delivery.Journal) (*s
 	return &sqs.Handler{Relay: relay, RetryQueueARN: c.RetryQueueARN, Journal: journal, Now: time.Now}, nil
 }
 
+// Vault seals and opens the credentials in the table's records.
+func Vault(table, keyARN string, account aws.Config) *vault.Vault {
+	return &vault.Vault{
+		Keys: &dynamo.Keys{Client: dynamodb.NewFromConfig(account), Table: table}, Wrapper: kms.Open(account, keyARN), Now: time.Now,
+	}
+}
+
 // watchedAtOnce is how many destinations the watch looks at beside each other: eight calls each, for which package session keeps connections.
 const watchedAtOnce = 8
 
@@ -94,7 +102,7 @@ func Requeue(c config.Requeue, account aws.Config, journal delivery.Journal) (*M
 			Notices: &sqs.NoticeQueue{Client: queues, URL: c.NoticesQueueURL},
 			Drains:  &sqs.DrainQueue{Client: queues, URL: c.DrainQueueURL},
 			Sweep:   outbox.Sweep,
-			Disable: Connections(disconnect, nil, account, outbox).Fire,
+			Disable: Connections(disconnect, nil, account, outbox).Disable,
 			Journal: journal,
 			AtOnce:  watchedAtOnce,
 			Budget:  c.TimeLimit,

@@ -21,6 +21,7 @@ import (
 	"github.com/auditrelay/auditrelay/internal/aws/scheduler"
 	"github.com/auditrelay/auditrelay/internal/config"
 	"github.com/auditrelay/auditrelay/internal/delivery"
+	"github.com/auditrelay/auditrelay/internal/directory"
 	"github.com/auditrelay/auditrelay/internal/notice"
 )
 
@@ -54,7 +55,7 @@ func deliverConfig() config.Deliver {
 		RetryQueueURL:    "https://sqs/retry",
 		RetryQueueARN:    "arn:retry",
 		RejectedQueueURL: "https://sqs/rejected",
-		SecretPrefix:     "p/",
+		KeyARN:           "arn:aws:kms:eu-central-1:123456789012:key/stage",
 	}
 }
 
@@ -116,7 +117,7 @@ func TestEachStoreIsItsOwn(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			return r.Watch.Disable(ctx, "gone", 1)
+			return r.Watch.Disable(ctx, directory.Destination{ID: "gone", Generation: 1})
 		}, "GetItem directory"},
 		"disconnect": {func(ctx context.Context, account aws.Config) error {
 			return handler.Disconnect(config.Disconnect{DirectoryTable: "directory"}, account, lines)(ctx, scheduler.Event{DestinationID: "gone", Generation: 1})

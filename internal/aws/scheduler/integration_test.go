@@ -27,7 +27,7 @@ func TestTimers(t *testing.T) {
 		Client: client, Group: "auditrelay-dev", RoleARN: "arn:aws:iam::123456789012:role/schedules",
 		TargetARN: "arn:aws:lambda:eu-central-1:123456789012:function:disconnect", DeadLettersARN: "arn:aws:sqs:eu-central-1:123456789012:schedules-dead",
 	}
-	timer := connection.Timer{DestinationID: "siem", Generation: 2, At: time.Now().Add(8 * time.Hour).Truncate(time.Millisecond)}
+	timer := connection.Timer{DestinationID: "siem", Incarnation: "A", Generation: 2, At: time.Now().Add(8 * time.Hour).Truncate(time.Millisecond)}
 	for range 2 { // again is the same
 		if err := timers.Set(t.Context(), timer); err != nil {
 			t.Fatal(err)
@@ -43,7 +43,7 @@ func TestTimers(t *testing.T) {
 		FlexibleTimeWindow: &types.FlexibleTimeWindow{Mode: types.FlexibleTimeWindowModeOff}, ActionAfterCompletion: types.ActionAfterCompletionDelete,
 		State: types.ScheduleStateEnabled,
 		Target: &types.Target{
-			Arn: &timers.TargetARN, RoleArn: &timers.RoleARN, Input: aws.String(`{"destination_id":"siem","generation":2}`),
+			Arn: &timers.TargetARN, RoleArn: &timers.RoleARN, Input: aws.String(`{"destination_id":"siem","incarnation":"A","generation":2}`),
 			RetryPolicy:      &types.RetryPolicy{MaximumRetryAttempts: aws.Int32(185), MaximumEventAgeInSeconds: aws.Int32(86400)},
 			DeadLetterConfig: &types.DeadLetterConfig{Arn: &timers.DeadLettersARN},
 		},

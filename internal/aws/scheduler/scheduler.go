@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/scheduler/types"
 
 	"github.com/auditrelay/auditrelay/internal/connection"
+	"github.com/auditrelay/auditrelay/internal/directory"
 )
 
 // Timers implements connection.Timers: one schedule a disconnect, in the group of the deployment, deleted by the service once it has gone off.
@@ -32,6 +33,7 @@ type Timers struct {
 // Event is what a schedule invokes the function disconnect with.
 type Event struct {
 	DestinationID string `json:"destination_id"`
+	Incarnation   string `json:"incarnation"`
 	Generation    int    `json:"generation"`
 }
 
@@ -43,7 +45,7 @@ const (
 
 // Set implements connection.Timers. A schedule of that name that exists is this very timer: see name.
 func (s *Timers) Set(ctx context.Context, t connection.Timer) error {
-	input, err := json.Marshal(Event{DestinationID: t.DestinationID, Generation: t.Generation})
+	input, err := json.Marshal(Event{DestinationID: t.DestinationID, Incarnation: t.Incarnation, Generation: t.Generation})
 	if err != nil {
 		return fmt.Errorf("write the event of a schedule: %w", err)
 	}
@@ -85,7 +87,7 @@ func (s *Timers) Cancel(ctx context.Context, t connection.Timer) error {
 // name is made of the destination (hashed, since a name has at most 64 characters), the generation and the time. A disconnect that died before it
 // was written down leaves a schedule of the same generation behind; by the time, the next one's is another.
 func name(t connection.Timer) string {
-	sum := sha256.Sum256([]byte(t.DestinationID))
+	sum := sha256.Sum256([]byte(directory.Identity(t.DestinationID, t.Incarnation)))
 	return fmt.Sprintf("%s-%d-%d", hex.EncodeToString(sum[:10]), t.Generation, t.At.UnixMilli())
 }
 
