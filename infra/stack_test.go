@@ -242,7 +242,7 @@ func testTables(t *testing.T, tmpl template) {
 			{"IndexName":"attention","KeySchema":[{"AttributeName":"attention","KeyType":"HASH"},{"AttributeName":"pk","KeyType":"RANGE"}],
 			"Projection":{"ProjectionType":"ALL"}},
 			{"IndexName":"writes","KeySchema":[{"AttributeName":"written","KeyType":"HASH"},{"AttributeName":"written_at","KeyType":"RANGE"}],
-			"Projection":{"ProjectionType":"INCLUDE","NonKeyAttributes":["workspace_id","revision","removed_from"]}}]`),
+			"Projection":{"ProjectionType":"INCLUDE","NonKeyAttributes":["workspace_id","incarnation","revision","removed_from"]}}]`),
 		jsonOf(t, `{"AttributeName":"ttl","Enabled":true}`),
 		nil,
 		jsonOf(t, `[{"AttributeName":"pk","KeyType":"HASH"},{"AttributeName":"sk","KeyType":"RANGE"}]`),

@@ -56,7 +56,7 @@ func newDirectory(stack awscdk.Stack, key awskms.IKey) awsdynamodb.Table {
 		PartitionKey:     attribute("written", awsdynamodb.AttributeType_STRING),
 		SortKey:          attribute("written_at", awsdynamodb.AttributeType_NUMBER),
 		ProjectionType:   awsdynamodb.ProjectionType_INCLUDE,
-		NonKeyAttributes: jsii.Strings("workspace_id", "revision", "removed_from"),
+		NonKeyAttributes: jsii.Strings("workspace_id", "incarnation", "revision", "removed_from"),
 	})
 	return table
 }

@@ -120,7 +120,7 @@ func createDirectory(t *testing.T, client *dynamodb.Client) string {
 		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{directoryIndex("owner", "workspace_id"), directoryIndex("attention", "attention"), {
 			IndexName:  aws.String("writes"),
 			KeySchema:  []types.KeySchemaElement{hashKey("written"), rangeKey("written_at")},
-			Projection: &types.Projection{ProjectionType: types.ProjectionTypeInclude, NonKeyAttributes: []string{"workspace_id", "revision", "removed_from"}},
+			Projection: &types.Projection{ProjectionType: types.ProjectionTypeInclude, NonKeyAttributes: []string{"workspace_id", "incarnation", "revision", "removed_from"}},
 		}},
 	})
 }
