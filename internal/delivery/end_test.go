@@ -45,7 +45,7 @@ func TestEveryLogEndsAtSevenDays(t *testing.T) {
 			disconnect(t, w)
 		}},
 		"the destination is deleted": {after: func(t *testing.T, w *local.World) {
-			if err := w.Directory.DeleteDestination(t.Context(), "siem", revision(t, w)); err != nil {
+			if err := w.Directory.DeleteDestination(t.Context(), current(t, w)); err != nil {
 				t.Fatal(err)
 			}
 		}},
@@ -102,13 +102,13 @@ func ours(w *local.World) (n places) {
 	return n
 }
 
-func revision(t *testing.T, w *local.World) int {
+func current(t *testing.T, w *local.World) directory.Destination {
 	t.Helper()
 	d, err := w.Directory.CurrentDestination(t.Context(), "siem")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return d.Revision
+	return d
 }
 
 // TestALateFirstAttemptIsMade has logs come from the queue after their seven days, because of an outage of our own: each gets its one attempt, and what

@@ -48,7 +48,7 @@ func TestSignaturesAreOfRealTime(t *testing.T) {
 	}
 
 	w := local.NewWorld(monday, nil)
-	w.SetSinks(&sink.Factory{Secrets: w.Secrets, Network: local.Network(), Now: time.Now})
+	w.SetSinks(&sink.Factory{Vault: w.Vault, Records: w.Directory, Network: local.Network(), Now: time.Now})
 	settings, _ := json.Marshal(map[string]string{"url": server.URL})
 	err = w.Apply(t.Context(), local.Directory{
 		Workspaces: []directory.Workspace{{ID: "acme", Kind: directory.Standalone, Admins: []string{"ada@acme.example"}}},

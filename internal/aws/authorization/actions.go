@@ -20,6 +20,7 @@ type Action struct {
 func Actions() map[string]Action {
 	item := []string{"dynamodb:LeadingKeys"}
 	crypto := Action{On: []string{"key"}, Keys: []string{"kms:ViaService"}}
+	data := Action{On: []string{"key"}, Keys: []string{"kms:ViaService", "kms:EncryptionContext:${EncryptionContextKey}"}}
 	return map[string]Action{
 		"dynamodb:BatchGetItem":   {On: []string{"table"}, Keys: item},
 		"dynamodb:BatchWriteItem": {On: []string{"table"}, Keys: item},
@@ -37,10 +38,10 @@ func Actions() map[string]Action {
 
 		"events:PutEvents":            {On: []string{"event-bus"}, Keys: []string{"events:source", "events:detail-type"}},
 		"iam:PassRole":                {On: []string{"role"}, Keys: []string{"iam:PassedToService"}},
-		"kms:Decrypt":                 crypto,
+		"kms:Decrypt":                 data,
 		"kms:DescribeKey":             crypto,
 		"kms:Encrypt":                 crypto,
-		"kms:GenerateDataKey":         crypto,
+		"kms:GenerateDataKey":         data,
 		"kms:ReEncryptFrom":           crypto,
 		"kms:ReEncryptTo":             crypto,
 		"lambda:InvokeFunction":       {On: []string{"function"}, Keys: []string{"lambda:InvokedViaFunctionUrl"}},
@@ -62,11 +63,6 @@ func Actions() map[string]Action {
 		"sqs:ReceiveMessage":          {On: []string{"queue"}},
 		"sqs:SendMessage":             {On: []string{"queue"}},
 		"sts:AssumeRole":              {On: []string{"role"}, Keys: []string{"sts:ExternalId"}},
-
-		"secretsmanager:CreateSecret":   {On: []string{"Secret"}},
-		"secretsmanager:DeleteSecret":   {On: []string{"Secret"}},
-		"secretsmanager:GetSecretValue": {On: []string{"Secret"}},
-		"secretsmanager:PutSecretValue": {On: []string{"Secret"}},
 	}
 }
 
@@ -85,7 +81,6 @@ func ARNs() map[string]string {
 		"s3 bucket":             "arn:${Partition}:s3:::${BucketName}",
 		"s3 object":             "arn:${Partition}:s3:::${BucketName}/${ObjectName}",
 		"scheduler schedule":    "arn:${Partition}:scheduler:${Region}:${Account}:schedule/${GroupName}/${ScheduleName}",
-		"secretsmanager Secret": "arn:${Partition}:secretsmanager:${Region}:${Account}:secret:${SecretId}",
 		"ses configuration-set": "arn:${Partition}:ses:${Region}:${Account}:configuration-set/${ConfigurationSetName}",
 		"ses identity":          "arn:${Partition}:ses:${Region}:${Account}:identity/${IdentityName}",
 		"sqs queue":             "arn:${Partition}:sqs:${Region}:${Account}:${QueueName}",

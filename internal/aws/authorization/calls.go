@@ -42,11 +42,6 @@ func Needs(client, operation string) (actions []string, known bool) {
 		"scheduler CreateSchedule": {"scheduler:CreateSchedule", "iam:PassRole"},
 		"scheduler DeleteSchedule": {"scheduler:DeleteSchedule"},
 
-		"secretsmanager CreateSecret":   {"secretsmanager:CreateSecret"},
-		"secretsmanager DeleteSecret":   {"secretsmanager:DeleteSecret"},
-		"secretsmanager GetSecretValue": {"secretsmanager:GetSecretValue"},
-		"secretsmanager PutSecretValue": {"secretsmanager:PutSecretValue"},
-
 		"sesv2 SendEmail":      {"ses:SendEmail"},
 		"sqs SendMessageBatch": {"sqs:SendMessage"},
 		"sqs SendMessage":      {"sqs:SendMessage"},

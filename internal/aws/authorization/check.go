@@ -31,12 +31,20 @@ func Check(s Statement) (faults []string) {
 			}
 		}
 		for _, key := range s.Keys {
-			if !slices.Contains(a.Keys, key) && !strings.HasPrefix(key, "aws:") {
+			if !a.has(key) && !strings.HasPrefix(key, "aws:") {
 				faults = append(faults, fmt.Sprintf("%s has no condition key %s", name, key))
 			}
 		}
 	}
 	return faults
+}
+
+// has says whether it has a condition key. Some keys end in a name that the caller chooses.
+func (a Action) has(key string) bool {
+	return slices.ContainsFunc(a.Keys, func(documented string) bool {
+		chosen, open := strings.CutSuffix(documented, "${EncryptionContextKey}")
+		return key == documented || open && strings.HasPrefix(key, chosen) && key != chosen
+	})
 }
 
 func (a Action) on() string {
@@ -76,7 +84,7 @@ func expression(form string) string {
 			// to your CloudWatch Logs resources",
 			// https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html).
 			return `[^:]+(:x)?`
-		case "RoleNameWithPath", "ObjectName", "SecretId":
+		case "RoleNameWithPath", "ObjectName":
 			return `[^:]+`
 		}
 		return `[^:/]+`

@@ -28,14 +28,13 @@ func Logging() []string { return []string{"logs:CreateLogStream", "logs:PutLogEv
 //   - SQS: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
 //   - S3: https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
 //   - DynamoDB: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
-//   - Secrets Manager: https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html
 func Encrypted(action string) []string {
 	switch action {
-	case "sqs:SendMessage", "secretsmanager:PutSecretValue", "secretsmanager:CreateSecret":
+	case "sqs:SendMessage":
 		return []string{"kms:GenerateDataKey", "kms:Decrypt"}
 	case "s3:PutObject":
 		return []string{"kms:GenerateDataKey"}
-	case "sqs:ReceiveMessage", "s3:GetObject", "secretsmanager:GetSecretValue":
+	case "sqs:ReceiveMessage", "s3:GetObject":
 		return []string{"kms:Decrypt"}
 	}
 	if a, known := Actions()[action]; known && (slices.Contains(a.On, "table") || slices.Contains(a.On, "stream")) {
