@@ -15,11 +15,10 @@ import (
 	"github.com/auditrelay/auditrelay/internal/aws/session"
 	"github.com/auditrelay/auditrelay/internal/config"
 	"github.com/auditrelay/auditrelay/internal/delivery"
-	"github.com/auditrelay/auditrelay/internal/sink"
 )
 
 func main() {
-	log.SetOutput(sink.Unquoted(os.Stderr))
+	handler.QuoteNobody()
 	c, err := config.Load[config.Admin]()
 	if err != nil {
 		log.Fatal(err)
