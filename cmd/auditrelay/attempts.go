@@ -81,7 +81,7 @@ on; with -o json, complete is false and searched_until is that time. Attempts of
 			return r.show(cmd, page, func() *table {
 				t := attemptTable(page.Items, now)
 				if t.headings = nil; len(page.Items) > 0 {
-					t.headings = []string{"TIME", "LOG", "DESTINATION", "ATTEMPT", "OUTCOME", "CODE", "TOOK", "NEXT"}
+					t.headings = []string{"TIME", "LOG", "DESTINATION", "ATTEMPT", "OUTCOME", "CODE", "TOOK", "NEXT", "WHY"}
 				} else if page.Complete {
 					t.empty = "there were no attempts in that time"
 				}
@@ -113,7 +113,8 @@ func attemptTable(list []admin.Attempt, now time.Time) *table {
 	t := &table{}
 	for _, a := range list {
 		t.add(when(&a.At, now), text("%s", a.LogID), text("%s", a.DestinationID), text("%d", a.Attempt), outcomeCell(a.Outcome),
-			text("%s", dash(string(a.Code))), text("%d ms", a.DurationMS), when(a.NextAttemptAt, now))
+			text("%s", dash(string(a.Code))), text("%d ms", a.DurationMS), when(a.NextAttemptAt, now),
+			text("%s", dash(string(a.Why))))
 	}
 	return t
 }

@@ -172,18 +172,33 @@ func (a *API) try(ctx context.Context, d directory.Destination, credentials json
 		return TestResult{}, fmt.Errorf("keep the entry of the test in the activity audit: %w", err)
 	}
 	defer a.Outbox.Tell(ctx, tell)
-	began := time.Now()
+	at, began := a.Now(), time.Now()
 	err = a.send(ctx, d, credentials, doc)
 	result := TestResult{OK: err == nil, LogID: doc.ID, DurationMS: time.Since(began).Milliseconds()}
 	if errors.Is(err, delivery.ErrNotTried) {
 		err = &failure.Error{Code: failure.NetTimeout}
 	}
+	var f *failure.Error
 	if err != nil {
-		f := failure.Of(err)
+		f = failure.Of(err)
 		entry := failure.Find(f.Code)
 		result.Code, result.Status, result.Description, result.Guidance, result.Detail = f.Code, cmp.Or(f.Answer(), entry.Status), entry.Description, entry.Guidance, f.Detail
 	}
+	a.Journal.Record(testEntry(d, doc, at, time.Since(began), f))
 	return result, nil
+}
+
+// testEntry is a test as it is written down; f is nil if the log was taken.
+func testEntry(d directory.Destination, doc auditlog.Document, at time.Time, took time.Duration, f *failure.Error) delivery.Entry {
+	e := delivery.Entry{
+		Event: delivery.EventAttempted, Why: delivery.WhyTest, At: at, Kind: d.Kind, Type: doc.Type, Attempt: 1,
+		Key:     delivery.Key{DestinationID: d.ID, WorkspaceID: d.WorkspaceID, LogID: doc.ID},
+		Outcome: delivery.Delivered, Took: took,
+	}
+	if f != nil {
+		e.Outcome, e.Code, e.Detail = delivery.Failed, f.Code, f.Detail
+	}
+	return e
 }
 
 // send hands a document to the destination, with the credentials in hand.

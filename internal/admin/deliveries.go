@@ -72,6 +72,9 @@ type Attempt struct {
 	At            time.Time        `json:"at"`
 	DurationMS    int64            `json:"duration_ms"`
 	NextAttemptAt *time.Time       `json:"next_attempt_at"`
+	Why           delivery.Why     `json:"why" doc:"Why it was made: fresh, retry, probe, drain or redrive. Empty for what was written down before that was."`
+	MessageID     string           `json:"message_id" doc:"The message of the queue that led to it."`
+	Receives      int              `json:"receives" doc:"How often that message had been handed out by then; more than once is why a log may go twice."`
 }
 
 // AttemptPage is attempts, the newest first, and how far they were looked for. Without items it says that there were none only if it is complete.
@@ -186,7 +189,7 @@ func (a *API) listAttempts(ctx context.Context, in *struct {
 	for i, r := range found.Records {
 		out.Body.Items[i] = Attempt{
 			LogID: r.LogID, WorkspaceID: r.WorkspaceID, DestinationID: r.DestinationID, Kind: r.Kind, Attempt: r.Attempt, Outcome: r.Outcome, Code: r.Code,
-			At: r.At, DurationMS: r.Took.Milliseconds(), NextAttemptAt: nextAttempt(r.Key, r.NextAt),
+			At: r.At, DurationMS: r.Took.Milliseconds(), NextAttemptAt: nextAttempt(r.Key, r.NextAt), Why: r.Why, MessageID: r.MessageID, Receives: r.Receives,
 		}
 	}
 	return out, nil

@@ -121,7 +121,7 @@ func TestRedriveSendsHintsOfWhatIsMeant(t *testing.T) {
 	}
 	for _, m := range w.retries.Queue.Receive(1) {
 		want := delivery.Hint{Key: delivery.Key{DestinationID: "siem", WorkspaceID: "acme", LogID: "log-00000", AcceptedAt: noon.Add(-4 * time.Second)},
-			At: noon.Add(time.Hour), Drain: true}
+			At: noon.Add(time.Hour), Drain: true, Why: delivery.WhyRedrive}
 		if diff := cmp.Diff(want, m.Body); diff != "" {
 			t.Errorf("the hint differs (-want +got):\n%s", diff)
 		}

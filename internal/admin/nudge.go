@@ -26,7 +26,7 @@ func (a *API) nudge(ctx context.Context, d directory.Destination) {
 	if err == nil {
 		rides := make([]delivery.Ride, len(oldest))
 		for i, p := range oldest {
-			rides[i] = delivery.Ride{Hint: delivery.Hint{Key: p.Key, At: p.NextAt, Drain: true}}
+			rides[i] = delivery.Ride{Hint: delivery.Hint{Key: p.Key, At: p.NextAt, Drain: true, Why: delivery.WhyProbe}}
 		}
 		err = errors.Join(a.Retries.Send(ctx, rides)...)
 	}

@@ -121,6 +121,10 @@ type AttemptRecord struct {
 	Took    time.Duration
 	// NextAt is zero when there is no next attempt.
 	NextAt time.Time
+	// Why, MessageID and Receives are those of delivery.Entry; empty for what was written down before they were.
+	Why       delivery.Why
+	MessageID string
+	Receives  int
 }
 
 // API is the management API. All its ports must be set.
@@ -141,6 +145,8 @@ type API struct {
 	Now     func() time.Time
 	// Caller says who sends a request.
 	Caller func(*http.Request) connection.Caller
+	// Journal is told of tests of destinations.
+	Journal delivery.Journal
 	// Fault is told of errors of our own, which the client sees only as "try again".
 	Fault func(error)
 }

@@ -112,7 +112,7 @@ func (a *API) redriveOne(ctx context.Context, in RedriveInput, d directory.Desti
 		var rides []delivery.Ride
 		for _, p := range page {
 			if p.For(d) && in.meant(p) {
-				rides = append(rides, delivery.Ride{Hint: delivery.Hint{Key: p.Key, At: p.NextAt, Drain: true}})
+				rides = append(rides, delivery.Ride{Hint: delivery.Hint{Key: p.Key, At: p.NextAt, Drain: true, Why: delivery.WhyRedrive}})
 			}
 		}
 		if len(rides) > 0 && tell.ID == "" { // kept first: a redrive of which half the hints went is told of too

@@ -40,6 +40,7 @@ type world struct {
 	answer    int // of the receiver
 	bodies    []string
 	faults    []string
+	tests     []delivery.Entry // of destinations, as they were written down
 	outbox    *connection.Outbox
 	mu        sync.Mutex
 	now       time.Time
@@ -176,10 +177,18 @@ func newWorldWith(t testing.TB, hook memory.Hook) *world {
 		Network: sink.Network{AllowPrivate: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, AllowHTTP: true},
 		Now:     now,
 		Caller:  func(*http.Request) connection.Caller { return connection.Caller{Identity: "arn:aws:iam::1:user/ada"} },
+		Journal: w,
 		Fault:   fault,
 	}
 	w.handler = w.Handler()
 	return w
+}
+
+// Record implements delivery.Journal.
+func (w *world) Record(e delivery.Entry) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.tests = append(w.tests, e)
 }
 
 // reply is an answer of the API.

@@ -290,7 +290,8 @@ func (d *Deliver) fault(messages []*settlement, err error) {
 }
 
 func (d *Deliver) recordAttempt(t trial, o Outcome, f *failure.Error, at time.Time, took time.Duration) {
-	e := Entry{Event: EventAttempted, At: at, Key: t.Key, Type: t.Document.Type, Kind: t.dest.Kind, Attempt: t.Attempts, Outcome: o, Took: took}
+	e := t.entry(EventAttempted, at)
+	e.Attempt, e.Outcome, e.Took = t.Attempts, o, took
 	if f != nil {
 		e.Code, e.Detail, e.NextAt = f.Code, f.Detail, t.NextAt
 	}
@@ -298,8 +299,9 @@ func (d *Deliver) recordAttempt(t trial, o Outcome, f *failure.Error, at time.Ti
 }
 
 func (d *Deliver) recordHeld(t trial) {
-	d.Journal.Record(Entry{Event: EventHeld, At: d.Now(), Key: t.Key, Type: t.Document.Type, Kind: t.dest.Kind, Attempt: t.Attempts + 1, Outcome: Held,
-		Code: t.Code, NextAt: t.NextAt})
+	e := t.entry(EventHeld, d.Now())
+	e.Attempt, e.Outcome, e.Code, e.NextAt = t.Attempts+1, Held, t.Code, t.NextAt
+	d.Journal.Record(e)
 }
 
 // ride gives a hint the delay that brings it at its time or within the second after, never before.

@@ -58,7 +58,7 @@ func (d *Deliver) accept(ctx context.Context, batch []Message, read func(Message
 	var rejections []Rejection
 	var rejected []*settlement
 	for i, m := range batch {
-		messages[i] = &settlement{id: m.ID}
+		messages[i] = &settlement{id: m.ID, receives: m.Receives}
 		body, err := read(m)
 		var ts []trial
 		if err == nil {
@@ -74,7 +74,7 @@ func (d *Deliver) accept(ctx context.Context, batch []Message, read func(Message
 			d.fault(messages[i:i+1], err)
 		}
 		for _, t := range ts {
-			t.messages = []*settlement{messages[i]}
+			t.messages, t.why = []*settlement{messages[i]}, WhyFresh
 			if first, ok := seen[t.Key]; ok { // sent twice in one millisecond: one delivery settles both
 				trials[first].messages = append(trials[first].messages, messages[i])
 				continue
@@ -96,7 +96,7 @@ func (d *Deliver) Retry(ctx context.Context, batch []HintMessage) (unsettled []s
 	left := make([]hinted, len(batch))
 	messages := make([]*settlement, len(batch))
 	for i, m := range batch {
-		messages[i] = &settlement{id: m.ID}
+		messages[i] = &settlement{id: m.ID, receives: m.Receives}
 		left[i] = hinted{m.Hint, messages[i]}
 	}
 	for first := true; len(left) > 0; first = false {
@@ -152,6 +152,7 @@ func (d *Deliver) retry(ctx context.Context, batch []hinted) (rest []hinted) {
 		}
 		now := d.Now()
 		t := trial{Delivery: delivery, dest: dest, messages: []*settlement{h.message}, drain: h.Drain, reserved: h.Reserved}
+		t.why = h.why(delivery.Attempts)
 		switch t.verdict = readmit(delivery, h.Hint, dest, known, now); t.verdict {
 		case drop:
 			if delivery.Parked && !h.Drain { // this hint may have led to its parking, by an invocation that died

@@ -81,6 +81,8 @@ type Hint struct {
 	Drain bool
 	// Reserved says that the attempt has its place in the failing destination's budget already.
 	Reserved bool
+	// Why is why it is led to before its time; empty for a hint that does not do that.
+	Why Why
 }
 
 // Message is one message of the ingest queue.
@@ -98,6 +100,8 @@ type Message struct {
 type HintMessage struct {
 	ID   string
 	Hint Hint
+	// Receives counts how often it was handed out, this time included; 0 if that is not known.
+	Receives int
 }
 
 // Outcome says how an attempt ended.

@@ -238,7 +238,7 @@ func choose(waiting []Waiting, dest directory.Destination, room int, now time.Ti
 		}
 		p.open = true
 		if w.Parked || w.At.Sub(now).Abs() > ownWay {
-			p.hints = append(p.hints, Hint{Key: w.Key, At: w.At, Drain: true})
+			p.hints = append(p.hints, Hint{Key: w.Key, At: w.At, Drain: true, Why: WhyDrain})
 		}
 	}
 	return p

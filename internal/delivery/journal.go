@@ -48,10 +48,14 @@ type Entry struct {
 	Key
 	Type string
 	Kind directory.Kind
-	// MessageID is the ingest message that the log came in, for accepted, unrouted and rejected.
+	// MessageID is the ingest message that the log came in, for accepted, unrouted and rejected; and the one, of either
+	// queue, that led to an attempt or to a fault. Receives is how often it had been handed out by then.
 	MessageID string
+	Receives  int
 	// Redelivered marks facts of an ingest message that was handed out before; they may have been recorded then.
 	Redelivered bool
+	// Why is why an attempt was made, or would have been.
+	Why Why
 	// Attempt counts from 1, the first try. Of a held log it is the try that was not made.
 	Attempt  int
 	Outcome  Outcome

@@ -40,6 +40,9 @@ func (l *Lines) Record(e Entry) {
 	}
 	r := slog.NewRecord(e.At, level, string(e.Event), 0)
 	addText(&r, "message_id", e.MessageID)
+	if e.Receives > 0 {
+		r.AddAttrs(slog.Int("receives", e.Receives))
+	}
 	addText(&r, "log_id", e.LogID)
 	addText(&r, "workspace_id", e.WorkspaceID)
 	addText(&r, "destination_id", e.DestinationID)
@@ -52,6 +55,7 @@ func (l *Lines) Record(e Entry) {
 	case EventFailed:
 		r.AddAttrs(slog.Int("attempts", e.Attempt))
 	}
+	addText(&r, "why", string(e.Why))
 	addText(&r, "code", string(e.Code))
 	addText(&r, "detail", e.Detail)
 	if e.Event == EventAttempted {
@@ -91,6 +95,9 @@ type counts struct {
 }
 
 func (l *Lines) count(e Entry) {
+	if e.Why == WhyTest {
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c := l.counts[string(e.Kind)]

@@ -66,7 +66,7 @@ func (w *Watch) parked(ctx context.Context, destinationID string, s search, now 
 		}
 		for _, l := range waiting {
 			if l.Parked && len(rides) < attemptsAMinute {
-				rides = append(rides, Ride{Hint: Hint{Key: l.Key, At: l.At, Drain: true}})
+				rides = append(rides, Ride{Hint: Hint{Key: l.Key, At: l.At, Drain: true, Why: WhyProbe}})
 			}
 		}
 		switch {

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/auditrelay/auditrelay/internal/directory"
 )
@@ -16,6 +17,7 @@ type trial struct {
 	drain       bool // led here by a drain or a probe, before its time
 	kept        bool // it keeps its own time, for which a hint is seen to already
 	reserved    bool // its attempt has a place in the budget already
+	why         Why
 }
 
 // reopen has the trial's messages handed out again.
@@ -25,10 +27,20 @@ func (t trial) reopen() {
 	}
 }
 
+// entry is what every fact about an attempt at the trial holds: why it was made, and the message that led to it.
+func (t trial) entry(e Event, at time.Time) Entry {
+	entry := Entry{Event: e, At: at, Key: t.Key, Type: t.Document.Type, Kind: t.dest.Kind, Why: t.why}
+	if len(t.messages) > 0 {
+		entry.MessageID, entry.Receives = t.messages[0].id, t.messages[0].receives
+	}
+	return entry
+}
+
 // settlement is a queue message and whether any of its deliveries is still open.
 type settlement struct {
-	id   string
-	open atomic.Bool
+	id       string
+	receives int
+	open     atomic.Bool
 	// forget says that what the message points to is removed once it is settled.
 	forget bool
 }

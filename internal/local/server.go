@@ -209,6 +209,9 @@ type Attempt struct {
 	At            time.Time        `json:"at"`
 	DurationMS    int64            `json:"duration_ms"`
 	NextAttemptAt *time.Time       `json:"next_attempt_at"`
+	Why           delivery.Why     `json:"why"`
+	MessageID     string           `json:"message_id"`
+	Receives      int              `json:"receives"`
 }
 
 func (s *Server) attempts(w http.ResponseWriter, r *http.Request) {
@@ -222,6 +225,7 @@ func (s *Server) attempts(w http.ResponseWriter, r *http.Request) {
 		list = append(list, Attempt{
 			LogID: e.LogID, WorkspaceID: e.WorkspaceID, DestinationID: e.DestinationID, Kind: string(e.Kind), Attempt: e.Attempt,
 			Outcome: e.Outcome, Code: string(e.Code), At: e.At, DurationMS: e.Took.Milliseconds(), NextAttemptAt: nextAttempt(e.Key, e.NextAt),
+			Why: e.Why, MessageID: e.MessageID, Receives: e.Receives,
 		})
 	}
 	answerJSON(w, list)

@@ -339,7 +339,7 @@ func (w *World) accept(ctx context.Context, batch []memory.Received[[]byte]) (un
 func (w *World) retry(ctx context.Context, batch []memory.Received[delivery.Hint]) (unsettled []string) {
 	messages := make([]delivery.HintMessage, len(batch))
 	for i, m := range batch {
-		messages[i] = delivery.HintMessage{ID: m.ID, Hint: m.Body}
+		messages[i] = delivery.HintMessage{ID: m.ID, Hint: m.Body, Receives: m.Receives}
 	}
 	return w.deliver.Retry(ctx, messages)
 }

@@ -40,6 +40,9 @@ type line struct {
 	Code          failure.Code     `json:"code"`
 	DurationMS    int64            `json:"duration_ms"`
 	NextAttemptAt time.Time        `json:"next_attempt_at"`
+	Why           delivery.Why     `json:"why"`
+	MessageID     string           `json:"message_id"`
+	Receives      int              `json:"receives"`
 }
 
 // The spans that are searched one after the other, from the newest to the oldest. The service finds attempts
@@ -145,13 +148,17 @@ func pattern(q admin.AttemptQuery) string {
 // parse reads a line; ok is false for one of another kind.
 func parse(message string) (record admin.AttemptRecord, ok bool) {
 	var l line
-	if json.Unmarshal([]byte(message),
-		&l) != nil || (l.Message != string(delivery.EventAttempted) && l.Message != string(delivery.EventHeld)) {
+	if err := json.Unmarshal([]byte(message), &l); err != nil {
+		return record, false
+	}
+	if e := delivery.Event(l.Message); e != delivery.EventAttempted && e != delivery.EventHeld {
 		return record, false
 	}
 	return admin.AttemptRecord{
 		Key: delivery.Key{DestinationID: l.DestinationID, WorkspaceID: l.WorkspaceID, LogID: l.LogID,
 			AcceptedAt: l.AcceptedAt},
-		Kind: l.Kind, Attempt: l.Attempt, Outcome: l.Outcome, Code: l.Code, At: l.Time, Took: time.Duration(l.DurationMS) * time.Millisecond, NextAt: l.NextAttemptAt,
+		Kind: l.Kind, Attempt: l.Attempt, Outcome: l.Outcome, Code: l.Code,
+		At: l.Time, Took: time.Duration(l.DurationMS) * time.Millisecond, NextAt: l.NextAttemptAt,
+		Why: l.Why, MessageID: l.MessageID, Receives: l.Receives,
 	}, true
 }

@@ -136,11 +136,12 @@ func attempt(before time.Duration) (admin.AttemptRecord, string) {
 		Key: delivery.Key{DestinationID: "siem", WorkspaceID: "acme", LogID: "log-" + before.String(),
 			AcceptedAt: at.Add(-time.Minute)},
 		Code: failure.HTTPServerError, Took: 12 * time.Millisecond, NextAt: at.Add(time.Minute),
+		Why: delivery.WhyProbe, MessageID: "m-1", Receives: 2,
 	}
 	var line bytes.Buffer
 	delivery.NewLines(&line, "test").Record(e)
 	return admin.AttemptRecord{Key: e.Key, Kind: e.Kind, Attempt: 1, Outcome: e.Outcome, Code: e.Code, At: at,
-		Took: e.Took, NextAt: e.NextAt}, line.String()
+		Took: e.Took, NextAt: e.NextAt, Why: e.Why, MessageID: e.MessageID, Receives: e.Receives}, line.String()
 }
 
 // arrives is how long after its attempt a line comes to the log service.

@@ -48,6 +48,7 @@ func Admin(c config.Admin, account aws.Config, journal delivery.Journal) (http.H
 		Account:      func(context.Context) (aws.Config, error) { return account, nil },
 		Now:          time.Now,
 		Caller:       functionurl.Caller,
+		Journal:      journal,
 		Fault:        faults(journal),
 	}
 	return api.Handler(), nil

@@ -57,7 +57,8 @@ func (h *Handler) Handle(ctx context.Context, e events.SQSEvent) (events.SQSEven
 				h.fault(r, err) // and done: if it stood for a delivery, requeue finds it
 				continue
 			}
-			hints = append(hints, delivery.HintMessage{ID: r.MessageId, Hint: hint})
+			receives, _ := strconv.Atoi(r.Attributes["ApproximateReceiveCount"]) // it is only written down
+			hints = append(hints, delivery.HintMessage{ID: r.MessageId, Hint: hint, Receives: receives})
 			continue
 		}
 		m, err := message(r)

@@ -2,6 +2,7 @@ package sqs
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -82,6 +83,8 @@ func TestHandler(t *testing.T) {
 		Key: delivery.Key{DestinationID: "dest-1", WorkspaceID: "ws-1", LogID: "log-1", AcceptedAt: sentAt},
 		At:  time.UnixMilli(1793611860000).UTC(),
 	}
+	probe := hint
+	probe.Drain, probe.Why = true, delivery.WhyProbe
 	message := func(body string) []delivery.Message {
 		return []delivery.Message{{ID: "m-1", Body: []byte(body), SentAt: sentAt, Receives: 2}}
 	}
@@ -92,8 +95,12 @@ func TestHandler(t *testing.T) {
 		again     []string
 		faults    faults
 	}{
-		"a log":                        {records: []events.SQSMessage{sqsMessage("m-1", ingest, "{}")}, want: relay{Messages: message("{}")}},
-		"a hint":                       {records: []events.SQSMessage{sqsMessage("m-1", retryARN, hintBody)}, want: relay{Hints: []delivery.HintMessage{{ID: "m-1", Hint: hint}}}},
+		"a log":  {records: []events.SQSMessage{sqsMessage("m-1", ingest, "{}")}, want: relay{Messages: message("{}")}},
+		"a hint": {records: []events.SQSMessage{sqsMessage("m-1", retryARN, hintBody)}, want: relay{Hints: []delivery.HintMessage{{ID: "m-1", Hint: hint, Receives: 2}}}},
+		"a hint that says why": {
+			records: []events.SQSMessage{sqsMessage("m-1", retryARN, strings.Replace(hintBody, "}", `,"n":true,"y":"probe"}`, 1))},
+			want:    relay{Hints: []delivery.HintMessage{{ID: "m-1", Hint: probe, Receives: 2}}},
+		},
 		"a hint that a producer wrote": {records: []events.SQSMessage{sqsMessage("m-1", ingest, hintBody)}, want: relay{Messages: message(hintBody)}},
 		"no hint: no JSON":             {records: []events.SQSMessage{sqsMessage("m-1", retryARN, "x")}, faults: faults{"relay.fault m-1"}},
 		"no hint: a log":               {records: []events.SQSMessage{sqsMessage("m-1", retryARN, `{"id":"log-1"}`)}, faults: faults{"relay.fault m-1"}},

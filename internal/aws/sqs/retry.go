@@ -32,6 +32,7 @@ type hint struct {
 	At          int64  `json:"t"`
 	Drain       bool   `json:"n,omitempty"`
 	Reserved    bool   `json:"r,omitempty"`
+	Why         string `json:"y,omitempty"`
 }
 
 // Send implements delivery.RetryQueue.
@@ -54,7 +55,7 @@ func (q *RetryQueue) Send(ctx context.Context, rides []delivery.Ride) []error {
 }
 
 func rideEntry(r delivery.Ride) types.SendMessageBatchRequestEntry {
-	body, err := json.Marshal(hint{r.DestinationID, r.WorkspaceID, r.LogID, r.AcceptedAt.UnixMilli(), r.At.UnixMilli(), r.Drain, r.Reserved})
+	body, err := json.Marshal(hint{r.DestinationID, r.WorkspaceID, r.LogID, r.AcceptedAt.UnixMilli(), r.At.UnixMilli(), r.Drain, r.Reserved, string(r.Why)})
 	if err != nil {
 		panic("sqs: a struct of strings and numbers is no JSON: " + err.Error())
 	}
@@ -85,5 +86,6 @@ func parseHint(body string) (delivery.Hint, error) {
 		At:       time.UnixMilli(h.At).UTC(),
 		Drain:    h.Drain,
 		Reserved: h.Reserved,
+		Why:      delivery.Why(h.Why),
 	}, nil
 }
