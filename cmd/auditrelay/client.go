@@ -118,6 +118,9 @@ func (r *refusal) Error() string {
 		"GET /v1/workspaces lists", "auditrelay workspace list shows").Replace(legible.Line(r.Detail))
 }
 
+// NotThere says whether there is no such thing. It implements doctor.NotThere.
+func (r *refusal) NotThere() bool { return r.Status == http.StatusNotFound }
+
 // call is one request. Body and into are JSON; either may be nil.
 type call struct {
 	method, path string

@@ -20,6 +20,7 @@ const (
 	exitConflict = 4
 	exitInvalid  = 5
 	exitRefused  = 6
+	exitAiling   = 7
 	// exitInterrupted is 128 and the number of SIGINT, as shells have it.
 	exitInterrupted = 130
 )
@@ -32,6 +33,7 @@ const exitCodes = `Exit codes:
   4  changed by somebody else, or not allowed in its state
   5  not valid; the message names the field, or of a file the lines
   6  the destination does not take a test log
+  7  a check of auditrelay doctor fails
   130  ended by Ctrl-C`
 
 // usageError is the error of a command that was used wrongly.
@@ -58,6 +60,9 @@ func exitCode(err error) int {
 	}
 	if errors.Is(err, errTestFailed) {
 		return exitRefused
+	}
+	if _, ok := errors.AsType[ailing](err); ok {
+		return exitAiling
 	}
 	if errors.Is(err, context.Canceled) {
 		return exitInterrupted

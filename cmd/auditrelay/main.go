@@ -64,6 +64,6 @@ func root() *cobra.Command {
 		return usageError(fmt.Sprintf("%v; see %s --help", err, cmd.CommandPath()))
 	})
 	cmd.AddCommand(localCommand(), sendCommand(), demoCommand(), workspaceCommand(), destinationCommand(), applyCommand(), statusCommand(),
-		pendingCommand(), attemptsCommand(), tailCommand(), failedCommand(), redriveCommand(), simulateCommand())
+		doctorCommand(), pendingCommand(), attemptsCommand(), tailCommand(), failedCommand(), redriveCommand(), simulateCommand())
 	return cmd
 }

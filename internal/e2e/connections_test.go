@@ -73,12 +73,22 @@ func refusedCredentials(t *testing.T, d *deployment) {
 	}
 }
 
-// api sends a request to the management API, as the function URL does for a caller who signed it.
+// api sends a request to the management API, which must answer with success.
 func (d *deployment) api(t *testing.T, method, path, body string) string {
+	t.Helper()
+	status, answer := d.ask(t, method, path, "", body)
+	if status >= 300 {
+		t.Fatalf("%s %s answers %d %s", method, path, status, answer)
+	}
+	return answer
+}
+
+// ask sends a request to the management API, as the function URL does for a caller who signed it.
+func (d *deployment) ask(t *testing.T, method, path, query, body string) (status int, text string) {
 	t.Helper()
 	d.requireURL(t)
 	request := events.LambdaFunctionURLRequest{
-		Version: "2.0", RawPath: path, Headers: map[string]string{"content-type": "application/json"},
+		Version: "2.0", RawPath: path, RawQueryString: query, Headers: map[string]string{"content-type": "application/json"},
 		Body: base64.StdEncoding.EncodeToString([]byte(body)), IsBase64Encoded: true,
 		RequestContext: events.LambdaFunctionURLRequestContext{
 			DomainName: "api.lambda-url.example", HTTP: events.LambdaFunctionURLRequestContextHTTPDescription{Method: method, Path: path, SourceIP: "192.0.2.1", UserAgent: "e2e"},
@@ -96,10 +106,10 @@ func (d *deployment) api(t *testing.T, method, path, body string) string {
 		t.Fatalf("%s %s: %v", method, path, err)
 	}
 	var answer events.LambdaFunctionURLResponse
-	if err := json.Unmarshal(response, &answer); err != nil || answer.StatusCode >= 300 {
-		t.Fatalf("%s %s answers %d %s (%v)", method, path, answer.StatusCode, answer.Body, err)
+	if err := json.Unmarshal(response, &answer); err != nil {
+		t.Fatalf("%s %s answers %s (%v)", method, path, response, err)
 	}
-	return answer.Body
+	return answer.StatusCode, answer.Body
 }
 
 // requireURL holds that admin is reached by a URL that takes signed requests alone.

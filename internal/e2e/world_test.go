@@ -62,6 +62,7 @@ func stories(t *testing.T, s servers, bootstraps map[string]string) {
 		"unknown workspace": unknownWorkspace,
 		"disconnect":        disconnected,
 		"refused":           refusedCredentials,
+		"canary":            canary,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -40,7 +40,7 @@ func (f Form) number(s string) (time.Time, error) {
 	if len(whole) == len(compact) && strings.Trim(whole, "0123456789") == "" && whole[0] <= '2' {
 		return f.in(compact, s)
 	}
-	number, ok := new(big.Rat).SetString(s) // it refuses exponents over a million
+	number, ok := new(big.Rat).SetString(s)                // it refuses exponents over a million
 	if !ok || number.Cmp(new(big.Rat).SetInt64(1e8)) < 0 { // such as a year, or a date in eight digits
 		return time.Time{}, errEpoch
 	}

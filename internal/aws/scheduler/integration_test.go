@@ -51,6 +51,13 @@ func TestTimers(t *testing.T) {
 	if diff := cmp.Diff(form(t, want), form(t, got)); diff != "" {
 		t.Errorf("schedule (-want +got):\n%s", diff)
 	}
+	due, err := timers.Due(t.Context(), "siem", timer.Incarnation)
+	if diff := cmp.Diff([]time.Time{timer.At.Add(time.Second - time.Nanosecond).UTC().Truncate(time.Second)}, due); err != nil || diff != "" {
+		t.Errorf("due %v (-want +got):\n%s", err, diff)
+	}
+	if other, err := timers.Due(t.Context(), "siem", "another"); err != nil || other != nil {
+		t.Errorf("of another destination: %v, %v", other, err)
+	}
 	for range 2 { // again is no error
 		if err := timers.Cancel(t.Context(), timer); err != nil {
 			t.Fatal(err)

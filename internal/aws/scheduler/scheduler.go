@@ -87,11 +87,46 @@ func (s *Timers) Cancel(ctx context.Context, t connection.Timer) error {
 // name is made of the destination (hashed, since a name has at most 64 characters), the generation and the time. A disconnect that died before it
 // was written down leaves a schedule of the same generation behind; by the time, the next one's is another.
 func name(t connection.Timer) string {
-	sum := sha256.Sum256([]byte(directory.Identity(t.DestinationID, t.Incarnation)))
-	return fmt.Sprintf("%s-%d-%d", hex.EncodeToString(sum[:10]), t.Generation, t.At.UnixMilli())
+	return fmt.Sprintf("%s%d-%d", prefix(t.DestinationID, t.Incarnation), t.Generation, t.At.UnixMilli())
 }
+
+// prefix is how the names of a destination's schedules begin.
+func prefix(destinationID, incarnation string) string {
+	sum := sha256.Sum256([]byte(directory.Identity(destinationID, incarnation)))
+	return hex.EncodeToString(sum[:10]) + "-"
+}
+
+// Due gives the times of the schedules that are set for a destination.
+func (s *Timers) Due(ctx context.Context, destinationID, incarnation string) ([]time.Time, error) {
+	var due []time.Time
+	in := &scheduler.ListSchedulesInput{GroupName: &s.Group, NamePrefix: aws.String(prefix(destinationID, incarnation))}
+	for pages := scheduler.NewListSchedulesPaginator(s.Client, in); pages.HasMorePages(); {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("list the schedules of destination %s: %w", destinationID, err)
+		}
+		for _, entry := range page.Schedules {
+			one, err := s.Client.GetSchedule(ctx, &scheduler.GetScheduleInput{Name: entry.Name, GroupName: &s.Group})
+			if _, gone := errors.AsType[*types.ResourceNotFoundException](err); gone {
+				continue
+			}
+			if err != nil {
+				return nil, fmt.Errorf("look at a schedule of destination %s: %w", destinationID, err)
+			}
+			at, err := time.Parse("at("+expressionTime+")", aws.ToString(one.ScheduleExpression))
+			if err != nil {
+				return nil, fmt.Errorf("read a schedule of destination %s: %w", destinationID, err)
+			}
+			due = append(due, at)
+		}
+	}
+	return due, nil
+}
+
+// expressionTime is a time as the service writes it.
+const expressionTime = "2006-01-02T15:04:05"
 
 // expression is the time in whole seconds, never before the timer's.
 func expression(at time.Time) string {
-	return "at(" + at.Add(time.Second-time.Nanosecond).UTC().Truncate(time.Second).Format("2006-01-02T15:04:05") + ")"
+	return "at(" + at.Add(time.Second-time.Nanosecond).UTC().Truncate(time.Second).Format(expressionTime) + ")"
 }

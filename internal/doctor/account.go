@@ -1,0 +1,199 @@
+package doctor
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+const (
+	// BootstrapVersion is the least version of CDK's bootstrap stack by which the stack can be deployed. The
+	// cloud assembly says so (requiresBootstrapStackVersion).
+	BootstrapVersion = 6
+	// mostUnreserved is what Lambda keeps free for functions without a reservation, in accounts that have as
+	// much (AWS, Lambda API Reference, PutFunctionConcurrency). Of a smaller account it keeps everything.
+	mostUnreserved = 100
+	// deliverAtMost is what deliver may take of the account where nothing is set aside for it, and others is
+	// about what the other functions take.
+	deliverAtMost, others = 200, 20
+)
+
+// Account holds what was seen of an account against what is to be deployed there.
+func Account(p Plan, f Facts) []Finding {
+	findings := []Finding{caller(f.Caller, p.Region)}
+	if findings[0].Status == Failing {
+		return findings // nothing else was answered
+	}
+	return slices.Concat(findings, region(p), bootstrap(p, f), concurrency(p, f.Concurrency), mail(p, f), stack(p, f), names(p, f))
+}
+
+func caller(a Answer[Caller], region string) Finding {
+	const check = "credentials"
+	if a.Err != nil || a.Denied != "" {
+		return failing(check, "AWS does not know who asks: "+reason(a), "sign in, with aws sso login say, or set AWS_PROFILE")
+	}
+	return ok(check, fmt.Sprintf("account %s in %s, as %s", a.Value.Account, region, a.Value.ARN))
+}
+
+// reason puts an answer that has no value into words.
+func reason[T any](a Answer[T]) string {
+	if a.Denied != "" {
+		return "you may not " + a.Denied
+	}
+	return a.Err.Error()
+}
+
+// unknown is the finding where a question was not answered.
+func unknown[T any](check string, a Answer[T]) Finding {
+	do := "look again later"
+	if a.Denied != "" {
+		do = "let your role " + a.Denied + ", and look again"
+	}
+	return Finding{Check: check, Status: Unknown, Found: "it could not be seen: " + reason(a), Do: do}
+}
+
+func known[T any](a Answer[T]) bool { return a.Err == nil && a.Denied == "" }
+
+func region(p Plan) []Finding {
+	if slices.Contains(regionsWithoutFunctionURLs(), p.Region) {
+		return []Finding{failing("region", p.Region+" has no Lambda function URLs, which the management API is behind",
+			"deploy to another region, such as "+nearest(p.Region))}
+	}
+	return []Finding{ok("region", p.Region+" has what the stack is made of")}
+}
+
+func bootstrap(p Plan, f Facts) []Finding {
+	const check = "bootstrap"
+	command := "npx cdk bootstrap aws://" + f.Caller.Value.Account + "/" + p.Region
+	switch v := f.Bootstrap; {
+	case !known(v):
+		return []Finding{unknown(check, v)}
+	case v.Value == 0:
+		return []Finding{failing(check, "CDK was never bootstrapped in this account and region", command)}
+	case v.Value < BootstrapVersion:
+		return []Finding{failing(check, fmt.Sprintf("CDK's bootstrap stack has version %d, and the stack needs %d", v.Value, BootstrapVersion), command)}
+	default:
+		return []Finding{ok(check, fmt.Sprintf("version %d", v.Value))}
+	}
+}
+
+// concurrency asks whether Lambda lets the stack set aside what it wants to, and whether the functions have
+// room.
+func concurrency(p Plan, a Answer[Concurrency]) []Finding {
+	const check = "concurrency"
+	if !known(a) {
+		return []Finding{unknown(check, a)}
+	}
+	c := a.Value
+	found := fmt.Sprintf("%d at once in this region, %d of them unreserved", c.Limit, c.Unreserved)
+	ask := "ask for 1,000: aws service-quotas request-service-quota-increase --service-code lambda --quota-code L-B99A9384 --desired-value 1000"
+	keep := min(mostUnreserved, c.Limit)
+	switch {
+	case p.Reserved > 0 && c.Unreserved-p.Reserved < keep:
+		return []Finding{failing(check, fmt.Sprintf("%s; Lambda keeps %d unreserved, so that reservedConcurrency=%d is refused", found, keep, p.Reserved),
+			fmt.Sprintf("set reservedConcurrency to at most %d, or leave it out; or %s", max(0, c.Unreserved-keep), ask))}
+	case c.Unreserved-p.Reserved < others:
+		return []Finding{warning(check, found+": a burst of logs takes all of it, and requeue, admin and notify wait", ask)}
+	case p.Reserved == 0 && c.Unreserved < deliverAtMost+others:
+		return []Finding{warning(check, fmt.Sprintf("%s; deliver alone may take %d", found, deliverAtMost), ask+", or set reservedConcurrency")}
+	}
+	return []Finding{ok(check, found)}
+}
+
+func mail(p Plan, f Facts) []Finding {
+	return slices.Concat(mailAccount(f.Mail), sender(p, f))
+}
+
+func mailAccount(a Answer[Mail]) []Finding {
+	const check = "mail account"
+	if !known(a) {
+		return []Finding{unknown(check, a)}
+	}
+	m := a.Value
+	limits := fmt.Sprintf("%.0f mails a day, %.0f a second", m.PerDay, m.PerSecond)
+	switch {
+	case !m.Sending || m.Enforcement == "SHUTDOWN":
+		return []Finding{failing(check, "SES has stopped sending for this account: no mail leaves, and all wait",
+			"read what SES wrote to the account's address, and answer in the SES console under Account dashboard")}
+	case m.Enforcement == "PROBATION":
+		return []Finding{warning(check, "SES reviews this account and may stop it; "+limits, "answer the review in the SES console under Account dashboard")}
+	case !m.Production:
+		return []Finding{warning(check, "SES keeps this account in its sandbox: only verified recipients get mails; "+limits,
+			"aws sesv2 put-account-details --production-access-enabled, see docs/deploy.md; mails wait until then")}
+	}
+	return []Finding{ok(check, limits)}
+}
+
+// sender asks whether SES knows the sender, and whether the stack would make an identity that there is.
+func sender(p Plan, f Facts) []Finding {
+	const check = "sender"
+	if p.MailFrom == "" {
+		return []Finding{warning(check, "no sender was named, so none was looked for", "--mail-from is the address that mails come from")}
+	}
+	if !known(f.Sender) {
+		return []Finding{unknown(check, f.Sender)}
+	}
+	s, domain := f.Sender.Value, p.MailFrom[strings.LastIndexByte(p.MailFrom, '@')+1:]
+	makes, name := s.Domain, domain
+	if p.MailIdentity == "address" {
+		makes, name = s.Address, p.MailFrom
+	}
+	deployed := f.Stack.Value.Status != ""
+	switch {
+	case p.MailIdentity != "existing" && makes.Exists && !deployed:
+		return []Finding{failing(check, "SES has the identity "+name+" already, and the stack would make it again", "deploy with --context mailIdentity=existing")}
+	case s.Domain.Verified || s.Address.Verified:
+		return []Finding{ok(check, "SES knows "+p.MailFrom)}
+	case s.Domain.Exists || s.Address.Exists:
+		return []Finding{warning(check, "SES has not verified "+name+": mails wait until it has", "write the DNS records that `aws sesv2 get-email-identity --email-identity "+name+"` shows")}
+	case f.Stack.Value.Deployed():
+		return []Finding{warning(check, "SES knows neither "+domain+" nor "+p.MailFrom+": mails wait until it does",
+			"is it the sender that was deployed? If so, verify one of them, see docs/deploy.md")}
+	case p.MailIdentity == "existing":
+		return []Finding{failing(check, "SES knows neither "+domain+" nor "+p.MailFrom, "verify one of them first, or deploy with --context mailIdentity=domain")}
+	}
+	return []Finding{ok(check, "the stack makes the identity "+name+", which has to be verified afterwards")}
+}
+
+// stack asks what became of an earlier deploy.
+func stack(p Plan, f Facts) []Finding {
+	const check = "stack"
+	if !known(f.Stack) {
+		return []Finding{unknown(check, f.Stack)}
+	}
+	name, s := p.StackName(), f.Stack.Value
+	switch {
+	case s.Status == "":
+		return []Finding{ok(check, "there is no "+name+" yet")}
+	case s.Deployed():
+		return []Finding{ok(check, name+" is "+s.Status)}
+	case s.Status == "ROLLBACK_COMPLETE" || s.Status == "ROLLBACK_FAILED" || s.Status == "CREATE_FAILED" || s.Status == "DELETE_FAILED":
+		return []Finding{failing(check, name+" is "+s.Status+", which cannot be updated",
+			"aws cloudformation delete-stack --stack-name "+name+", then deploy again; its events say what went wrong")}
+	case strings.HasSuffix(s.Status, "_FAILED"):
+		return []Finding{failing(check, name+" is "+s.Status, "aws cloudformation continue-update-rollback --stack-name "+name)}
+	}
+	return []Finding{warning(check, name+" is "+s.Status+": something is under way", "wait until it has ended")}
+}
+
+// names asks whether something has the names that a first deploy gives out.
+func names(p Plan, f Facts) []Finding {
+	const check = "leftovers"
+	if !known(f.Stack) {
+		return nil
+	}
+	if f.Stack.Value.Status != "" {
+		return nil // they are its own
+	}
+	var findings []Finding
+	for _, r := range f.Names.Value {
+		findings = append(findings, failing(check, "the "+r.Kind+" "+r.Name+" is left from an earlier stack, and a deploy fails at it (already exists)", r.Remove))
+	}
+	switch {
+	case !known(f.Names):
+		findings = append(findings, unknown(check, f.Names))
+	case len(findings) == 0:
+		findings = []Finding{ok(check, "nothing of an earlier "+p.StackName()+" is in the way")}
+	}
+	return findings
+}
