@@ -59,11 +59,17 @@ type change struct {
 // change reads, checks and writes: settings and credentials together, in one write that has one winner. If we die right
 // after it, the admin has no answer and repeats the change.
 func (a *API) change(ctx context.Context, c change) (*destinationAnswer, error) {
-	verified := false
-	for range writesAtMost {
+	verified, meant := false, "" // the incarnation of the record that was there first
+	for try := range writesAtMost {
 		before, exists, err := a.current(ctx, c)
 		if err != nil {
 			return nil, err
+		}
+		if try == 0 {
+			meant = before.Incarnation
+		}
+		if before.Incarnation != meant {
+			return nil, changedMeanwhile()
 		}
 		after, err := c.apply(before)
 		if err != nil {

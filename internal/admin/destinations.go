@@ -249,10 +249,17 @@ func (a *API) deleteDestination(ctx context.Context, in *struct {
 	DestinationPath
 	Conditions
 }) (*struct{}, error) {
-	for range writesAtMost {
+	meant := "" // the incarnation
+	for try := range writesAtMost {
 		d, err := a.Destinations.CurrentDestination(ctx, in.ID)
 		if err != nil {
 			return nil, a.destinationError(in.ID, err)
+		}
+		if try == 0 {
+			meant = d.Incarnation
+		}
+		if d.Incarnation != meant {
+			return nil, changedMeanwhile()
 		}
 		if err := in.check(fmt.Sprintf("destination %q", d.ID), etag(d)); err != nil {
 			return nil, err

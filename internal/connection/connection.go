@@ -141,9 +141,16 @@ func (s *Service) unfired(d directory.Destination, t Timer, err error) error {
 // before each write. Before is the destination as it was read last, whether or not there is an error.
 func (s *Service) change(ctx context.Context, id string, action directory.Action, by Caller, prepare func(before, next directory.Destination) error) (before, after directory.Destination, err error) {
 	now := s.Now()
-	for range writesAtMost {
+	meant := "" // the incarnation
+	for try := range writesAtMost {
 		if before, err = s.Store.CurrentDestination(ctx, id); err != nil {
 			return before, after, fmt.Errorf("look up destination %s: %w", id, err)
+		}
+		if try == 0 {
+			meant = before.Incarnation
+		}
+		if before.Incarnation != meant {
+			return before, after, fmt.Errorf("%s destination %s: it was deleted, and another one has its id: %w", action, id, directory.ErrNotFound)
 		}
 		next, err := directory.Transition(before, action, now)
 		if err != nil {

@@ -21,10 +21,11 @@ func (d *Deliver) run(ctx context.Context, trials []trial) {
 	groups := make(map[string][]trial)
 	var order []string
 	for _, t := range trials {
-		if groups[t.DestinationID] == nil {
-			order = append(order, t.DestinationID)
+		record := t.dest.Identity() // in the middle of a batch, a destination may be deleted and another made under its id
+		if groups[record] == nil {
+			order = append(order, record)
 		}
-		groups[t.DestinationID] = append(groups[t.DestinationID], t)
+		groups[record] = append(groups[record], t)
 	}
 	if len(order) == 1 {
 		d.group(ctx, trials)
@@ -32,11 +33,11 @@ func (d *Deliver) run(ctx context.Context, trials []trial) {
 	}
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, groupsAtOnce)
-	for _, id := range order {
+	for _, record := range order {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			d.group(ctx, groups[id])
+			d.group(ctx, groups[record])
 		})
 	}
 	wg.Wait()
