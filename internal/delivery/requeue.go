@@ -116,8 +116,9 @@ func (r *Requeue) sweep(ctx context.Context, p *Progress, now time.Time) error {
 		}
 		p.Swept, p.SweptThrough = now, [DueShards]time.Time{}
 	}
+	until := p.sweepUntil()
 	return r.each(func(shard int) (err error) {
-		p.SweptThrough[shard], err = r.pass(ctx, shard, p.SweptThrough[shard], p.sweepUntil(), true)
+		p.SweptThrough[shard], err = r.pass(ctx, shard, p.SweptThrough[shard], until, true)
 		return err
 	})
 }
