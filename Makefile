@@ -67,6 +67,14 @@ simulate: ## Policies of retrying side by side: a thousand destinations, ten of 
 drain: ## A million parked logs of one destination drained: pages, order, calls and memory (1.6 GB, half a minute)
 	go run ./cmd/auditrelay simulate drain
 
+# How many runs a soak has, and the first of their seeds. A million take hours.
+SEEDS ?= 1000000
+FROM ?= 1000000
+
+.PHONY: soak
+soak: ## Runs of the core over services on a bad day, SEEDS of them from seed FROM on, against every promise of the product
+	go test ./internal/unkind -run TestSoak -count 1 -timeout 0 -v -seeds $(SEEDS) -from $(FROM)
+
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## golangci-lint with go vet, gofmt and the dependency rule; actionlint; mains of at most 40 lines
 	$(GOLANGCI_LINT) run
