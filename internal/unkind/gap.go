@@ -21,7 +21,6 @@ func gaps() []gap {
 		{Lost, []string{"newborn", "family", "types"}, 0, "a remembered answer of the directory is believed when nobody wants a log"},
 		{Unrouted, nil, 0, "the same"},
 		{Silence, nil, LateIndex, "deliver hears of a write by an index, and remembers for two hours what it has not heard"},
-		{Owner, []string{"outage", "stumble", "rate", "corrected", "disconnect"}, 0, "what is parked after a drain has ended, or fails in it, waits for its own time"},
 		{Cause, nil, 0, "an answer to earlier settings, or to an earlier connection, counts for those of now"},
 		{Gentle, nil, LateIndex, "an old memory holds a failing destination for a healthy one"},
 		{Voluntary, nil, LostAnswer | DeafService, "a claim whose answer was lost is held for another's"},
