@@ -28,7 +28,7 @@ func (w *World) workspace(id, parent string) {
 	if parent != "" {
 		kind = directory.EmbeddedCustomer
 	}
-	ws := directory.Workspace{ID: id, Name: id, Kind: kind, ParentID: parent, Admins: []string{adminOf(id)}}
+	ws := directory.Workspace{ID: id, Incarnation: "first", Name: id, Kind: kind, ParentID: parent, Admins: []string{adminOf(id)}}
 	if err := w.directory().PutWorkspace(context.Background(), ws); err != nil {
 		panic(err)
 	}
@@ -53,7 +53,7 @@ func (p plan) destination() directory.Destination {
 	if p.rate > 0 {
 		settings = json.RawMessage(fmt.Sprintf(`{"url":"https://siem.example/","rate":%d}`, p.rate))
 	}
-	return directory.Destination{ID: p.id, Name: p.id, WorkspaceID: p.owner, Kind: directory.HTTP, Shared: p.shared, LogTypes: p.types, Settings: settings}
+	return directory.Destination{ID: p.id, Incarnation: "first", Name: p.id, WorkspaceID: p.owner, Kind: directory.HTTP, Shared: p.shared, LogTypes: p.types, Settings: settings}
 }
 
 // stand makes a receiver.

@@ -21,6 +21,7 @@ func gaps() []gap {
 		{Lost, []string{"newborn", "family", "types"}, 0, "a remembered answer of the directory is believed when nobody wants a log"},
 		{Unrouted, nil, 0, "the same"},
 		{Silence, nil, LateIndex, "deliver hears of a write by an index, and remembers for two hours what it has not heard"},
+		{Owner, nil, LateIndex, "an old memory holds a destination for healthy, and does not hear that its failure is over"},
 		{Cause, nil, 0, "an answer to earlier settings, or to an earlier connection, counts for those of now"},
 		{Gentle, nil, LateIndex, "an old memory holds a failing destination for a healthy one"},
 		{Voluntary, nil, LostAnswer | DeafService, "a claim whose answer was lost is held for another's"},

@@ -273,7 +273,7 @@ func (w *World) expireItems() {
 
 // set is a one-time schedule.
 func (w *World) set(t connection.Timer) {
-	name := fmt.Sprintf("%s#%d#%d", t.DestinationID, t.Generation, t.At.UnixMilli())
+	name := fmt.Sprintf("%s#%s#%d#%d", t.DestinationID, t.Incarnation, t.Generation, t.At.UnixMilli())
 	w.mu.Lock()
 	_, known := w.schedules[name]
 	if !known {
@@ -312,7 +312,7 @@ func (w *World) set(t connection.Timer) {
 					return
 				}
 				if w.invoke(w.disconnector, func(ctx context.Context, e *environment) error {
-					return e.connections.Fire(ctx, t.DestinationID, t.Generation)
+					return e.connections.Fire(ctx, t)
 				}) {
 					break
 				}
@@ -322,7 +322,7 @@ func (w *World) set(t connection.Timer) {
 }
 
 func (w *World) cancel(t connection.Timer) {
-	name := fmt.Sprintf("%s#%d#%d", t.DestinationID, t.Generation, t.At.UnixMilli())
+	name := fmt.Sprintf("%s#%s#%d#%d", t.DestinationID, t.Incarnation, t.Generation, t.At.UnixMilli())
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if c, ok := w.schedules[name]; ok && !w.cancelled[name] {
