@@ -72,7 +72,7 @@ type Attempt struct {
 	At            time.Time        `json:"at"`
 	DurationMS    int64            `json:"duration_ms"`
 	NextAttemptAt *time.Time       `json:"next_attempt_at"`
-	Why           delivery.Why     `json:"why" doc:"Why it was made: fresh, retry, probe, drain or redrive. Empty for what was written down before that was."`
+	Why           delivery.Why     `json:"why" doc:"Why it was made: fresh, retry, probe, turn, drain or redrive. Empty for what was written down before that was."`
 	MessageID     string           `json:"message_id" doc:"The message of the queue that led to it."`
 	Receives      int              `json:"receives" doc:"How often that message had been handed out by then; more than once is why a log may go twice."`
 }

@@ -134,6 +134,8 @@ func (d *Deliver) attempt(ctx context.Context, trials []trial) {
 		t := &trials[i]
 		t.reserved = false
 		switch err := results[i].Err; {
+		case errors.Is(err, ErrNotTried) && t.drain && t.Parked:
+			d.recordHeld(*t) // it waits in the cache as it is
 		case errors.Is(err, ErrNotTried):
 			t.NextAt, t.Parked = postponed(t.Delivery, now), false
 			d.recordHeld(*t)
@@ -152,10 +154,10 @@ func (d *Deliver) attempt(ctx context.Context, trials []trial) {
 			t.Attempts++
 			t.Code, t.Tried = f.Code, started.Truncate(time.Millisecond)
 			next := Decide(t.Delivery, f, now)
-			if t.kept = t.drain && !t.Parked && t.NextAt.After(now) && t.NextAt.Before(next); t.kept {
+			if t.kept = t.turn || t.drain && !t.Parked && t.NextAt.After(now) && t.NextAt.Before(next); t.kept {
 				next = t.NextAt // an attempt before its time, by a drain or a person, does not put the log off
 			}
-			t.NextAt, t.Parked = next, false
+			t.NextAt, t.Parked = next, t.turn
 			d.recordAttempt(*t, Failed, f, started, results[i].Took)
 			again = append(again, *t)
 		}

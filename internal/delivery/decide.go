@@ -57,7 +57,7 @@ func admit(dest directory.Destination) verdict {
 func readmit(d Delivery, hint Hint, dest directory.Destination, known bool, now time.Time) verdict {
 	ended, takes := !now.Before(d.ExpiresAt()), known && dest.State == directory.Connected
 	switch {
-	case hint.Drain && !takes:
+	case hint.Drain && !takes, hint.turn() && !d.Parked:
 		return drop
 	case hint.Drain && !ended:
 		return try

@@ -151,7 +151,7 @@ func (d *Deliver) retry(ctx context.Context, batch []hinted) (rest []hinted) {
 			continue
 		}
 		now := d.Now()
-		t := trial{Delivery: delivery, dest: dest, messages: []*settlement{h.message}, drain: h.Drain, reserved: h.Reserved}
+		t := trial{Delivery: delivery, dest: dest, messages: []*settlement{h.message}, drain: h.Drain, turn: h.turn() && delivery.Parked, reserved: h.Reserved}
 		t.why = h.why(delivery.Attempts)
 		switch t.verdict = readmit(delivery, h.Hint, dest, known, now); t.verdict {
 		case drop:

@@ -126,7 +126,7 @@ func TestALateFirstAttemptIsMade(t *testing.T) {
 		"a dead one that was not known to be":         {down: true, logs: 30, want: result{30, 0, 30}},
 		"a failing one is tried on the retry queue":   {before: failing, logs: 1, want: result{1, 1, 0}},
 		"a failing one that refuses":                  {down: true, before: failing, logs: 1, want: result{1, 0, 1}},
-		"a failing one, more than it may be tried":    {down: true, before: failing, logs: 30, want: result{10, 0, 30}},
+		"a failing one, more than it may be tried":    {down: true, before: failing, logs: 30, want: result{5, 0, 30}},
 		"a failing one that has asked for a pause":    {before: pausing, logs: 1, want: result{0, 0, 1}},
 		"a disconnected one":                          {before: disconnected, logs: 1, want: result{0, 0, 1}},
 		"the function had no time, then a minute's":   {before: busy(1), logs: 1, want: result{1, 1, 0}},

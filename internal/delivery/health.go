@@ -32,6 +32,26 @@ type Window struct {
 	Start  time.Time
 	Length time.Duration
 	Limit  int
+	// Fresh says that the attempts asked for are at fresh logs, which are counted apart from those at logs that wait. If FreshLimit is not 0, fresh logs may
+	// have so many of the limit, and waiting ones WaitingLimit; so neither keeps the other from all of it.
+	Fresh                    bool
+	FreshLimit, WaitingLimit int
+}
+
+// Asked is how many attempts were asked for in a window, granted or not: at fresh logs, and at logs that waited.
+type Asked struct{ Fresh, Waiting int }
+
+// Grant is how many of n attempts a window has room for, after so many were asked for before.
+func (w Window) Grant(before Asked, n int) int {
+	if w.FreshLimit == 0 {
+		return max(0, min(n, w.Limit-before.Fresh-before.Waiting))
+	}
+	fresh, waiting := min(before.Fresh, w.FreshLimit), min(before.Waiting, w.WaitingLimit)
+	most := w.WaitingLimit - waiting
+	if w.Fresh {
+		most = w.FreshLimit - fresh
+	}
+	return max(0, min(n, most, w.Limit-fresh-waiting))
 }
 
 // Notices is the queue of what admins may have to be told.
@@ -41,8 +61,11 @@ type Notices interface {
 }
 
 const (
-	// attemptsAMinute is how many attempts a failing destination gets.
+	// attemptsAMinute is how many attempts the logs that wait for a failing destination get, freshAMinute how many fresh ones get, and bothAMinute both
+	// together: so fresh logs have two at least. What waits beyond that has its turns.
 	attemptsAMinute = 10
+	freshAMinute    = 5
+	bothAMinute     = 12
 	// rateWindow is the time over which a destination's rate is held: so much of it may come at once.
 	rateWindow = 10 * time.Second
 	// chanceAtMost is how many logs may fail together for a passing reason before their destination counts as failing. A log that fails
@@ -214,19 +237,17 @@ func failureNotice(d directory.Destination, now time.Time) (directory.Notice, bo
 	return directory.Notice{Kind: directory.Involuntary, DestinationID: d.ID, Incarnation: d.Incarnation, Since: d.Health.Since, Code: d.Health.Code, Answer: d.Health.Answer, At: now}, true
 }
 
-// ration lets the oldest trials through, as many as the destination's window has room for, and holds the others: ten a minute of a failing
-// destination, those that its rate allows of one that has a rate. When the budget cannot be asked, one passes at a failing destination, so that a
-// recovery is noticed, and all at another, which can say itself what is too much.
+// ration lets the oldest trials through, as many as the destination's window has room for, and holds the others: about ten a minute of a failing
+// destination, those that its rate allows of one that has a rate.
 func (d *Deliver) ration(ctx context.Context, dest directory.Destination, trials []trial) (pass, held []trial) {
-	failing, rate := dest.Health.State == directory.Failing, dest.Rate()
-	if !failing && rate == 0 {
+	if dest.Takes() && dest.Rate() == 0 {
 		return trials, nil
 	}
 	now := d.Now()
-	if failing && now.Before(dest.Health.Until) {
+	if !dest.Takes() && now.Before(dest.Health.Until) {
 		return nil, trials
 	}
-	var asking []trial
+	var asking []trial // fresh ones or ones that waited, never both
 	for _, t := range trials {
 		if t.reserved {
 			pass = append(pass, t)
@@ -238,19 +259,33 @@ func (d *Deliver) ration(ctx context.Context, dest directory.Destination, trials
 		return pass, nil
 	}
 	slices.SortFunc(asking, func(a, b trial) int { return a.AcceptedAt.Compare(b.AcceptedAt) })
-	w := Window{Start: now.Truncate(rateWindow), Length: rateWindow, Limit: rate * int(rateWindow/time.Second)}
-	if failing {
-		if asking[0].Revision == 0 {
-			now = now.Add(handOverIn) // fresh logs are tried then, see handOver
-		}
-		w = Window{Start: now.Truncate(time.Minute), Length: time.Minute, Limit: attemptsAMinute}
-	}
-	n, err := d.Budget.Reserve(ctx, dest.Identity(), w, len(asking))
-	if err != nil {
-		d.fault(nil, fmt.Errorf("reserve attempts at %s: %w", dest.ID, err))
-		if n = 1; !failing {
-			n = len(asking)
-		}
-	}
+	n := d.reserve(ctx, dest, window(dest, asking[0], now), len(asking))
 	return append(pass, asking[:n]...), asking[n:]
+}
+
+// window is what attempts like this one have to find room in.
+func window(dest directory.Destination, t trial, now time.Time) Window {
+	if dest.Takes() {
+		return Window{Start: now.Truncate(rateWindow), Length: rateWindow, Limit: dest.Rate() * int(rateWindow/time.Second)}
+	}
+	w := Window{Length: time.Minute, Limit: bothAMinute, FreshLimit: freshAMinute, WaitingLimit: attemptsAMinute}
+	if w.Fresh = t.Revision == 0; w.Fresh {
+		now = now.Add(handOverIn) // they are tried then, see handOver
+	}
+	w.Start = now.Truncate(w.Length)
+	return w
+}
+
+// reserve asks the budget for n attempts. When it cannot be asked, one passes at a failing destination, so that a recovery is noticed, and all at another,
+// which can say itself what is too much.
+func (d *Deliver) reserve(ctx context.Context, dest directory.Destination, w Window, n int) int {
+	got, err := d.Budget.Reserve(ctx, dest.Identity(), w, n)
+	if err == nil {
+		return got
+	}
+	d.fault(nil, fmt.Errorf("reserve attempts at %s: %w", dest.ID, err))
+	if dest.Takes() {
+		return n
+	}
+	return 1
 }

@@ -27,7 +27,7 @@ type search struct {
 }
 
 // probe has the oldest parked logs of a failing destination tried, as many as its budget allows in a minute. Logs that wait for their time in
-// the table are left alone, so a destination with few logs sees exactly the table.
+// the table are left alone, so a destination with few logs sees exactly the table, and so are those that had their last attempt.
 func (w *Watch) probe(ctx context.Context, d directory.Destination, now time.Time) error {
 	w.mu.Lock()
 	s := w.searches[d.Identity()]
@@ -65,7 +65,7 @@ func (w *Watch) parked(ctx context.Context, destinationID string, s search, now 
 			return nil, s, err
 		}
 		for _, l := range waiting {
-			if l.Parked && len(rides) < attemptsAMinute {
+			if l.Parked && !l.hadLast() && len(rides) < attemptsAMinute {
 				rides = append(rides, Ride{Hint: Hint{Key: l.Key, At: l.At, Drain: true, Why: WhyProbe}})
 			}
 		}

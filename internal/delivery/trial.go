@@ -15,6 +15,7 @@ type trial struct {
 	messages    []*settlement
 	redelivered bool
 	drain       bool // led here by a drain or a probe, before its time
+	turn        bool // parked, and stays so if it is not taken
 	kept        bool // it keeps its own time, for which a hint is seen to already
 	reserved    bool // its attempt has a place in the budget already
 	why         Why

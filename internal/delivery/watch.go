@@ -42,6 +42,8 @@ type Watch struct {
 	// Disable disables a destination whose eight hours are over, if its record is still in that disconnect.
 	Disable func(ctx context.Context, d directory.Destination) error
 	Now     func() time.Time
+	// Progress, if set, keeps how far the turns of parked logs have come; without it they have none.
+	Progress TurnProgress
 	// Journal, if set, is told the oldest log that waits for each destination, every quarter of an hour.
 	Journal Journal
 	// AtOnce is how many destinations each duty looks at beside each other, at least one; if it is one, the duties go one after the other too, so that
@@ -75,6 +77,9 @@ func (w *Watch) duties() []duty {
 				return w.Drains.Start(ctx, d.ID)
 			}},
 		{"probe", func(d *directory.Destination, _ time.Time) bool { return fails(d) }, w.probe},
+		{"turns", func(d *directory.Destination, now time.Time) bool {
+			return w.Progress != nil && fails(d) && !now.Before(d.Health.Until) && w.since("turns", d.Identity(), now) >= turnLook-clockSkew
+		}, w.turns},
 		{"disable", func(d *directory.Destination, now time.Time) bool {
 			return d.State == directory.Disconnected && !now.Before(d.StateSince.Add(directory.Grace+backstop))
 		}, func(ctx context.Context, d directory.Destination, _ time.Time) error {
@@ -176,14 +181,16 @@ func take(ctx context.Context, slots chan<- struct{}) bool {
 	}
 }
 
-// list gives the destinations that need attention. Their settings are left out, which nobody needs here: there may be tens of thousands.
+// list gives the destinations that need attention. Their settings are left out but for those with a rate: there may be tens of thousands.
 func (w *Watch) list(ctx context.Context) ([]directory.Destination, error) {
 	var list []directory.Destination
 	for d, err := range w.Attention.Attention(ctx) {
 		if err != nil {
 			return list, err
 		}
-		d.Settings = nil
+		if d.Rate() == 0 {
+			d.Settings = nil
+		}
 		list = append(list, d)
 	}
 	return list, nil
@@ -244,6 +251,13 @@ func (w *Watch) visit(ctx context.Context, y duty, d directory.Destination) (err
 	}
 	w.looked[look{y.name, d.Identity()}] = now
 	return nil
+}
+
+// since is how long ago the duty last looked at a destination; very long if it never did.
+func (w *Watch) since(duty, identity string, now time.Time) time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return now.Sub(w.looked[look{duty, identity}])
 }
 
 // another says whether another hour, or whatever span it is, of a destination's state has begun since the duty's last look: so a run that comes late, or

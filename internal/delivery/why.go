@@ -11,6 +11,8 @@ const (
 	WhyRetry Why = "retry"
 	// WhyProbe: the destination fails, and one of the oldest logs was to find out whether it still does.
 	WhyProbe Why = "probe"
+	// WhyTurn: the destination fails, and the parked log had one of its turns.
+	WhyTurn Why = "turn"
 	// WhyDrain: the destination takes logs again, or takes more now, and the backlog is sent.
 	WhyDrain Why = "drain"
 	// WhyRedrive: a person asked for it.
@@ -18,6 +20,9 @@ const (
 	// WhyTest: it was a marked test log, no customer's. It is in no count of logs.
 	WhyTest Why = "test"
 )
+
+// turn says whether a hint gives a parked delivery one of its turns: if the destination does not take it, it stays parked.
+func (h Hint) turn() bool { return h.Why == WhyTurn }
 
 // why is why a hint leads to an attempt at a log that was tried so many times before.
 func (h Hint) why(attempts int) Why {

@@ -110,7 +110,7 @@ func NewWorld(start time.Time, hook memory.Hook) *World {
 		Payloads: w.Payloads, PayloadBucket: PayloadBucket,
 	}
 	w.requeue = delivery.Requeue{Index: w.Cache, Retries: w.Retry, Now: clock.Now, Budget: time.Minute}
-	w.watch = delivery.Watch{Attention: w.Directory, Destinations: w.Directory, Backlog: w.Cache, Retries: w.Retry, Notices: w.Notices, Drains: w.Drain, Now: clock.Now,
+	w.watch = delivery.Watch{Progress: &memory.Turns{Hook: hook}, Attention: w.Directory, Destinations: w.Directory, Backlog: w.Cache, Retries: w.Retry, Notices: w.Notices, Drains: w.Drain, Now: clock.Now,
 		AtOnce: watchedAtOnce, Budget: time.Minute}
 	w.drain = delivery.Drain{
 		Destinations: w.Directory, Backlog: w.Cache, Progress: &memory.Drains{Hook: hook}, Retries: w.Retry, Journal: w.Journal, Now: clock.Now,

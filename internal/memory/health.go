@@ -14,7 +14,7 @@ type Budget struct {
 	Hook Hook
 
 	mu   sync.Mutex
-	used map[windowOf]int
+	used map[windowOf]delivery.Asked
 	tidy time.Time // the start of the window at which past ones were last dropped
 }
 
@@ -32,14 +32,20 @@ func (b *Budget) Reserve(_ context.Context, identity string, w delivery.Window, 
 		defer b.mu.Unlock()
 		if past := w.Start.Add(-time.Minute); past.After(b.tidy) {
 			b.tidy = w.Start
-			maps.DeleteFunc(b.used, func(o windowOf, _ int) bool { return o.start < past.Unix() })
+			maps.DeleteFunc(b.used, func(o windowOf, _ delivery.Asked) bool { return o.start < past.Unix() })
 		}
 		if b.used == nil {
-			b.used = make(map[windowOf]int)
+			b.used = make(map[windowOf]delivery.Asked)
 		}
 		o := windowOf{identity, w.Start.Unix(), w.Length}
-		got = max(0, min(n, w.Limit-b.used[o]))
-		b.used[o] += n
+		asked := b.used[o]
+		got = w.Grant(asked, n)
+		if w.Fresh {
+			asked.Fresh += n
+		} else {
+			asked.Waiting += n
+		}
+		b.used[o] = asked
 		return nil
 	})
 	return got, err
@@ -91,6 +97,38 @@ func (d *Drains) SaveDrainState(_ context.Context, identity string, s delivery.D
 		}
 		s.Revision++
 		d.states[identity] = s
+		return nil
+	})
+}
+
+// Turns keeps how far the turns of each destination's parked logs have come.
+type Turns struct {
+	Hook Hook
+
+	mu    sync.Mutex
+	turns map[string]delivery.Turns
+}
+
+// Turns implements delivery.TurnProgress.
+func (p *Turns) Turns(_ context.Context, destinationID string) (t delivery.Turns, err error) {
+	err = p.Hook.do(CallTurns, func() error {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		t = p.turns[destinationID]
+		return nil
+	})
+	return t, err
+}
+
+// SaveTurns implements delivery.TurnProgress.
+func (p *Turns) SaveTurns(_ context.Context, destinationID string, t delivery.Turns) error {
+	return p.Hook.do(CallSaveTurns, func() error {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.turns == nil {
+			p.turns = make(map[string]delivery.Turns)
+		}
+		p.turns[destinationID] = t
 		return nil
 	})
 }

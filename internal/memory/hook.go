@@ -50,6 +50,8 @@ const (
 	CallWaiting        = "cache.waiting"
 	CallDrainState     = "drain.state"
 	CallSaveDrainState = "drain.save_state"
+	CallTurns          = "turns.state"
+	CallSaveTurns      = "turns.save_state"
 	CallReadPayload    = "payloads.read"
 	CallDeletePayload  = "payloads.delete"
 
@@ -71,7 +73,7 @@ const (
 func Calls() []string {
 	return []string{CallLoad, CallSave, CallRemove, CallGiveUp, CallRecord, CallDue, CallProgress, CallSaveProgress, CallSendHint, CallReject,
 		CallAck, CallWorkspace, CallDestination, CallPutWorkspace, CallPutDestination, CallAttention, CallWrittenSince, CallKeep, CallOutgoing, CallTold, CallReserve, CallNotify, CallStartDrain, CallWaiting,
-		CallDrainState, CallSaveDrainState, CallReadPayload, CallDeletePayload, CallSetTimer, CallCancelTimer, CallClaim, CallSaveClaim, CallMail, CallSendLog, CallPublish,
+		CallDrainState, CallSaveDrainState, CallTurns, CallSaveTurns, CallReadPayload, CallDeletePayload, CallSetTimer, CallCancelTimer, CallClaim, CallSaveClaim, CallMail, CallSendLog, CallPublish,
 		CallDataKey, CallAddDataKey, CallWrapKey, CallUnwrapKey}
 }
 

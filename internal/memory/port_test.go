@@ -24,6 +24,14 @@ func TestDrains(t *testing.T) {
 	porttest.Drains(t, func(*testing.T) delivery.DrainProgress { return &memory.Drains{} })
 }
 
+func TestTurns(t *testing.T) {
+	porttest.Turns(t, func(*testing.T) delivery.TurnProgress { return &memory.Turns{} })
+}
+
+func TestBudget(t *testing.T) {
+	porttest.Budget(t, func(*testing.T) delivery.Budget { return &memory.Budget{} })
+}
+
 func TestFailedEvents(t *testing.T) {
 	porttest.FailedEvents(t, func(*testing.T) porttest.FailedStore {
 		c := memory.NewCache(time.Now)

@@ -124,6 +124,24 @@ func (d *drains) SaveDrainState(ctx context.Context, destinationID string, s del
 	return d.Drains.SaveDrainState(ctx, destinationID, s)
 }
 
+// turns is how far turns have come.
+type turns struct {
+	memory memory.Turns
+	meter  *Meter
+}
+
+// Turns implements delivery.TurnProgress.
+func (t *turns) Turns(ctx context.Context, destinationID string) (delivery.Turns, error) {
+	t.meter.add(Backlogs, Count{Dynamo: 1, HalfReads: 1})
+	return t.memory.Turns(ctx, destinationID)
+}
+
+// SaveTurns implements delivery.TurnProgress.
+func (t *turns) SaveTurns(ctx context.Context, destinationID string, s delivery.Turns) error {
+	t.meter.add(Backlogs, Count{Dynamo: 1, Writes: 1})
+	return t.memory.SaveTurns(ctx, destinationID, s)
+}
+
 // budget counts the attempts at failing destinations.
 type budget struct {
 	memory.Budget

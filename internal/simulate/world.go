@@ -71,7 +71,7 @@ func newWorld(c Config, p Policy, logs *samples) *world {
 	w.populate()
 	w.budget = &budget{meter: w.meter}
 	w.requeue = delivery.Requeue{Index: w.store, Retries: w, Now: w.clock, Budget: time.Hour}
-	w.watch = delivery.Watch{Attention: w.registry, Destinations: w.registry, Backlog: w.store, Retries: w, Notices: notices{w.meter}, Drains: w, Now: w.clock,
+	w.watch = delivery.Watch{Progress: &turns{meter: w.meter}, Attention: w.registry, Destinations: w.registry, Backlog: w.store, Retries: w, Notices: notices{w.meter}, Drains: w, Now: w.clock,
 		Sweep: w.registry.sweep, AtOnce: 1, Budget: time.Hour} // one after the other, so that a run depends on nothing but its configuration
 	w.drain = delivery.Drain{
 		Destinations: w.registry, Backlog: w.store, Progress: &drains{meter: w.meter}, Retries: w, Journal: &w.tally, Now: w.clock,

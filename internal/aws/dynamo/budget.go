@@ -23,22 +23,33 @@ const budgetKept = time.Hour
 
 // Reserve implements delivery.Budget with one atomic addition.
 func (b *Budget) Reserve(ctx context.Context, identity string, w delivery.Window, n int) (int, error) {
+	counter := attrUsed
+	if w.Fresh {
+		counter = attrFresh
+	}
 	out, err := b.Client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName:        &b.Table,
 		Key:              item{attrPK: text(fmt.Sprintf("%s%s#%d#%d", budgetPrefix, identity, w.Length/time.Second, w.Start.Unix()))},
-		UpdateExpression: aws.String("ADD u :n SET #ttl = :ttl"),
+		UpdateExpression: aws.String("ADD #counter :n SET #ttl = :ttl"),
 		ExpressionAttributeNames: map[string]string{
-			"#ttl": attrTTL, // a reserved word
+			"#counter": counter,
+			"#ttl":     attrTTL, // a reserved word
 		},
 		ExpressionAttributeValues: item{":n": number(n), ":ttl": number(w.Start.Add(budgetKept).Unix())},
-		ReturnValues:              types.ReturnValueUpdatedNew,
+		ReturnValues:              types.ReturnValueAllNew,
 	})
 	if err != nil {
 		return 0, fmt.Errorf("count attempts: %w", err)
 	}
-	used, err := item(out.Attributes).number(attrUsed)
-	if err != nil {
+	var waiting, fresh int64
+	if err := item(out.Attributes).numbers(map[string]*int64{attrUsed: &waiting, attrFresh: &fresh}); err != nil {
 		return 0, err
 	}
-	return max(0, min(n, w.Limit-(int(used)-n))), nil
+	before := delivery.Asked{Waiting: int(waiting), Fresh: int(fresh)}
+	if w.Fresh {
+		before.Fresh -= n
+	} else {
+		before.Waiting -= n
+	}
+	return w.Grant(before, n), nil
 }

@@ -37,6 +37,12 @@ func TestPorts(t *testing.T) {
 		t.Run("drains", func(t *testing.T) {
 			porttest.Drains(t, func(t *testing.T) delivery.DrainProgress { return openCache(t, client) })
 		})
+		t.Run("turns", func(t *testing.T) {
+			porttest.Turns(t, func(t *testing.T) delivery.TurnProgress { return openCache(t, client) })
+		})
+		t.Run("budget", func(t *testing.T) {
+			porttest.Budget(t, func(t *testing.T) delivery.Budget { return &Budget{Client: client, Table: createDirectory(t, client)} })
+		})
 		t.Run("failed events", func(t *testing.T) {
 			porttest.FailedEvents(t, func(t *testing.T) porttest.FailedStore {
 				c := openCache(t, client)

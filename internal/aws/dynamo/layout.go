@@ -5,7 +5,8 @@
 //	pk D#<destination>#<write shard>   sk <accepted>#<workspace>#<log>   a delivery
 //	pk F#<destination>                 sk <accepted>#<workspace>#<log>   a failed event
 //	pk P#requeue                       sk progress                       how far requeue has come
-//	pk P#drain                         sk <destination>                  how far the drain of a destination has come
+//	pk P#drain                         sk <identity>                     how far the drain of a destination has come
+//	pk P#turns                         sk <identity>                     how far the turns of its parked logs have come
 //
 // Accepted is in milliseconds, 13 digits, so that a partition is in the order of acceptance. Ids hold no '#', so it separates.
 // The index due has partition key ds, sort key du and includes rd.
@@ -55,10 +56,12 @@ const (
 	attrPage         = "pg"
 	attrPass         = "pp"
 	attrAt           = "at" // milliseconds
+	attrSince        = "si" // milliseconds
 	attrOpened       = "oa" // milliseconds
 	attrLast         = "ll" // present or absent
 	attrOpen         = "op" // present or absent
-	attrUsed         = "u"
+	attrUsed         = "u"  // attempts at waiting logs
+	attrFresh        = "f"  // attempts at fresh ones
 	attrTTL          = "ttl"
 )
 
@@ -69,6 +72,7 @@ const (
 	progressPK     = "P#requeue"
 	progressSK     = "progress"
 	drainPK        = "P#drain"
+	turnsPK        = "P#turns"
 	budgetPrefix   = "B#"
 	dueIndex       = "due"
 )

@@ -98,7 +98,7 @@ func Requeue(c config.Requeue, account aws.Config, journal delivery.Journal) (*M
 	return &Minute{
 		Requeue: &delivery.Requeue{Index: cache, Retries: retries, Now: time.Now, Budget: c.TimeLimit},
 		Watch: &delivery.Watch{
-			Attention: destinations, Destinations: destinations, Backlog: cache, Retries: retries, Now: time.Now,
+			Attention: destinations, Destinations: destinations, Backlog: cache, Progress: cache, Retries: retries, Now: time.Now,
 			Notices: &sqs.NoticeQueue{Client: queues, URL: c.NoticesQueueURL},
 			Drains:  &sqs.DrainQueue{Client: queues, URL: c.DrainQueueURL},
 			Sweep:   outbox.Sweep,

@@ -57,7 +57,7 @@ func hintsBack(t *testing.T, q RetryQueue) {
 	for i := range 37 {
 		r := rideAt(fmt.Sprintf("log-%02d", i), 0)
 		r.DestinationID, r.Drain = fmt.Sprint("dest-", i%5), i%2 == 0
-		r.Why = []delivery.Why{"", delivery.WhyProbe, delivery.WhyDrain, delivery.WhyRedrive}[i%4]
+		r.Why = []delivery.Why{"", delivery.WhyProbe, delivery.WhyDrain, delivery.WhyRedrive, delivery.WhyTurn}[i%5]
 		rides = append(rides, r)
 	}
 	expect(t, q.Send(t.Context(), rides), make([]error, len(rides))...)
