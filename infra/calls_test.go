@@ -95,7 +95,7 @@ func operationsIn(t *testing.T, program string) []operation {
 	method := regexp.MustCompile(`^github\.com/aws/aws-sdk-go-v2/service/(\w+)\.\(\*Client\)\.([A-Z]\w+)$`)
 	var found []operation
 	for _, f := range table.Funcs {
-		if m := method.FindStringSubmatch(f.Name); m != nil && m[2] != "Options" {
+		if m := method.FindStringSubmatch(f.Name); len(m) > 2 && m[2] != "Options" {
 			found = append(found, operation{m[1], m[2]})
 		}
 	}

@@ -1,6 +1,7 @@
 package local_test
 
 import (
+	"errors"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -167,7 +168,7 @@ func tokens(text string) []string {
 			}
 			list = append(list, token.String())
 		case 0:
-			if _, err := in.ReadToken(); err != io.EOF {
+			if _, err := in.ReadToken(); !errors.Is(err, io.EOF) {
 				return append(list, fmt.Sprint(err))
 			}
 			return list
