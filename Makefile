@@ -108,7 +108,7 @@ synth: node_modules ## Synthesize the CloudFormation template into cdk.out (buil
 	npx cdk synth --quiet
 
 .PHONY: lint-template
-lint-template: synth ## cfn-lint on the synthesized template; it comes with moto (pip install 'moto[server]')
+lint-template: synth ## cfn-lint on the synthesized template; it comes with moto (pip install --no-deps -r .ci/requirements.txt)
 	cfn-lint cdk.out/*.template.json
 
 node_modules: package-lock.json
@@ -129,7 +129,7 @@ build: ## Compile the Lambda functions into build/<name>/bootstrap
 	done
 
 .PHONY: test-integration
-test-integration: node_modules $(VERSITYGW) ## The adapters and docs/producers.md against real protocol servers, which it starts; needs JDK 17 and moto (pip install 'moto[server]')
+test-integration: node_modules $(VERSITYGW) ## The adapters and docs/producers.md against real protocol servers, which it starts; needs JDK 17 and moto (pip install --no-deps -r .ci/requirements.txt)
 	go test -tags integration ./internal/aws/... ./internal/sink/... ./docs
 
 $(VERSITYGW):
@@ -164,7 +164,7 @@ e2e-synth: node_modules
 	npx cdk synth --quiet --output build/e2e $(E2E_CONTEXT)
 
 .PHONY: e2e
-e2e: e2e-synth ## The compiled functions, wired as the template says, against emulators; needs Java 17 and moto (pip install 'moto[server]')
+e2e: e2e-synth ## The compiled functions, wired as the template says, against emulators; needs Java 17 and moto (pip install --no-deps -r .ci/requirements.txt)
 	$(E2E) -skip TestSize ./internal/e2e
 
 .PHONY: size

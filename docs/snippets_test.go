@@ -30,7 +30,7 @@ var mark = regexp.MustCompile(`^<!-- needs (an? .+ account) -->$`)
 // pages are all that is written for readers.
 func pages(t *testing.T) []string {
 	t.Helper()
-	list := []string{"README.md", "CONTRIBUTING.md", "CHANGELOG.md"}
+	list := []string{"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"}
 	err := filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
 		if strings.HasSuffix(path, ".md") {
 			list = append(list, "docs/"+filepath.ToSlash(path))
