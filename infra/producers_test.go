@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -21,6 +22,24 @@ func testProducers(t *testing.T, tmpl template) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("producers may (-want +got):\n%s", diff)
+	}
+}
+
+// testOperators holds what the managed policy for operators allows: to call the API by its address, and nothing else.
+func testOperators(t *testing.T, tmpl template) {
+	want := jsonOf(t, `[
+		{"Effect":"Allow","Action":"lambda:InvokeFunctionUrl","Resource":"{Admin.Arn}",
+			"Condition":{"StringEquals":{"lambda:FunctionUrlAuthType":"AWS_IAM"}}},
+		{"Effect":"Allow","Action":"lambda:InvokeFunction","Resource":"{Admin.Arn}",
+			"Condition":{"Bool":{"lambda:InvokedViaFunctionUrl":true}}}]`)
+	var got []any
+	for _, v := range list(tmpl.one(t, "AWS::IAM::ManagedPolicy", "Operator").at("PolicyDocument", "Statement")) {
+		s := maps.Clone(v.(map[string]any))
+		s["Resource"] = compact(s["Resource"])
+		got = append(got, s)
+	}
+	if diff := cmp.Diff(want, any(got)); diff != "" {
+		t.Errorf("operators may (-want +got):\n%s", diff)
 	}
 }
 

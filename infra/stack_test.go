@@ -26,6 +26,7 @@ func TestStack(t *testing.T) {
 	t.Run("grants", func(t *testing.T) { testGrants(t, tmpl) })
 	t.Run("needs", func(t *testing.T) { testNeeds(t, tmpl) })
 	t.Run("producers", func(t *testing.T) { testProducers(t, tmpl) })
+	t.Run("operators", func(t *testing.T) { testOperators(t, tmpl) })
 	t.Run("no other account", func(t *testing.T) { testOtherAccounts(t, tmpl, map[string]string{}) })
 	t.Run("alarms", func(t *testing.T) { testAlarms(t, tmpl) })
 	t.Run("all is watched", func(t *testing.T) { testWatched(t, tmpl) })
@@ -208,6 +209,15 @@ func testBus(t *testing.T, tmpl template) {
 	if got := compact(tmpl.one(t, "AWS::Events::EventBus", "Bus").at("DeadLetterConfig", "Arn")); got != "{BusDeadLetters.Arn}" {
 		t.Errorf("the bus has the dead-letter queue %s", got)
 	}
+	key := []string{tmpl.id(t, "AWS::KMS::Key", "Key")}
+	for what, got := range map[string]any{
+		"bus":   tmpl.one(t, "AWS::Events::EventBus", "Bus").at("KmsKeyIdentifier"),
+		"topic": tmpl.one(t, "AWS::SNS::Topic", "Alarms").at("KmsMasterKeyId"),
+	} {
+		if !slices.Equal(refs(got), key) {
+			t.Errorf("the %s is encrypted with %v", what, refs(got))
+		}
+	}
 	want := jsonOf(t, `{"Sid":"Bus","Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Action":"sqs:SendMessage",
 		"Resource":"{BusDeadLetters.Arn}","Condition":"arn:{AWS::Partition}:events:{AWS::Region}:{AWS::AccountId}:*"}`)
 	for _, v := range list(tmpl.one(t, "AWS::SQS::QueuePolicy", "BusDeadLettersPolicy").at("PolicyDocument", "Statement")) {
@@ -290,8 +300,18 @@ func testPayloads(t *testing.T, tmpl template) {
 	if got := refs(bucket.at("BucketEncryption")); !slices.Equal(got, []string{tmpl.id(t, "AWS::KMS::Key", "Key")}) {
 		t.Errorf("the bucket is encrypted with %v", got)
 	}
-	if !deniesPlainText(tmpl.Resources[tmpl.ids("AWS::S3::BucketPolicy")[0]]) {
+	policy := tmpl.Resources[tmpl.ids("AWS::S3::BucketPolicy")[0]]
+	if !deniesPlainText(policy) {
 		t.Error("the bucket lets requests without TLS through")
+	}
+	if !slices.ContainsFunc(list(policy.at("PolicyDocument", "Statement")), func(v any) bool {
+		s := resource{Properties: v.(map[string]any)}
+		return s.at("Effect") == "Deny" && s.at("Condition", "NumericLessThan", "s3:TlsVersion") == 1.2
+	}) {
+		t.Error("the bucket lets requests with TLS below 1.2 through")
+	}
+	if bucket.at("VersioningConfiguration") != nil {
+		t.Error("the bucket keeps versions of what is removed from it")
 	}
 }
 
