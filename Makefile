@@ -146,6 +146,16 @@ BROWSER := AUDITRELAY=build/auditrelay CHROMIUM=$(CHROMIUM)
 test-browser: node_modules build/auditrelay ## The local console by clicks in headless Chromium, with axe-core on every page; pictures in build/pictures
 	$(BROWSER) PICTURES=build/pictures node --test internal/local/browser/story.test.mjs
 
+.PHONY: lint-api
+lint-api: node_modules ## A strict linter on docs/openapi.json
+	REDOCLY_TELEMETRY=off npx redocly lint --extends recommended-strict docs/openapi.json
+
+.PHONY: test-client
+test-client: node_modules build/auditrelay ## A client generated from docs/openapi.json does a destination's whole story
+	npx openapi-typescript docs/openapi.json --output build/client/api.d.ts
+	npx tsc --project internal/local/client
+	AUDITRELAY=build/auditrelay node --test build/client/story.test.js
+
 .PHONY: pictures
 pictures: node_modules build/auditrelay ## Take the console's pictures anew, in docs/images; needs Chromium
 	$(BROWSER) node internal/local/browser/pictures.mjs docs/images

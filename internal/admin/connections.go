@@ -45,7 +45,8 @@ func (a *API) connectionRoutes(api huma.API) {
 			"a reconnect before that takes it back."}, a.disconnect)
 	huma.Register(api, huma.Operation{OperationID: "reconnect-destination", Method: http.MethodPost, Path: "/v1/destinations/{id}/reconnect",
 		Summary: "Start delivery again, the backlog first", Tags: tags, MaxBodyBytes: maxBody,
-		Errors: []int{http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusRequestEntityTooLarge}}, a.reconnect)
+		Errors:      []int{http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusRequestEntityTooLarge},
+		Description: "The destination must take a test log first, unless verify is false."}, a.reconnect)
 	huma.Register(api, huma.Operation{OperationID: "test-destination", Method: http.MethodPost, Path: "/v1/destinations/{id}/test",
 		Summary: "Send a marked test log", Tags: tags, Errors: []int{http.StatusNotFound},
 		Description: "One log of type user_activity whose id begins with test- and whose payload has test: true. It is not kept or tried again. " +

@@ -87,9 +87,11 @@ type AttemptPage struct {
 func (a *API) deliveryRoutes(api huma.API) {
 	tags := []string{"deliveries"}
 	huma.Register(api, huma.Operation{OperationID: "list-deliveries", Method: http.MethodGet, Path: "/v1/deliveries",
-		Summary: "List what waits for a destination, the oldest first", Tags: tags, Errors: []int{http.StatusUnprocessableEntity}}, a.listPending)
+		Summary: "List what waits for a destination, the oldest first", Tags: tags, Errors: []int{http.StatusUnprocessableEntity},
+		Description: "In pages. They are shown without payload."}, a.listPending)
 	huma.Register(api, huma.Operation{OperationID: "get-backlog", Method: http.MethodGet, Path: "/v1/destinations/{id}/backlog",
-		Summary: "Sum up what waits for a destination", Tags: tags, Errors: []int{http.StatusNotFound}}, a.backlog)
+		Summary: "Sum up what waits for a destination", Tags: tags, Errors: []int{http.StatusNotFound},
+		Description: "How many logs, the oldest, and when the first is lost unless the destination takes it."}, a.backlog)
 	huma.Register(api, huma.Operation{OperationID: "list-attempts", Method: http.MethodGet, Path: "/v1/attempts",
 		Summary: "List attempts, the newest first", Tags: tags, Errors: []int{http.StatusUnprocessableEntity},
 		Description: "From the log service, which shows an attempt some seconds after it was made, and in which a search may run out of time: see complete."}, a.listAttempts)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -50,9 +51,28 @@ type Conditions struct {
 
 // Verification says whether a save tries the destination first.
 type Verification struct {
-	// Verify is text because the framework puts the default in place of a false.
-	Verify string `query:"verify" enum:"true,false" default:"true" doc:"Send a marked test log first, and refuse with 422 and the catalogue's code if the destination does not take it. The same as verify in the body; false in either place skips it."`
+	Verify Choice `query:"verify" doc:"Send a marked test log first, and refuse with 422 and the catalogue's code if the destination does not take it. The same as verify in the body; false in either place skips it."`
 }
+
+// Choice is a truth value of the query that is true unless it is given. The framework's own defaults stand in
+// for a false too.
+type Choice struct {
+	Value bool
+	given bool
+}
+
+// Schema implements huma.SchemaProvider.
+func (Choice) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeBoolean, Default: true}
+}
+
+// Receiver implements huma.ParamWrapper.
+func (c *Choice) Receiver() reflect.Value { return reflect.ValueOf(c).Elem().Field(0) }
+
+// OnParamSet implements huma.ParamReactor.
+func (c *Choice) OnParamSet(given bool, _ any) { c.given = given }
+
+func (c Choice) no() bool { return c.given && !c.Value }
 
 // DestinationInput is a destination as it is put. What GET answers besides is taken and ignored, so that it can be put back as it came.
 type DestinationInput struct {
@@ -155,16 +175,19 @@ type DestinationPage struct {
 func (a *API) destinationRoutes(api huma.API) {
 	tags := []string{"destinations"}
 	huma.Register(api, huma.Operation{OperationID: "list-destinations", Method: http.MethodGet, Path: "/v1/destinations", Summary: "List destinations by id",
-		Tags: tags, Errors: []int{http.StatusNotFound, http.StatusUnprocessableEntity}}, a.listDestinations)
+		Tags: tags, Errors: []int{http.StatusNotFound, http.StatusUnprocessableEntity},
+		Description: "Without their credentials, in pages. With workspace_id, those that this workspace owns."}, a.listDestinations)
 	huma.Register(api, huma.Operation{OperationID: "get-destination", Method: http.MethodGet, Path: "/v1/destinations/{id}", Summary: "Get a destination",
-		Tags: tags, Errors: []int{http.StatusNotFound}}, a.getDestination)
+		Tags: tags, Errors: []int{http.StatusNotFound},
+		Description: "Without its credentials, which are never shown."}, a.getDestination)
 	huma.Register(api, huma.Operation{OperationID: "put-destination", Method: http.MethodPut, Path: "/v1/destinations/{id}",
 		Summary: "Create or replace a destination", Tags: tags, MaxBodyBytes: maxBody,
 		Description: "A destination that is created under the id of one that was deleted gets the logs that still wait for that one, if the same workspace owned it; the id of another workspace's answers 409 as long as logs wait.",
 		Errors:      []int{http.StatusBadRequest, http.StatusConflict, http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge}}, a.putDestination)
 	huma.Register(api, huma.Operation{OperationID: "patch-destination", Method: http.MethodPatch, Path: "/v1/destinations/{id}",
 		Summary: "Change parts of a destination", Tags: tags, MaxBodyBytes: maxBody,
-		Errors: []int{http.StatusBadRequest, http.StatusNotFound, http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge}}, a.patchDestination)
+		Errors:      []int{http.StatusBadRequest, http.StatusNotFound, http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge},
+		Description: "Settings are merged (RFC 7396), the rest is replaced. The destination must take a test log first, unless verify is false."}, a.patchDestination)
 	huma.Register(api, huma.Operation{OperationID: "delete-destination", Method: http.MethodDelete, Path: "/v1/destinations/{id}",
 		Summary:     "Delete a destination and its credentials",
 		Description: "Logs that wait for it stay in the cache for the rest of their seven days and then become failed events, unless a destination of the same owner is created under the same id before: it gets them.",
@@ -243,7 +266,7 @@ func (a *API) patchDestination(ctx context.Context, in *struct {
 }
 
 // wanted says whether to verify: yes, unless the query or the body says no.
-func (v Verification) wanted(body *bool) bool { return v.Verify != "false" && (body == nil || *body) }
+func (v Verification) wanted(body *bool) bool { return !v.Verify.no() && (body == nil || *body) }
 
 func (a *API) deleteDestination(ctx context.Context, in *struct {
 	DestinationPath

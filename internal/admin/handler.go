@@ -44,20 +44,8 @@ func (a *API) Handler() http.Handler {
 	})
 }
 
-// Document is the API's OpenAPI 3.1 document.
-func Document() ([]byte, error) {
-	var a API
-	text, err := json.MarshalIndent(a.register(http.NewServeMux()).OpenAPI(), "", "  ")
-	if err != nil {
-		return nil, fmt.Errorf("write the OpenAPI document: %w", err)
-	}
-	return append(text, '\n'), nil
-}
-
 func (a *API) register(mux *http.ServeMux) huma.API {
-	config := huma.DefaultConfig("auditrelay management API", "1")
-	config.Info.Description = "Workspaces, destinations, their connections, what waits for them, and what was given up after seven days. " +
-		"Requests are signed by AWS Signature Version 4 (service lambda); auditrelay local takes them unsigned."
+	config := described()
 	config.DocsPath, config.SchemasPath, config.OpenAPIPath = "", "", ""
 	config.CreateHooks = nil // no $schema fields: answers hold what the contract says and nothing else
 	config.Transformers = []huma.Transformer{problems}
@@ -69,7 +57,7 @@ func (a *API) register(mux *http.ServeMux) huma.API {
 	a.connectionRoutes(api)
 	a.deliveryRoutes(api)
 	a.redriveRoutes(api)
-	documentProblems(api.OpenAPI())
+	complete(api.OpenAPI())
 	mux.HandleFunc("GET /v1/openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/openapi+json")
 		_ = json.NewEncoder(w).Encode(api.OpenAPI())

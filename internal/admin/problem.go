@@ -4,9 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
-	"reflect"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -156,24 +154,4 @@ func rule(message string) string {
 		}
 	}
 	return message
-}
-
-// documentProblems has the document tell of Problems where the framework put its own errors.
-func documentProblems(document *huma.OpenAPI) {
-	schemas := document.Components.Schemas
-	ref := schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
-	for _, item := range document.Paths {
-		for _, op := range []*huma.Operation{item.Get, item.Put, item.Patch, item.Post, item.Delete} {
-			if op == nil {
-				continue
-			}
-			for response := range maps.Values(op.Responses) {
-				if content := response.Content["application/problem+json"]; content != nil {
-					content.Schema = ref
-				}
-			}
-		}
-	}
-	delete(schemas.Map(), "ErrorModel")
-	delete(schemas.Map(), "ErrorDetail")
 }

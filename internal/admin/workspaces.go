@@ -74,14 +74,18 @@ type WorkspacePage struct {
 
 func (a *API) workspaceRoutes(api huma.API) {
 	huma.Register(api, huma.Operation{OperationID: "list-workspaces", Method: http.MethodGet, Path: "/v1/workspaces", Summary: "List workspaces by id",
-		Tags: []string{"workspaces"}, Errors: []int{http.StatusUnprocessableEntity}}, a.listWorkspaces)
+		Tags: []string{"workspaces"}, Errors: []int{http.StatusUnprocessableEntity},
+		Description: "With their names, kinds and mail addresses, in pages."}, a.listWorkspaces)
 	huma.Register(api, huma.Operation{OperationID: "get-workspace", Method: http.MethodGet, Path: "/v1/workspaces/{id}", Summary: "Get a workspace",
-		Tags: []string{"workspaces"}, Errors: []int{http.StatusNotFound}}, a.getWorkspace)
+		Tags: []string{"workspaces"}, Errors: []int{http.StatusNotFound},
+		Description: "With the external id that the roles of its S3 destinations must demand."}, a.getWorkspace)
 	huma.Register(api, huma.Operation{OperationID: "put-workspace", Method: http.MethodPut, Path: "/v1/workspaces/{id}", Summary: "Create or replace a workspace",
-		Tags: []string{"workspaces"}, MaxBodyBytes: maxBody, Errors: []int{http.StatusBadRequest, http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge}}, a.putWorkspace)
+		Tags: []string{"workspaces"}, MaxBodyBytes: maxBody, Errors: []int{http.StatusBadRequest, http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge},
+		Description: "It may be repeated. What GET answered may be put back as it came."}, a.putWorkspace)
 	huma.Register(api, huma.Operation{OperationID: "delete-workspace", Method: http.MethodDelete, Path: "/v1/workspaces/{id}",
 		Summary: "Delete a workspace that has no destinations and no children", DefaultStatus: http.StatusNoContent,
-		Tags: []string{"workspaces"}, Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed}}, a.deleteWorkspace)
+		Tags: []string{"workspaces"}, Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed},
+		Description: "Logs of it that are still sent are counted as unrouted."}, a.deleteWorkspace)
 }
 
 func (a *API) listWorkspaces(ctx context.Context, in *struct{ Paging }) (*struct{ Body WorkspacePage }, error) {

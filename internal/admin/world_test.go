@@ -237,6 +237,9 @@ func (w *world) call(t testing.TB, method, target, body string, headers ...strin
 	}
 	out := httptest.NewRecorder()
 	w.handler.ServeHTTP(out, r)
+	if !declared(t, r, out.Code) {
+		t.Errorf("%s %s answers %d, which the document does not declare", method, target, out.Code)
+	}
 	return reply{out.Code, out.Header(), out.Body.String()}
 }
 
