@@ -146,7 +146,8 @@ func testQueries(t *testing.T, tmpl template) {
 	}
 	slices.Sort(names)
 	want := []string{
-		"auditrelay-dev/failed events", "auditrelay-dev/faults", "auditrelay-dev/mails", "auditrelay-dev/one log's life", "auditrelay-dev/rejected and unrouted",
+		"auditrelay-dev/failed events", "auditrelay-dev/faults", "auditrelay-dev/logs that went twice", "auditrelay-dev/mails",
+		"auditrelay-dev/one log's life", "auditrelay-dev/rejected and unrouted",
 		"auditrelay-dev/retries of a destination", "auditrelay-dev/top failure codes",
 	}
 	if diff := cmp.Diff(want, names); diff != "" {

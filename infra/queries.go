@@ -16,7 +16,8 @@ type savedQuery struct {
 func savedQueries() []savedQuery {
 	return []savedQuery{
 		{"one log's life", awslogs.QueryStringProps{
-			Fields:           jsii.Strings("@timestamp", "msg", "destination_id", "attempt", "outcome", "code", "detail", "duration_ms", "next_attempt_at", "reason"),
+			Fields: jsii.Strings("@timestamp", "msg", "destination_id", "attempt", "why", "outcome", "code", "detail", "duration_ms", "next_attempt_at", "message_id",
+				"receives", "reason"),
 			FilterStatements: jsii.Strings("log_id = 'LOG_ID'"),
 			Sort:             jsii.String("@timestamp asc"),
 		}},
@@ -29,6 +30,12 @@ func savedQueries() []savedQuery {
 			FilterStatements: jsii.Strings("msg = 'delivery.attempted' and outcome = 'failed'"),
 			StatsStatements:  jsii.Strings("count(*) as attempts, count_distinct(log_id) as logs, count_distinct(destination_id) as destinations by code, kind"),
 			Sort:             jsii.String("attempts desc"),
+			Limit:            jsii.Number(50),
+		}},
+		{"logs that went twice", awslogs.QueryStringProps{
+			FilterStatements: jsii.Strings("msg = 'delivery.attempted' and outcome = 'delivered'"),
+			StatsStatements:  jsii.Strings("count(*) as times, max(receives) as handed_out, count_distinct(message_id) as messages by destination_id, log_id"),
+			Sort:             jsii.String("times desc"),
 			Limit:            jsii.Number(50),
 		}},
 		{"failed events", awslogs.QueryStringProps{
@@ -48,7 +55,7 @@ func savedQueries() []savedQuery {
 		}},
 		{"faults", awslogs.QueryStringProps{
 			FilterStatements: jsii.Strings("msg = 'relay.fault' or @message like /Task timed out|panic/"),
-			Fields:           jsii.Strings("@timestamp", "@log", "reason", "destination_id", "log_id", "@message"),
+			Fields:           jsii.Strings("@timestamp", "@log", "reason", "destination_id", "workspace_id", "log_id", "message_id", "@message"),
 			Sort:             jsii.String("@timestamp desc"),
 		}},
 	}

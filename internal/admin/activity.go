@@ -24,7 +24,7 @@ func (a *API) destinationEntry(ctx context.Context, done connection.Activity) (d
 	d := done.Destination
 	owner, _, err := a.Workspaces.Workspace(ctx, d.WorkspaceID)
 	if err != nil && !errors.Is(err, directory.ErrNotFound) {
-		return directory.Outgoing{}, a.internal(fmt.Errorf("look up workspace %s for the activity audit: %w", d.WorkspaceID, err))
+		return directory.Outgoing{}, a.internal(ctx, fmt.Errorf("look up workspace %s for the activity audit: %w", d.WorkspaceID, err))
 	}
 	owner.ID = d.WorkspaceID
 	done.Workspace = owner
@@ -40,7 +40,7 @@ func (a *API) activity(ctx context.Context, done connection.Activity) (directory
 	done.At, done.By = a.Now(), callerFrom(ctx)
 	tell, err := done.Outgoing()
 	if err != nil {
-		return directory.Outgoing{}, a.internal(err)
+		return directory.Outgoing{}, a.internal(ctx, err)
 	}
 	return tell, nil
 }

@@ -92,7 +92,7 @@ func (a *API) change(ctx context.Context, c change) (*destinationAnswer, error) 
 		}
 		if c.credentials != nil {
 			if after.Credentials, err = a.Vault.Seal(ctx, after, *c.credentials); err != nil {
-				return nil, a.internal(err)
+				return nil, a.internal(ctx, err)
 			}
 		}
 		fields := changedFields(before, after, c.credentials != nil)
@@ -101,7 +101,7 @@ func (a *API) change(ctx context.Context, c change) (*destinationAnswer, error) 
 		}
 		if !exists {
 			if after, err = directory.Transition(after, directory.Connect, a.Now()); err != nil {
-				return nil, a.transitionError(c.id, err)
+				return nil, a.transitionError(ctx, c.id, err)
 			}
 		}
 		after.Version++
@@ -118,7 +118,7 @@ func (a *API) change(ctx context.Context, c change) (*destinationAnswer, error) 
 			continue
 		}
 		if err != nil {
-			return nil, a.internal(err)
+			return nil, a.internal(ctx, err)
 		}
 		a.Outbox.Tell(ctx, tell)
 		if mayMend(fields) {
@@ -134,7 +134,7 @@ func (a *API) current(ctx context.Context, c change) (d directory.Destination, e
 	exists = err == nil
 	missing := c.create && errors.Is(err, directory.ErrNotFound)
 	if err != nil && !missing {
-		return d, false, a.destinationError(c.id, err)
+		return d, false, a.destinationError(ctx, c.id, err)
 	}
 	tag := ""
 	if exists {
@@ -152,7 +152,7 @@ func (a *API) check(ctx context.Context, c change, before, d directory.Destinati
 			return invalidField("body.workspace_id", "must be a workspace that is there; put the workspace first")
 		}
 		if err != nil {
-			return a.internal(fmt.Errorf("look up workspace %s: %w", d.WorkspaceID, err))
+			return a.internal(ctx, fmt.Errorf("look up workspace %s: %w", d.WorkspaceID, err))
 		}
 	}
 	if err := checkSizes(d, c.credentials); err != nil {
@@ -187,20 +187,20 @@ func (a *API) credentials(ctx context.Context, c change, before, after directory
 	}
 	credentials, err := a.Vault.Open(ctx, before)
 	if err != nil {
-		return nil, a.vaultError(err)
+		return nil, a.vaultError(ctx, err)
 	}
 	return credentials, nil
 }
 
 // vaultError tells credentials that do not open, which an admin can mend, from a failure of our own.
-func (a *API) vaultError(err error) error {
+func (a *API) vaultError(ctx context.Context, err error) error {
 	if f, ok := errors.AsType[*failure.Error](err); ok {
-		a.Fault(err)
+		a.Fault(about(ctx, err))
 		p := problem(http.StatusUnprocessableEntity, "%s %s", failure.Find(f.Code).Description, failure.Find(f.Code).Guidance)
 		p.Code, p.Guidance = f.Code, failure.Find(f.Code).Guidance
 		return p
 	}
-	return a.internal(err)
+	return a.internal(ctx, err)
 }
 
 // maxSettings bounds the settings of a destination, in bytes: a record of 400 KB also holds its credentials, and is read
@@ -222,7 +222,7 @@ func checkSizes(d directory.Destination, credentials *json.RawMessage) error {
 func (a *API) inherits(ctx context.Context, d directory.Destination) (waiting bool, err error) {
 	oldest, err := a.Pending.OldestPending(ctx, d.ID)
 	if err != nil {
-		return false, a.internal(err)
+		return false, a.internal(ctx, err)
 	}
 	for _, p := range oldest {
 		if !p.For(d) {

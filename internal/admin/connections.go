@@ -56,19 +56,19 @@ func (a *API) connectionRoutes(api huma.API) {
 func (a *API) disconnect(ctx context.Context, in *DestinationPath) (*destinationAnswer, error) {
 	d, err := a.Connections.Disconnect(ctx, in.ID, callerFrom(ctx))
 	if err != nil {
-		return nil, a.transitionError(in.ID, err)
+		return nil, a.transitionError(ctx, in.ID, err)
 	}
 	return answerDestination(http.StatusOK, d), nil
 }
 
-func (a *API) transitionError(id string, err error) error {
+func (a *API) transitionError(ctx context.Context, id string, err error) error {
 	if conflict, ok := errors.AsType[*directory.Conflict](err); ok {
 		return problem(http.StatusConflict, "%v", conflict)
 	}
 	if errors.Is(err, directory.ErrChanged) {
 		return problem(http.StatusConflict, "somebody else changed the destination at the same time; look at its state and repeat if need be")
 	}
-	return a.destinationError(id, err)
+	return a.destinationError(ctx, id, err)
 }
 
 // VerifyInput is the body that reconnect may have.
@@ -90,12 +90,12 @@ func (a *API) reconnect(ctx context.Context, in *struct {
 }) (*destinationAnswer, error) {
 	d, err := a.Destinations.CurrentDestination(ctx, in.ID)
 	if err != nil {
-		return nil, a.destinationError(in.ID, err)
+		return nil, a.destinationError(ctx, in.ID, err)
 	}
 	if in.wanted(in.Body.verify()) && d.State != directory.Connected {
 		credentials, err := a.Vault.Open(ctx, d)
 		if err != nil {
-			return nil, a.vaultError(err)
+			return nil, a.vaultError(ctx, err)
 		}
 		if err := a.verify(ctx, d, credentials); err != nil {
 			return nil, err
@@ -103,7 +103,7 @@ func (a *API) reconnect(ctx context.Context, in *struct {
 	}
 	d, err = a.Connections.Reconnect(ctx, in.ID, callerFrom(ctx))
 	if err != nil {
-		return nil, a.transitionError(in.ID, err)
+		return nil, a.transitionError(ctx, in.ID, err)
 	}
 	return answerDestination(http.StatusOK, d), nil
 }
@@ -111,15 +111,15 @@ func (a *API) reconnect(ctx context.Context, in *struct {
 func (a *API) test(ctx context.Context, in *DestinationPath) (*struct{ Body TestResult }, error) {
 	d, err := a.Destinations.CurrentDestination(ctx, in.ID)
 	if err != nil {
-		return nil, a.destinationError(in.ID, err)
+		return nil, a.destinationError(ctx, in.ID, err)
 	}
 	credentials, err := a.Vault.Open(ctx, d)
 	if err != nil {
-		return nil, a.vaultError(err)
+		return nil, a.vaultError(ctx, err)
 	}
 	result, err := a.try(ctx, d, credentials)
 	if err != nil {
-		return nil, a.internal(err)
+		return nil, a.internal(ctx, err)
 	}
 	if result.OK {
 		a.nudge(ctx, d)
@@ -131,7 +131,7 @@ func (a *API) test(ctx context.Context, in *DestinationPath) (*struct{ Body Test
 func (a *API) verify(ctx context.Context, d directory.Destination, credentials json.RawMessage) error {
 	result, err := a.try(ctx, d, credentials)
 	if err != nil {
-		return a.internal(err)
+		return a.internal(ctx, err)
 	}
 	if result.OK {
 		return nil

@@ -110,7 +110,7 @@ func (a *API) listPending(ctx context.Context, in *struct {
 	}
 	found, err := a.Pending.Pending(ctx, in.DestinationID, after, in.Limit+1)
 	if err != nil {
-		return nil, a.internal(err)
+		return nil, a.internal(ctx, err)
 	}
 	out := &struct{ Body PendingPage }{PendingPage{Items: make([]PendingDelivery, 0, len(found))}}
 	if len(found) > in.Limit {
@@ -144,14 +144,14 @@ const (
 func (a *API) backlog(ctx context.Context, in *DestinationPath) (*struct{ Body Backlog }, error) {
 	d, err := a.Destinations.CurrentDestination(ctx, in.ID)
 	if err != nil {
-		return nil, a.destinationError(in.ID, err)
+		return nil, a.destinationError(ctx, in.ID, err)
 	}
 	b := Backlog{DestinationID: d.ID}
 	var after delivery.Key
 	for b.Count < countedAtMost {
 		page, err := a.Pending.Pending(ctx, d.ID, after, readAtOnce)
 		if err != nil {
-			return nil, a.internal(err)
+			return nil, a.internal(ctx, err)
 		}
 		if b.OldestAcceptedAt == nil && len(page) > 0 {
 			accepted, expires := page[0].AcceptedAt, page[0].ExpiresAt()
@@ -183,7 +183,7 @@ func (a *API) listAttempts(ctx context.Context, in *struct {
 	}
 	found, err := a.Attempts.Attempts(ctx, q)
 	if err != nil {
-		return nil, a.internal(err)
+		return nil, a.internal(ctx, err)
 	}
 	out := &struct{ Body AttemptPage }{AttemptPage{
 		Items: make([]Attempt, len(found.Records)), Complete: found.Complete, SearchedUntil: found.SearchedUntil,
@@ -218,7 +218,7 @@ func (a *API) listFailed(ctx context.Context, in *struct {
 		}
 		page, err := a.Failed.Failed(ctx, id, from, in.Order == "newest", in.Limit+1-len(found))
 		if err != nil {
-			return nil, a.internal(err)
+			return nil, a.internal(ctx, err)
 		}
 		if found = append(found, page...); len(found) > in.Limit {
 			break
@@ -250,7 +250,7 @@ func (a *API) destinationIDs(ctx context.Context, only, from string) ([]string, 
 	var ids []string
 	for d, err := range a.Listing.Destinations(ctx) {
 		if err != nil {
-			return nil, a.internal(err)
+			return nil, a.internal(ctx, err)
 		}
 		if strings.Compare(d.ID, from) >= 0 {
 			ids = append(ids, d.ID)

@@ -208,7 +208,7 @@ func (a *API) listDestinations(ctx context.Context, in *struct {
 	}
 	page, next, err := idPage(all, func(d directory.Destination) string { return d.ID }, in.Paging)
 	if err != nil {
-		return nil, a.listError(err)
+		return nil, a.listError(ctx, err)
 	}
 	out := &struct{ Body DestinationPage }{DestinationPage{Items: make([]Destination, len(page)), Next: next}}
 	for i, d := range page {
@@ -231,7 +231,7 @@ func each[T any](list []T) func(func(T, error) bool) {
 func (a *API) getDestination(ctx context.Context, in *DestinationPath) (*destinationAnswer, error) {
 	d, err := a.Destinations.CurrentDestination(ctx, in.ID)
 	if err != nil {
-		return nil, a.destinationError(in.ID, err)
+		return nil, a.destinationError(ctx, in.ID, err)
 	}
 	return answerDestination(http.StatusOK, d), nil
 }
@@ -276,7 +276,7 @@ func (a *API) deleteDestination(ctx context.Context, in *struct {
 	for try := range writesAtMost {
 		d, err := a.Destinations.CurrentDestination(ctx, in.ID)
 		if err != nil {
-			return nil, a.destinationError(in.ID, err)
+			return nil, a.destinationError(ctx, in.ID, err)
 		}
 		if try == 0 {
 			meant = d.Incarnation
@@ -296,7 +296,7 @@ func (a *API) deleteDestination(ctx context.Context, in *struct {
 			continue
 		}
 		if err != nil {
-			return nil, a.internal(err)
+			return nil, a.internal(ctx, err)
 		}
 		a.Outbox.Tell(ctx, tell)
 		return nil, nil

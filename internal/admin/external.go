@@ -47,7 +47,7 @@ func (a *API) ownerWithExternalID(ctx context.Context, id string) (directory.Wor
 	case errors.Is(err, directory.ErrNotFound):
 		return directory.Workspace{}, nil
 	case err != nil:
-		return owner, a.internal(fmt.Errorf("look up workspace %s: %w", id, err))
+		return owner, a.internal(ctx, fmt.Errorf("look up workspace %s: %w", id, err))
 	case owner.ExternalID != "":
 		return owner, nil
 	}
@@ -59,7 +59,7 @@ func (a *API) ownerWithExternalID(ctx context.Context, id string) (directory.Wor
 	if err := a.Workspaces.PutWorkspace(ctx, owner, tell); errors.Is(err, directory.ErrChanged) {
 		return owner, err
 	} else if err != nil {
-		return owner, a.internal(err)
+		return owner, a.internal(ctx, err)
 	}
 	a.Outbox.Tell(ctx, tell)
 	return owner, nil

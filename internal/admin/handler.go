@@ -40,7 +40,8 @@ func (a *API) Handler() http.Handler {
 			p.write(w)
 			return
 		}
-		mux.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, a.Caller(r))))
+		ctx := concerned(context.WithValue(r.Context(), callerKey{}, a.Caller(r)), concernOf(r))
+		mux.ServeHTTP(w, r.WithContext(ctx))
 	})
 }
 
@@ -106,12 +107,12 @@ func notServed() *Problem {
 // recoverPanic keeps a bug's trace from the client.
 func (a *API) recoverPanic(w http.ResponseWriter, r *http.Request) {
 	if p := recover(); p != nil {
-		a.internal(fmt.Errorf("panic in %s %s: %v", r.Method, r.Pattern, p)).write(w)
+		a.internal(concerned(r.Context(), concernOf(r)), fmt.Errorf("panic in %s %s: %v", r.Method, r.Pattern, p)).write(w)
 	}
 }
 
 // internal reports an error of our own and gives what the client may see of it.
-func (a *API) internal(err error) *Problem {
-	a.Fault(err)
+func (a *API) internal(ctx context.Context, err error) *Problem {
+	a.Fault(about(ctx, err))
 	return problem(http.StatusInternalServerError, "something went wrong on this side; the operator finds it in the function's log. Try again")
 }

@@ -31,7 +31,7 @@ func (a *API) nudge(ctx context.Context, d directory.Destination) {
 		err = errors.Join(a.Retries.Send(ctx, rides)...)
 	}
 	if err != nil {
-		a.Fault(fmt.Errorf("have the oldest logs for destination %s tried: %w", d.ID, err))
+		a.Fault(about(ctx, fmt.Errorf("have the oldest logs for destination %s tried: %w", d.ID, err)))
 	}
 }
 

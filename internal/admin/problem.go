@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -73,7 +74,7 @@ func noWorkspace(id string) *Problem {
 }
 
 // destinationError turns a store's error about a destination into an answer.
-func (a *API) destinationError(id string, err error) error {
+func (a *API) destinationError(ctx context.Context, id string, err error) error {
 	switch {
 	case errors.Is(err, directory.ErrNotFound):
 		return noDestination(id)
@@ -83,7 +84,7 @@ func (a *API) destinationError(id string, err error) error {
 	if p, ok := errors.AsType[*Problem](err); ok {
 		return p
 	}
-	return a.internal(err)
+	return a.internal(ctx, failure.About(failure.Concern{DestinationID: id}, err))
 }
 
 // settingsError turns a refusal of package sink into an answer that names the field.

@@ -78,7 +78,7 @@ func (a *API) redrive(ctx context.Context, in *struct{ Body RedriveInput }) (*st
 			continue // deleted meanwhile
 		}
 		if err != nil {
-			return nil, a.destinationError(id, err)
+			return nil, a.destinationError(ctx, id, err)
 		}
 		if d.State != directory.Connected {
 			if in.Body.DestinationID != "" {
@@ -103,11 +103,12 @@ func (a *API) redrive(ctx context.Context, in *struct{ Body RedriveInput }) (*st
 
 // redriveOne sends hints for one destination's deliveries, until its end or that of the request's bound.
 func (a *API) redriveOne(ctx context.Context, in RedriveInput, d directory.Destination, from delivery.Key, result *RedriveResult) error {
+	ctx = concerned(ctx, failure.Concern{DestinationID: d.ID, WorkspaceID: d.WorkspaceID})
 	var tell directory.Outgoing
 	for {
 		page, err := a.Pending.Pending(ctx, d.ID, from, readAtOnce)
 		if err != nil {
-			return a.internal(err)
+			return a.internal(ctx, err)
 		}
 		var rides []delivery.Ride
 		for _, p := range page {
@@ -120,11 +121,11 @@ func (a *API) redriveOne(ctx context.Context, in RedriveInput, d directory.Desti
 				return err
 			}
 			if err := a.Outbox.Keep(ctx, tell); err != nil {
-				return a.internal(err)
+				return a.internal(ctx, err)
 			}
 		}
 		if err := errors.Join(a.Retries.Send(ctx, rides)...); err != nil {
-			return a.internal(fmt.Errorf("send hints to redrive destination %s: %w", d.ID, err))
+			return a.internal(ctx, fmt.Errorf("send hints to redrive destination %s: %w", d.ID, err))
 		}
 		result.Queued += len(rides)
 		result.Looked += len(page)

@@ -91,7 +91,7 @@ func (a *API) workspaceRoutes(api huma.API) {
 func (a *API) listWorkspaces(ctx context.Context, in *struct{ Paging }) (*struct{ Body WorkspacePage }, error) {
 	page, next, err := idPage(a.Listing.Workspaces(ctx), func(w directory.Workspace) string { return w.ID }, in.Paging)
 	if err != nil {
-		return nil, a.listError(err)
+		return nil, a.listError(ctx, err)
 	}
 	out := &struct{ Body WorkspacePage }{WorkspacePage{Items: make([]Workspace, len(page)), Next: next}}
 	for i, w := range page {
@@ -101,11 +101,11 @@ func (a *API) listWorkspaces(ctx context.Context, in *struct{ Paging }) (*struct
 }
 
 // listError tells a wrong question from a failure of our own.
-func (a *API) listError(err error) error {
+func (a *API) listError(ctx context.Context, err error) error {
 	if p, ok := errors.AsType[*Problem](err); ok {
 		return p
 	}
-	return a.internal(err)
+	return a.internal(ctx, err)
 }
 
 func (a *API) getWorkspace(ctx context.Context, in *WorkspacePath) (*workspaceAnswer, error) {
@@ -114,7 +114,7 @@ func (a *API) getWorkspace(ctx context.Context, in *WorkspacePath) (*workspaceAn
 		return nil, noWorkspace(in.ID)
 	}
 	if err != nil {
-		return nil, a.internal(fmt.Errorf("look up workspace %s: %w", in.ID, err))
+		return nil, a.internal(ctx, fmt.Errorf("look up workspace %s: %w", in.ID, err))
 	}
 	return answerWorkspace(http.StatusOK, w), nil
 }
@@ -126,7 +126,7 @@ func (a *API) owned(ctx context.Context, id string) ([]directory.Destination, er
 		return nil, noWorkspace(id)
 	}
 	if err != nil {
-		return nil, a.internal(fmt.Errorf("look up workspace %s: %w", id, err))
+		return nil, a.internal(ctx, fmt.Errorf("look up workspace %s: %w", id, err))
 	}
 	return own, nil
 }
@@ -164,7 +164,7 @@ func (a *API) replaceWorkspace(ctx context.Context, w directory.Workspace, condi
 	case errors.Is(err, directory.ErrNotFound):
 		event, status = connection.WorkspaceCreated, http.StatusCreated
 	case err != nil:
-		return nil, a.internal(fmt.Errorf("look up workspace %s: %w", w.ID, err))
+		return nil, a.internal(ctx, fmt.Errorf("look up workspace %s: %w", w.ID, err))
 	default:
 		tag = workspaceTag(before)
 	}
@@ -191,7 +191,7 @@ func (a *API) replaceWorkspace(ctx context.Context, w directory.Workspace, condi
 	if err := a.Workspaces.PutWorkspace(ctx, w, tell); errors.Is(err, directory.ErrChanged) {
 		return nil, err
 	} else if err != nil {
-		return nil, a.internal(err)
+		return nil, a.internal(ctx, err)
 	}
 	a.Outbox.Tell(ctx, tell)
 	w.Revision++
@@ -217,7 +217,7 @@ func (a *API) checkWorkspace(ctx context.Context, w directory.Workspace) error {
 		return invalidField("body.parent_id", "must be a workspace that is there; put the parent first")
 	}
 	if err != nil {
-		return a.internal(fmt.Errorf("look up parent workspace: %w", err))
+		return a.internal(ctx, fmt.Errorf("look up parent workspace: %w", err))
 	}
 	return nil
 }
@@ -240,7 +240,7 @@ func (a *API) deleteWorkspace(ctx context.Context, in *struct {
 		return nil, noWorkspace(in.ID)
 	}
 	if err != nil {
-		return nil, a.internal(fmt.Errorf("look up workspace %s: %w", in.ID, err))
+		return nil, a.internal(ctx, fmt.Errorf("look up workspace %s: %w", in.ID, err))
 	}
 	if err := in.check(fmt.Sprintf("workspace %q", w.ID), workspaceTag(w)); err != nil {
 		return nil, err
@@ -254,7 +254,7 @@ func (a *API) deleteWorkspace(ctx context.Context, in *struct {
 	}
 	for child, err := range a.Listing.Workspaces(ctx) {
 		if err != nil {
-			return nil, a.internal(err)
+			return nil, a.internal(ctx, err)
 		}
 		if child.ParentID == w.ID {
 			return nil, problem(http.StatusConflict, "the workspace is the parent of %s; delete its children first, or give them another parent", child.ID)
@@ -267,7 +267,7 @@ func (a *API) deleteWorkspace(ctx context.Context, in *struct {
 	if err := a.Workspaces.DeleteWorkspace(ctx, w, tell); errors.Is(err, directory.ErrChanged) {
 		return nil, changedMeanwhile()
 	} else if err != nil {
-		return nil, a.internal(err)
+		return nil, a.internal(ctx, err)
 	}
 	a.Outbox.Tell(ctx, tell)
 	return nil, nil

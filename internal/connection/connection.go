@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/auditrelay/auditrelay/internal/directory"
+	"github.com/auditrelay/auditrelay/internal/failure"
 )
 
 // Store is the directory as whoever changes connections needs it.
@@ -104,7 +105,7 @@ func (s *Service) Fire(ctx context.Context, t Timer) error {
 		})
 	})
 	if err != nil {
-		return s.unfired(before, t, err)
+		return failure.About(failure.Concern{DestinationID: t.DestinationID, WorkspaceID: before.WorkspaceID}, s.unfired(before, t, err))
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package connection
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/auditrelay/auditrelay/events"
 	"github.com/auditrelay/auditrelay/internal/directory"
+	"github.com/auditrelay/auditrelay/internal/failure"
 )
 
 // Logs is the ingest queue, from a producer's side.
@@ -131,6 +133,10 @@ func take(ctx context.Context, slots chan<- struct{}) bool {
 // tell removes an entry only after everybody has taken it. If we die in between, it is told again: the log is the same by its id, and the bus
 // promises its events at least once anyway.
 func (o *Outbox) tell(ctx context.Context, out directory.Outgoing) error {
+	return failure.About(concern(out), o.tellAll(ctx, out))
+}
+
+func (o *Outbox) tellAll(ctx context.Context, out directory.Outgoing) error {
 	if out.Log != nil {
 		if err := o.Logs.Send(ctx, *out.Log); err != nil {
 			return fmt.Errorf("record %s in the activity audit: %w", out.ID, err)
@@ -145,4 +151,19 @@ func (o *Outbox) tell(ctx context.Context, out directory.Outgoing) error {
 		return fmt.Errorf("note that %s was told: %w", out.ID, err)
 	}
 	return nil
+}
+
+// concern is what is told of: the destination of the event, and the entry of the activity audit.
+func concern(out directory.Outgoing) failure.Concern {
+	var name events.DestinationName
+	if out.Event != nil { // its detail is a struct of package events, or the same as JSON when it comes from a store
+		if text, err := json.Marshal(out.Event.Detail); err == nil {
+			_ = json.Unmarshal(text, &name) // a detail of another kind names no destination
+		}
+	}
+	c := failure.Concern{DestinationID: name.DestinationID, WorkspaceID: name.WorkspaceID}
+	if out.Log != nil {
+		c.LogID, c.WorkspaceID = out.Log.ID, out.Log.WorkspaceID
+	}
+	return c
 }

@@ -47,7 +47,7 @@ func (d *Deliver) run(ctx context.Context, trials []trial) {
 func (d *Deliver) group(ctx context.Context, trials []trial) {
 	defer func() {
 		if p := recover(); p != nil {
-			d.Journal.Record(Entry{Event: EventFault, At: d.Now(), Key: Key{DestinationID: trials[0].DestinationID}, Reason: fmt.Sprintf("panic: %v", p)})
+			d.fault(nil, about(Key{DestinationID: trials[0].DestinationID}, fmt.Errorf("panic: %v", p)))
 			for _, t := range trials {
 				t.reopen()
 			}
@@ -117,7 +117,7 @@ func (d *Deliver) park(ctx context.Context, trials []trial) []trial {
 // an earlier state, in which they can be parked for a destination that is well and has nobody look.
 func (d *Deliver) own(ctx context.Context, destinationID string, parked []trial) {
 	if err := d.callDrain(ctx, destinationID); err != nil {
-		d.fault(nil, err)
+		d.fault(nil, about(Key{DestinationID: destinationID}, err))
 		for _, t := range parked {
 			t.reopen()
 		}
@@ -175,7 +175,7 @@ func (d *Deliver) send(ctx context.Context, trials []trial) []Result {
 	sink, err := d.Sinks.Sink(ctx, dest)
 	if err != nil {
 		if _, theirs := errors.AsType[*failure.Error](err); !theirs {
-			d.fault(nil, fmt.Errorf("make the sink of destination %s: %w", dest.ID, err))
+			d.fault(nil, aboutDestination(dest, fmt.Errorf("make the sink of destination %s: %w", dest.ID, err)))
 			err = ErrNotTried
 		}
 		results := make([]Result, len(trials))
@@ -219,7 +219,7 @@ func (d *Deliver) save(ctx context.Context, trials []trial) {
 	errs := d.Cache.Save(ctx, deliveries)
 	for i, err := range errs {
 		if err != nil && !errors.Is(err, ErrChanged) {
-			d.fault(trials[i].messages, fmt.Errorf("save delivery of log %s to %s: %w", trials[i].LogID, trials[i].DestinationID, err))
+			d.fault(trials[i].messages, about(trials[i].Key, fmt.Errorf("save delivery of log %s to %s: %w", trials[i].LogID, trials[i].DestinationID, err)))
 		}
 	}
 	d.hint(ctx, overtaking(rides, d.Now().Sub(now)))
@@ -248,7 +248,7 @@ func (d *Deliver) remove(ctx context.Context, trials []trial) {
 	}
 	for i, err := range d.Cache.Remove(ctx, keys) {
 		if err != nil {
-			d.fault(trials[i].messages, fmt.Errorf("remove delivered log %s from the cache: %w", trials[i].LogID, err))
+			d.fault(trials[i].messages, about(trials[i].Key, fmt.Errorf("remove delivered log %s from the cache: %w", trials[i].LogID, err)))
 		}
 	}
 }
@@ -257,7 +257,7 @@ func (d *Deliver) remove(ctx context.Context, trials []trial) {
 func (d *Deliver) giveUp(ctx context.Context, t trial) {
 	e := FailedEvent{Key: t.Key, Owner: t.Owner, Type: t.Document.Type, FailedAt: d.Now(), Attempts: t.Attempts, Code: t.Code}
 	if err := d.Failed.GiveUp(ctx, e, t.Revision); err != nil && !errors.Is(err, ErrChanged) {
-		d.fault(t.messages, fmt.Errorf("record the failed event of log %s: %w", t.LogID, err))
+		d.fault(t.messages, about(t.Key, fmt.Errorf("record the failed event of log %s: %w", t.LogID, err)))
 	}
 }
 
@@ -268,7 +268,7 @@ func (d *Deliver) hint(ctx context.Context, rides []Ride) {
 	}
 	for i, err := range d.Retries.Send(ctx, rides) {
 		if err != nil {
-			d.fault(nil, fmt.Errorf("send the hint of log %s, which the sweep must find now: %w", rides[i].LogID, err))
+			d.fault(nil, about(rides[i].Key, fmt.Errorf("send the hint of log %s, which the sweep must find now: %w", rides[i].LogID, err)))
 		}
 	}
 }
@@ -280,16 +280,9 @@ func (d *Deliver) reject(ctx context.Context, rejections []Rejection, messages [
 			continue
 		}
 		r := rejections[i]
-		d.Journal.Record(Entry{Event: EventRejected, At: r.At, MessageID: r.ID, Redelivered: r.Receives > 1, Reason: r.Reason})
+		d.Journal.Record(Entry{Event: EventRejected, At: r.At, MessageID: r.ID, Receives: r.Receives, Redelivered: r.Receives > 1,
+			Reason: r.Reason})
 	}
-}
-
-// fault records that something of our own failed, and has the messages that it concerns handed out again.
-func (d *Deliver) fault(messages []*settlement, err error) {
-	for _, m := range messages {
-		m.reopen()
-	}
-	d.Journal.Record(Entry{Event: EventFault, At: d.Now(), Reason: err.Error()})
 }
 
 func (d *Deliver) recordAttempt(t trial, o Outcome, f *failure.Error, at time.Time, took time.Duration) {

@@ -129,7 +129,7 @@ func (d *Deliver) retry(ctx context.Context, batch []hinted) (rest []hinted) {
 	}
 	cached, further, err := d.Cache.Load(ctx, keys)
 	if err != nil {
-		d.fault(nil, fmt.Errorf("load %d deliveries from the cache: %w", len(keys), err))
+		d.fault(nil, aboutAll(keys, fmt.Errorf("load %d deliveries from the cache: %w", len(keys), err)))
 		for _, h := range batch {
 			h.message.reopen()
 		}
@@ -147,7 +147,7 @@ func (d *Deliver) retry(ctx context.Context, batch []hinted) (rest []hinted) {
 		}
 		dest, known, err := d.destination(ctx, delivery)
 		if err != nil {
-			d.fault([]*settlement{h.message}, err)
+			d.fault([]*settlement{h.message}, about(delivery.Key, err))
 			continue
 		}
 		now := d.Now()

@@ -100,6 +100,10 @@ type Drain struct {
 // progress is saved before the hints go, a part of the page after the other: if we die between, the logs of that part wait as they did, and the next
 // pass finds them.
 func (d *Drain) Page(ctx context.Context, destinationID string) error {
+	return about(Key{DestinationID: destinationID}, d.next(ctx, destinationID))
+}
+
+func (d *Drain) next(ctx context.Context, destinationID string) error {
 	dest, err := d.Destinations.CurrentDestination(ctx, destinationID)
 	if errors.Is(err, directory.ErrNotFound) {
 		return nil
@@ -161,7 +165,7 @@ func (d *Deliver) callDrain(ctx context.Context, destinationID string) error {
 			return fmt.Errorf("have %s drained: %w", destinationID, err)
 		}
 		if err := d.Drains.Start(ctx, destinationID); err != nil {
-			d.fault(nil, fmt.Errorf("call for the first page of %s, which the watch must do now: %w", destinationID, err))
+			d.fault(nil, aboutDestination(current, fmt.Errorf("call for the first page of %s, which the watch must do now: %w", destinationID, err)))
 		}
 		return nil
 	}

@@ -40,13 +40,13 @@ func (x *Expire) Handle(ctx context.Context, changes []Change) (unsettled string
 			d := c.Expired
 			e := FailedEvent{Key: d.Key, Owner: d.Owner, Type: d.Document.Type, FailedAt: x.Now(), Attempts: d.Attempts, Code: d.Code}
 			if err := x.Failed.Record(ctx, e); err != nil {
-				x.fault(fmt.Errorf("record the failed event of log %s: %w", d.LogID, err))
+				x.fault(about(d.Key, fmt.Errorf("record the failed event of log %s: %w", d.LogID, err)))
 				return c.ID
 			}
 		}
 		if c.Failed != nil {
 			if err := x.announce(ctx, *c.Failed); err != nil {
-				x.fault(fmt.Errorf("announce the failed event of log %s: %w", c.Failed.LogID, err))
+				x.fault(about(c.Failed.Key, fmt.Errorf("announce the failed event of log %s: %w", c.Failed.LogID, err)))
 				return c.ID
 			}
 		}
@@ -68,5 +68,7 @@ func (x *Expire) announce(ctx context.Context, e FailedEvent) error {
 }
 
 func (x *Expire) fault(err error) {
-	x.Journal.Record(Entry{Event: EventFault, At: x.Now(), Reason: err.Error()})
+	for _, e := range Faults(err, x.Now()) {
+		x.Journal.Record(e)
+	}
 }

@@ -169,7 +169,7 @@ func (d *Deliver) observe(ctx context.Context, seen directory.Destination, e evi
 	for range transitionTries {
 		current, err := d.Destinations.CurrentDestination(ctx, seen.ID)
 		if err != nil {
-			d.fault(nil, fmt.Errorf("read the health of %s: %w", seen.ID, err))
+			d.fault(nil, aboutDestination(seen, fmt.Errorf("read the health of %s: %w", seen.ID, err)))
 			return
 		}
 		if !sameConnection(seen, current) {
@@ -182,7 +182,7 @@ func (d *Deliver) observe(ctx context.Context, seen directory.Destination, e evi
 		if err := d.transition(ctx, current, next, now); errors.Is(err, directory.ErrChanged) {
 			continue
 		} else if err != nil {
-			d.fault(nil, fmt.Errorf("change the health of %s: %w", seen.ID, err))
+			d.fault(nil, aboutDestination(seen, fmt.Errorf("change the health of %s: %w", seen.ID, err)))
 		}
 		return
 	}
@@ -283,7 +283,7 @@ func (d *Deliver) reserve(ctx context.Context, dest directory.Destination, w Win
 	if err == nil {
 		return got
 	}
-	d.fault(nil, fmt.Errorf("reserve attempts at %s: %w", dest.ID, err))
+	d.fault(nil, aboutDestination(dest, fmt.Errorf("reserve attempts at %s: %w", dest.ID, err)))
 	if dest.Takes() {
 		return n
 	}

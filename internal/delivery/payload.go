@@ -87,7 +87,7 @@ func (d *Deliver) removePayload(ctx context.Context, m Message) {
 		return
 	}
 	if err := d.Payloads.Delete(ctx, p.Key); err != nil {
-		d.fault(nil, fmt.Errorf("remove the payload of message %s, which may not be kept and is left to its lifecycle: %w", m.ID, err))
+		d.fault([]*settlement{{id: m.ID, receives: m.Receives}}, fmt.Errorf("remove the payload of message %s, which may not be kept and is left to its lifecycle: %w", m.ID, err))
 	}
 }
 

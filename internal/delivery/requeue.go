@@ -133,8 +133,9 @@ func (r *Requeue) pass(ctx context.Context, shard int, after, until time.Time, r
 		}
 		errs := r.offer(ctx, hints)
 		if err := unsent(errs); err != nil {
-			refused = errors.Join(refused, fmt.Errorf("due shard %d: %w", shard, err))
-			if first := slices.IndexFunc(errs, isError); !slices.Contains(errs, nil) || ctx.Err() != nil {
+			first := slices.IndexFunc(errs, isError)
+			refused = errors.Join(refused, about(hints[first].Key, fmt.Errorf("due shard %d: %w", shard, err)))
+			if !slices.Contains(errs, nil) || ctx.Err() != nil {
 				return latest(after, justBefore(hints[first])), refused
 			}
 		}

@@ -19,12 +19,12 @@ func (d *Deliver) route(ctx context.Context, m Message, body []byte, s *settleme
 		return nil, err
 	}
 	s.forget = log.ZeroRetention
+	key := Key{WorkspaceID: log.WorkspaceID, LogID: log.ID, AcceptedAt: m.SentAt.UTC().Truncate(time.Millisecond)}
 	destinations, known, err := d.routes(ctx, log)
 	if err != nil {
-		return nil, err
+		return nil, about(key, err)
 	}
-	key := Key{WorkspaceID: log.WorkspaceID, LogID: log.ID, AcceptedAt: m.SentAt.UTC().Truncate(time.Millisecond)}
-	entry := Entry{At: d.Now(), Key: key, Type: log.Type, MessageID: m.ID, Redelivered: m.Receives > 1}
+	entry := Entry{At: d.Now(), Key: key, Type: log.Type, MessageID: m.ID, Receives: m.Receives, Redelivered: m.Receives > 1}
 	if len(destinations) == 0 {
 		entry.Event, entry.Reason = EventUnrouted, "no destination of the workspace or shared by its parent wants this type"
 		if !known {
@@ -98,7 +98,7 @@ func (d *Deliver) unknown(ctx context.Context, trials []trial) []trial {
 	}
 	cached, further, err := d.Cache.Load(ctx, keys)
 	if err != nil {
-		d.fault(nil, fmt.Errorf("load %d deliveries from the cache: %w", len(keys), err))
+		d.fault(nil, aboutAll(keys, fmt.Errorf("load %d deliveries from the cache: %w", len(keys), err)))
 	}
 	var rest []trial
 	parked := make(map[string][]trial)

@@ -235,14 +235,14 @@ func (w *Watch) forget(list []directory.Destination) {
 func (w *Watch) visit(ctx context.Context, y duty, d directory.Destination) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("destination %s: panic: %v", d.ID, p)
+			err = aboutDestination(d, fmt.Errorf("destination %s: panic: %v", d.ID, p))
 		}
 	}()
 	ctx, cancel := context.WithTimeout(ctx, visitLimit)
 	defer cancel()
 	now := w.Now()
 	if err := y.do(ctx, d, now); err != nil {
-		return fmt.Errorf("destination %s: %w", d.ID, err)
+		return aboutDestination(d, fmt.Errorf("destination %s: %w", d.ID, err))
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()

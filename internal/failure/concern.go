@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Concern is what an error of our own concerns: a log, a destination, both, or the workspace of either. What does not
-// apply is empty. An error that has one is found by it in the logs.
+// Concern is what an error of our own concerns: a log, a destination, both, or the workspace of either. What
+// does not apply is empty. An error that has one is found by it in the logs.
 type Concern struct{ DestinationID, WorkspaceID, LogID string }
 
 // About says what an error concerns. Nil stays nil.
@@ -36,8 +36,8 @@ func (c *concerning) Error() string { return c.err.Error() }
 // Unwrap gives the error without its concern.
 func (c *concerning) Unwrap() error { return c.err }
 
-// Each gives the errors that errors.Join made one of, however deep, so that each can be told with its own concern. One that
-// was said to concern something as a whole stays whole, as does one with words of its own.
+// Each gives the errors that errors.Join made one of, however deep, so that each can be told with its own
+// concern. One that was said to concern something as a whole stays whole, as does one with words of its own.
 func Each(err error) []error {
 	if err == nil {
 		return nil

@@ -361,7 +361,9 @@ func (w *World) requeueOnce(ctx context.Context) {
 }
 
 func (w *World) fault(err error) {
-	w.Journal.Record(delivery.Entry{Event: delivery.EventFault, At: w.Clock.Now(), Reason: err.Error()})
+	for _, e := range delivery.Faults(err, w.Clock.Now()) {
+		w.Journal.Record(e)
+	}
 }
 
 // followStream hands changes to expire, one invocation at a time, as a stream's shard does.

@@ -110,7 +110,7 @@ func (r *Renderer) Render(n directory.Notice, owner directory.Workspace, d direc
 	if p.ResourceName == "" {
 		p.ResourceName = p.ResourceID
 	}
-	if answer := legible.Line(n.Answer); failure.Known(n.Code) && (n.Code != failure.Unknown || answer != "") {
+	if answer := legible.Name(n.Answer, longestName); failure.Known(n.Code) && (n.Code != failure.Unknown || answer != "") {
 		e := failure.Find(n.Code)
 		p.Granular, p.Status, p.Code = true, cmp.Or(answer, e.Status), string(e.Code)
 		p.Description = r.ofCode("description", e.Code, e.Description)

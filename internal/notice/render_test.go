@@ -156,7 +156,7 @@ func TestNamesAreNoLure(t *testing.T) {
 		"expiry warning": {ours, directory.ExpiryWarning}, "another template": {theirs, directory.Involuntary},
 	} {
 		t.Run(name, func(t *testing.T) {
-			mail, err := c.renderer.Render(directory.Notice{Kind: c.kind, Since: noon, Code: failure.NetDNS, At: noon},
+			mail, err := c.renderer.Render(directory.Notice{Kind: c.kind, Since: noon, Code: failure.NetDNS, Answer: lure, At: noon},
 				directory.Workspace{ID: strings.Repeat("evil.example", 10), Name: lure},
 				directory.Destination{ID: strings.Repeat("www.evil.example", 8), Name: lure, Kind: directory.HTTP})
 			if err != nil {

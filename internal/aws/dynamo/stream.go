@@ -59,8 +59,10 @@ func (s *Stream) Handle(ctx context.Context, e events.DynamoDBEvent) (events.Dyn
 }
 
 func (s *Stream) fault(r events.DynamoDBEventRecord, err error) {
+	keys := attributes(r.Change.Keys)
+	k, _ := parseKey(keys.text(attrPK), keys.text(attrSK)) // without a key, the record's number is all there is
 	reason := fmt.Sprintf("stream record %s: %v", r.Change.SequenceNumber, err)
-	s.Journal.Record(delivery.Entry{Event: delivery.EventFault, At: s.Now(), Reason: reason})
+	s.Journal.Record(delivery.Entry{Event: delivery.EventFault, At: s.Now(), Key: k, Reason: reason})
 }
 
 // clean removes the document outside the table that the item no longer names.

@@ -95,6 +95,29 @@ func TestStreamTellsChanges(t *testing.T) {
 	}
 }
 
+// TestStreamFaultsNameTheLog cannot read records of which the key can be read.
+func TestStreamFaultsNameTheLog(t *testing.T) {
+	var told entries
+	s := &Stream{Expire: &heard{}, Objects: &bucket{}, Journal: &told, Now: func() time.Time { return time.UnixMilli(0) }}
+	_, err := s.Handle(t.Context(), streamEvent(t, record("1", "REMOVE", keysOfD, byService), record("2", "INSERT", keysOfF+`,"NewImage":{"n":{"N":"1"}}`, "")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := delivery.Key{DestinationID: "dest-1", WorkspaceID: "ws-1", LogID: "log-1", AcceptedAt: time.UnixMilli(1793611800123).UTC()}
+	var keys []delivery.Key
+	for _, e := range told {
+		keys = append(keys, e.Key)
+	}
+	if diff := cmp.Diff([]delivery.Key{k, k}, keys); diff != "" {
+		t.Errorf("the faults are about (-want +got):\n%s", diff)
+	}
+}
+
+// entries keeps what is recorded.
+type entries []delivery.Entry
+
+func (l *entries) Record(e delivery.Entry) { *l = append(*l, e) }
+
 func TestStreamRemovesDocuments(t *testing.T) {
 	with := func(object string) string { return `{` + imageD + `,"o":{"S":"` + object + `"}}` }
 	for name, test := range map[string]struct {

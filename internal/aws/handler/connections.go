@@ -30,10 +30,12 @@ func Outbox(c config.Activity, table string, account aws.Config, journal deliver
 	}
 }
 
-// faults writes errors of our own down.
+// faults writes errors of our own down, with what they concern.
 func faults(journal delivery.Journal) func(error) {
 	return func(err error) {
-		journal.Record(delivery.Entry{Event: delivery.EventFault, At: time.Now(), Reason: err.Error()})
+		for _, e := range delivery.Faults(err, time.Now()) {
+			journal.Record(e)
+		}
 	}
 }
 
@@ -59,7 +61,10 @@ func Connections(c config.Disconnect, timers connection.Timers, account aws.Conf
 // Disconnect takes the events of the one-time schedules.
 func Disconnect(c config.Disconnect, account aws.Config, journal delivery.Journal) func(context.Context, scheduler.Event) error {
 	connections := Connections(c, nil, account, Outbox(c.Activity, c.DirectoryTable, account, journal))
+	fault := faults(journal)
 	return func(ctx context.Context, e scheduler.Event) error {
-		return connections.Fire(ctx, connection.Timer{DestinationID: e.DestinationID, Incarnation: e.Incarnation, Generation: e.Generation})
+		err := connections.Fire(ctx, connection.Timer{DestinationID: e.DestinationID, Incarnation: e.Incarnation, Generation: e.Generation})
+		fault(err) // the line of the returned error has no fields
+		return err
 	}
 }

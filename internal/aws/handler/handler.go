@@ -38,9 +38,7 @@ func Deliver(c config.Deliver, account aws.Config, journal delivery.Journal) (*s
 		Source: &dynamo.Directory{Client: database, Table: c.DirectoryTable, Now: time.Now},
 		TTL:    c.DirectoryTTL,
 		Now:    time.Now,
-		Fault: func(err error) {
-			journal.Record(delivery.Entry{Event: delivery.EventFault, At: time.Now(), Reason: err.Error()})
-		},
+		Fault:  faults(journal),
 	}
 	relay := &delivery.Deliver{
 		Directory:    remembered,

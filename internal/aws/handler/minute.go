@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
@@ -33,9 +32,7 @@ func (m *Minute) Handle(ctx context.Context, event json.RawMessage) (any, error)
 	}
 	return sqs.EachMessage(pages, func(destinationID string) error {
 		err := m.Drain.Page(ctx, destinationID)
-		if err != nil {
-			m.Journal.Record(delivery.Entry{Event: delivery.EventFault, At: time.Now(), Reason: err.Error()})
-		}
+		faults(m.Journal)(err)
 		return err
 	}), nil
 }
@@ -47,5 +44,7 @@ func (m *Minute) run(ctx context.Context) error {
 	wg.Go(func() { watched = m.Watch.Run(ctx) })
 	err := m.Requeue.Run(ctx)
 	wg.Wait()
-	return errors.Join(err, watched)
+	err = errors.Join(err, watched)
+	faults(m.Journal)(err) // the line of the returned error has no fields
+	return err
 }
