@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/auditrelay/auditrelay/internal/delivery"
 )
@@ -33,6 +34,24 @@ type Cache struct {
 	table   string
 	objects Objects
 	pack    *compressor
+	// room bounds what is being written, see writeRoom.
+	room *semaphore.Weighted
+}
+
+const (
+	// writeRoom is how many bytes the deliveries that are being written may take, all calls of Save together: each destination's are saved beside the
+	// others', and one log can have many destinations that fail.
+	writeRoom = 64 << 20
+	// copies is how often a document in a call of the table's is held: compressed, in base64, and in the call's body.
+	copies = 4
+)
+
+// weight is how much of the room a delivery takes while it is written. A document that goes to the bucket is held once.
+func weight(d delivery.Delivery) int64 {
+	if n := int64(len(d.Document.JSON)); n > copies*maxDocument {
+		return n
+	}
+	return copies * int64(len(d.Document.JSON))
 }
 
 // NewCache opens the table of that name.
@@ -41,7 +60,7 @@ func NewCache(client Client, table string, objects Objects) (*Cache, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Cache{client: client, table: table, objects: objects, pack: pack}, nil
+	return &Cache{client: client, table: table, objects: objects, pack: pack, room: semaphore.NewWeighted(writeRoom)}, nil
 }
 
 // callsAtOnce bounds the calls to the service that one operation has under way.
@@ -175,6 +194,45 @@ func (c *Cache) create(ctx context.Context, ds []delivery.Delivery, places []int
 			write = append(write, i)
 		}
 	}
+	for _, part := range fittingRoom(ds, write) {
+		c.createPart(ctx, ds, part, errs)
+	}
+	for _, i := range places {
+		errs[i] = errs[last[ds[i].Key]]
+	}
+}
+
+// fittingRoom cuts places of ds into parts that the room can hold at once, each of at least one.
+func fittingRoom(ds []delivery.Delivery, places []int) (parts [][]int) {
+	begin, sum := 0, int64(0)
+	for j, i := range places {
+		w := weight(ds[i])
+		if j > begin && sum+w > writeRoom {
+			parts = append(parts, places[begin:j])
+			begin, sum = j, 0
+		}
+		sum += w
+	}
+	if begin < len(places) {
+		parts = append(parts, places[begin:])
+	}
+	return parts
+}
+
+// createPart writes the deliveries at the given places of ds, once there is room for them.
+func (c *Cache) createPart(ctx context.Context, ds []delivery.Delivery, write []int, errs []error) {
+	var need int64
+	for _, i := range write {
+		need += weight(ds[i])
+	}
+	need = min(need, writeRoom)
+	if err := c.room.Acquire(ctx, need); err != nil {
+		for _, i := range write {
+			errs[i] = fmt.Errorf("wait to write %d deliveries: %w", len(write), err)
+		}
+		return
+	}
+	defer c.room.Release(need)
 	items := make([]item, len(write))
 	each(len(write), func(j int) { items[j], errs[write[j]] = c.packUp(ctx, ds[write[j]]) })
 	var requests []types.WriteRequest
@@ -187,9 +245,6 @@ func (c *Cache) create(ctx context.Context, ds []delivery.Delivery, places []int
 	}
 	for j, err := range c.writeAll(ctx, requests) {
 		errs[sent[j]] = err
-	}
-	for _, i := range places {
-		errs[i] = errs[last[ds[i].Key]]
 	}
 }
 

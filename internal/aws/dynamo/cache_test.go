@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -210,6 +212,51 @@ func TestLargeDocumentsGoToTheBucket(t *testing.T) {
 	errs := c.Save(t.Context(), []delivery.Delivery{large, small})
 	if !errors.Is(errs[0], b.fail) || errs[1] != nil {
 		t.Errorf("answers %v, want an error for the large delivery only", errs)
+	}
+}
+
+// One log that many destinations refuse is saved for as many at once as there is room for.
+func TestWhatIsBeingSavedIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		underWay, goOn := new(atomic.Int32), make(chan struct{})
+		s := &service{answer: func(string, map[string]any) (string, string) {
+			underWay.Add(1)
+			<-goOn
+			return "", ""
+		}}
+		c := s.cache(t, &bucket{})
+		large := someDelivery("log-1", 10)
+		large.Document.JSON = make([]byte, writeRoom/2)
+		var saves sync.WaitGroup
+		for i := range 8 {
+			d := large
+			d.DestinationID = fmt.Sprint("dest-", i)
+			saves.Go(func() {
+				if err := c.Save(t.Context(), []delivery.Delivery{d})[0]; err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		if n := underWay.Load(); n != 2 {
+			t.Errorf("%d are being written, want 2", n)
+		}
+		close(goOn)
+		saves.Wait()
+		if n := underWay.Load(); n != 8 {
+			t.Errorf("%d were written, want 8", n)
+		}
+	})
+}
+
+func TestDeliveriesAreSavedInPartsThatFit(t *testing.T) {
+	var ds []delivery.Delivery
+	for _, size := range []int{writeRoom / 2, writeRoom / 3, writeRoom / 3, 2 * writeRoom, 10, 10} {
+		ds = append(ds, delivery.Delivery{Document: auditlog.Document{JSON: make([]byte, size)}})
+	}
+	got := fittingRoom(ds, []int{0, 1, 2, 3, 4, 5})
+	if diff := cmp.Diff([][]int{{0, 1}, {2}, {3}, {4, 5}}, got); diff != "" {
+		t.Errorf("parts (-want +got):\n%s", diff)
 	}
 }
 
