@@ -147,12 +147,15 @@ func (a *API) current(ctx context.Context, c change) (d directory.Destination, e
 // zero for one that is made.
 func (a *API) check(ctx context.Context, c change, before, d directory.Destination, verified *bool) error {
 	if before.ID == "" {
-		_, _, err := a.Workspaces.Workspace(ctx, d.WorkspaceID)
+		_, own, err := a.Workspaces.Workspace(ctx, d.WorkspaceID)
 		if errors.Is(err, directory.ErrNotFound) {
 			return invalidField("body.workspace_id", "must be a workspace that is there; put the workspace first")
 		}
 		if err != nil {
 			return a.internal(ctx, fmt.Errorf("look up workspace %s: %w", d.WorkspaceID, err))
+		}
+		if len(own) >= directory.MostDestinations {
+			return invalidField("body.workspace_id", "owns %d destinations, the most that a workspace may; delete one first", len(own))
 		}
 	}
 	if err := checkSizes(d, c.credentials); err != nil {

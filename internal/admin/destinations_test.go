@@ -260,3 +260,19 @@ func TestRefusalsNameTheField(t *testing.T) {
 		t.Errorf("faults: %v", w.faults)
 	}
 }
+
+// A workspace owns so many destinations and no more; what is there can still be changed.
+func TestDestinationsOfAWorkspaceAreCounted(t *testing.T) {
+	w := newWorld(t)
+	w.seed(t)
+	for i := 1; i < directory.MostDestinations; i++ { // siem is the first
+		w.want(t, http.StatusCreated, http.MethodPut, fmt.Sprintf("/v1/destinations/d-%d?verify=false", i), w.siem())
+	}
+	one := w.want(t, http.StatusUnprocessableEntity, http.MethodPut, "/v1/destinations/more?verify=false", w.siem())
+	if !strings.Contains(one.text, "owns 100 destinations, the most that a workspace may") {
+		t.Errorf("it is refused with %s", one.text)
+	}
+	w.want(t, http.StatusOK, http.MethodPatch, "/v1/destinations/d-7?verify=false", `{"name":"seven"}`)
+	w.want(t, http.StatusNoContent, http.MethodDelete, "/v1/destinations/d-7", "")
+	w.want(t, http.StatusCreated, http.MethodPut, "/v1/destinations/more?verify=false", w.siem())
+}

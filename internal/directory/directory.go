@@ -172,6 +172,9 @@ type Health struct {
 	Until time.Time `json:"until,omitzero"`
 }
 
+// MostDestinations is how many destinations a workspace may own. Each of its logs can go to all of them, in one invocation with others' logs.
+const MostDestinations = 100
+
 // Wants says whether the destination takes logs of this type.
 func (d Destination) Wants(logType string) bool {
 	return len(d.LogTypes) == 0 || slices.Contains(d.LogTypes, logType)
