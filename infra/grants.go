@@ -153,7 +153,7 @@ func (g grants) told() awsiam.PolicyStatement {
 
 func send(qs ...queue) awsiam.PolicyStatement { return allow(arnsOf(qs), "sqs:SendMessage") }
 
-// consume is what Lambda's poller does with a queue on behalf of the function.
+// consume is what Lambda's poller does with a queue on behalf of the function, and deliver itself with messages that it takes one by one.
 func consume(qs ...queue) awsiam.PolicyStatement {
 	return allow(arnsOf(qs), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
 }

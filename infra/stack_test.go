@@ -372,7 +372,7 @@ func testEnvironment(t *testing.T, tmpl template) {
 	changes := config.Disconnect{Telemetry: telemetry, Activity: activity, DirectoryTable: "{Directory}", NoticesQueueURL: "{Notices}"}
 	load(t, "Deliver", func() (any, error) { return config.Load[config.Deliver]() }, config.Deliver{
 		Stores: stores, Telemetry: telemetry,
-		RetryQueueURL: "{Retry}", RetryQueueARN: "{Retry.Arn}", RejectedQueueURL: "{Rejected}", DrainQueueURL: "{Drain}", NoticesQueueURL: "{Notices}",
+		IngestQueueURL: "{Ingest}", RetryQueueURL: "{Retry}", RetryQueueARN: "{Retry.Arn}", RejectedQueueURL: "{Rejected}", DrainQueueURL: "{Drain}", NoticesQueueURL: "{Notices}",
 		EventBus: activity.EventBus,
 		KeyARN:   "{Key.Arn}", AttemptLimit: 20 * time.Second, DirectoryTTL: 10 * time.Second,
 	})

@@ -83,6 +83,7 @@ func (p parts) deliver() function {
 			Stores:           p.stores(),
 			Telemetry:        p.telemetry(),
 			Network:          p.network(),
+			IngestQueueURL:   *p.qs.ingest.QueueUrl(),
 			RetryQueueURL:    *p.qs.retry.QueueUrl(),
 			RetryQueueARN:    *p.qs.retry.QueueArn(),
 			RejectedQueueURL: *p.qs.rejected.QueueUrl(),

@@ -58,6 +58,8 @@ type Deliver struct {
 	Stores
 	Telemetry
 	Network
+	// IngestQueueURL is for messages that are settled one by one; without it they are only taken so.
+	IngestQueueURL   string `env:"INGEST_QUEUE_URL"`
 	RetryQueueURL    string `env:"RETRY_QUEUE_URL,required,notEmpty"`
 	RetryQueueARN    string `env:"RETRY_QUEUE_ARN,required,notEmpty"`
 	RejectedQueueURL string `env:"REJECTED_QUEUE_URL,required,notEmpty"`

@@ -33,7 +33,7 @@ func (d *Deliver) run(ctx context.Context, trials []trial) {
 	}
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, groupsAtOnce)
-	for _, record := range order {
+	for _, record := range inTurn(order, func(record string) string { return groups[record][0].dest.WorkspaceID }) {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
@@ -41,6 +41,18 @@ func (d *Deliver) run(ctx context.Context, trials []trial) {
 		})
 	}
 	wg.Wait()
+}
+
+// inTurn puts destinations in an order in which each owner's first comes before anybody's second: an owner of hundreds delays nobody else's.
+func inTurn(records []string, owner func(record string) string) []string {
+	place := make(map[string]int, len(records)) // among its owner's
+	count := make(map[string]int)
+	for _, r := range records {
+		place[r] = count[owner(r)]
+		count[owner(r)]++
+	}
+	slices.SortStableFunc(records, func(a, b string) int { return place[a] - place[b] })
+	return records
 }
 
 // group deals with the trials of one destination. A bug that panics here costs this group one more delivery of its messages, not its neighbours.
@@ -169,8 +181,15 @@ func (d *Deliver) attempt(ctx context.Context, trials []trial) {
 }
 
 func (d *Deliver) send(ctx context.Context, trials []trial) []Result {
-	ctx, cancel := context.WithTimeout(ctx, d.TimeLimit)
+	limit := d.TimeLimit
+	if deadline, ok := ctx.Deadline(); ok { // destinations that came before this one may have taken their time
+		limit = min(limit, time.Until(deadline)-settleTime)
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	if ctx.Err() != nil {
+		return sameResult(len(trials), ErrNotTried)
+	}
 	dest := trials[0].dest
 	sink, err := d.Sinks.Sink(ctx, dest)
 	if err != nil {
@@ -178,17 +197,22 @@ func (d *Deliver) send(ctx context.Context, trials []trial) []Result {
 			d.fault(nil, aboutDestination(dest, fmt.Errorf("make the sink of destination %s: %w", dest.ID, err)))
 			err = ErrNotTried
 		}
-		results := make([]Result, len(trials))
-		for i := range results {
-			results[i].Err = err
-		}
-		return results
+		return sameResult(len(trials), err)
 	}
 	docs := make([]auditlog.Document, len(trials))
 	for i, t := range trials {
 		docs[i] = t.Document
 	}
 	return sink.Send(ctx, docs)
+}
+
+// sameResult is one answer for n logs.
+func sameResult(n int, err error) []Result {
+	results := make([]Result, n)
+	for i := range results {
+		results[i].Err = err
+	}
+	return results
 }
 
 // save makes deliveries durable. The hint goes first: if the write fails, the hint finds an older state and does nothing, and the message

@@ -18,14 +18,17 @@ type Deliver struct {
 	Cache        Cache
 	Failed       FailedEvents
 	Retries      RetryQueue
-	Rejected     RejectedQueue
-	Payloads     Payloads
-	Budget       Budget
-	Notices      Notices
-	Drains       DrainQueue
-	Outbox       Outbox
-	Journal      Journal
-	Now          func() time.Time
+	// FreshFrom and HintsFrom are the queues of Accept's and of Retry's batches. Without one, messages are settled by the answer alone.
+	FreshFrom Source
+	HintsFrom Source
+	Rejected  RejectedQueue
+	Payloads  Payloads
+	Budget    Budget
+	Notices   Notices
+	Drains    DrainQueue
+	Outbox    Outbox
+	Journal   Journal
+	Now       func() time.Time
 	// PayloadBucket is the name of the bucket that Payloads reads; a pointer to another one is rejected.
 	PayloadBucket string
 	// KeepUnread has rejected messages kept that are no JSON objects. Nobody can tell whether those ask for
@@ -38,6 +41,12 @@ type Deliver struct {
 // Accept takes fresh messages through their first attempt. It answers the ids of the messages that must be handed out again; all others are
 // settled: each of their deliveries is delivered, safe in the cache, or known to go nowhere.
 func (d *Deliver) Accept(ctx context.Context, batch []Message) (unsettled []string) {
+	about := func(m Message) handout { return handout{m.ID, m.Handle, m.Receives} }
+	return oneByOne(ctx, d, d.FreshFrom, batch, about, func(part []Message) []string { return d.acceptAll(ctx, part) })
+}
+
+// acceptAll takes fresh messages together: those of the queue beside each other, and then each that leads to a large log.
+func (d *Deliver) acceptAll(ctx context.Context, batch []Message) (unsettled []string) {
 	var inline, large []Message
 	for _, m := range batch {
 		if _, pointer, _ := auditlog.ParsePointer(m.Body); pointer {
@@ -93,6 +102,11 @@ func (d *Deliver) accept(ctx context.Context, batch []Message, read func(Message
 // Retry takes deliveries from the cache to which hints have led. It answers the ids of the messages that must be handed out again: those of large logs
 // too for which the time does not suffice.
 func (d *Deliver) Retry(ctx context.Context, batch []HintMessage) (unsettled []string) {
+	about := func(m HintMessage) handout { return handout{m.ID, m.Handle, m.Receives} }
+	return oneByOne(ctx, d, d.HintsFrom, batch, about, func(part []HintMessage) []string { return d.retryAll(ctx, part) })
+}
+
+func (d *Deliver) retryAll(ctx context.Context, batch []HintMessage) (unsettled []string) {
 	left := make([]hinted, len(batch))
 	messages := make([]*settlement, len(batch))
 	for i, m := range batch {

@@ -94,6 +94,8 @@ type Message struct {
 	SentAt time.Time
 	// Receives counts how often it was handed out, this time included.
 	Receives int
+	// Handle is the queue's name for this time.
+	Handle string
 }
 
 // HintMessage is one message of the retry queue.
@@ -102,6 +104,8 @@ type HintMessage struct {
 	Hint Hint
 	// Receives counts how often it was handed out, this time included; 0 if that is not known.
 	Receives int
+	// Handle is the queue's name for this time.
+	Handle string
 }
 
 // Outcome says how an attempt ended.

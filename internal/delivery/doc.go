@@ -3,7 +3,8 @@
 // What happens, where it stands, and what a death of the process right after it means:
 //
 //  1. A producer's message is handed to [Deliver.Accept] (deliver.go). It stays on the queue, hidden, until it is settled.
-//     Death: the message appears again after its visibility time-out.
+//     Death: the message appears again after its visibility time-out. From the third time on it is a suspect, taken alone and after the others
+//     are settled (suspect.go): a log that ends the process takes nobody with it.
 //  2. It is decoded and prepared (package auditlog). A message that is no log goes to the rejected queue with the reason,
 //     as it came or as a note, see [auditlog.Keepable].
 //     Death: it is rejected once more; a person sees it twice.

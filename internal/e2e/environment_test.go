@@ -49,8 +49,9 @@ type answer struct {
 	failure  string
 }
 
-// startEnvironment runs a bootstrap with these variables alone; nothing of this process's environment gets through.
-func startEnvironment(file, arn string, variables []string, output io.Writer) (*environment, error) {
+// startEnvironment runs a bootstrap with these variables alone; nothing of this process's environment gets through. It can take so much memory for
+// data and no more (RLIMIT_DATA), 0 for any: what it asks for beyond ends it, as it does on Lambda.
+func startEnvironment(file, arn string, memoryMB int, variables []string, output io.Writer) (*environment, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -62,6 +63,9 @@ func startEnvironment(file, arn string, variables []string, output io.Writer) (*
 	e.server = &http.Server{Handler: api}
 	go func() { _ = e.server.Serve(l) }()
 	e.process = exec.Command(file)
+	if memoryMB > 0 {
+		e.process = exec.Command("/bin/sh", "-c", fmt.Sprintf(`ulimit -d %d && exec "$0"`, memoryMB<<10), file)
+	}
 	e.process.Env = slices.Concat(variables, []string{"AWS_LAMBDA_RUNTIME_API=" + l.Addr().String()})
 	e.process.Stdout, e.process.Stderr = output, output
 	e.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

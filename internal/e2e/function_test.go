@@ -177,7 +177,7 @@ func (f *function) take() (*environment, string, error) {
 		f.idle = f.idle[:n-1]
 		return e, id, nil
 	}
-	e, err := startEnvironment(f.file, f.arn, f.environment(), f.output)
+	e, err := startEnvironment(f.file, f.arn, f.memoryMB, f.environment(), f.output)
 	if err == nil {
 		f.all = append(f.all, e)
 	}

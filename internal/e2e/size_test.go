@@ -114,7 +114,7 @@ func fastestStart(t *testing.T, f *function) time.Duration {
 	t.Helper()
 	fastest := time.Duration(1<<63 - 1)
 	for range starts {
-		e, err := startEnvironment(f.file, f.arn, f.environment(), f.output)
+		e, err := startEnvironment(f.file, f.arn, 0, f.environment(), f.output)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -108,6 +108,7 @@ func NewWorld(start time.Time, hook memory.Hook) *World {
 		Directory: w.Directory, Destinations: w.Directory, Cache: w.Cache, Failed: w.Cache, Retries: w.Retry, Rejected: w.Rejected,
 		Budget: &memory.Budget{Hook: hook}, Notices: w.Notices, Drains: w.Drain, Journal: w.Journal, Now: clock.Now, TimeLimit: attemptLimit,
 		Payloads: w.Payloads, PayloadBucket: PayloadBucket,
+		FreshFrom: memory.Source[[]byte]{Queue: &w.Ingest.Queue}, HintsFrom: memory.Source[delivery.Hint]{Queue: &w.Retry.Queue},
 	}
 	w.requeue = delivery.Requeue{Index: w.Cache, Retries: w.Retry, Now: clock.Now, Budget: time.Minute}
 	w.watch = delivery.Watch{Progress: &memory.Turns{Hook: hook}, Attention: w.Directory, Destinations: w.Directory, Backlog: w.Cache, Retries: w.Retry, Notices: w.Notices, Drains: w.Drain, Now: clock.Now,
@@ -331,7 +332,7 @@ func consume[T any](w *World, q *memory.Queue[T], function func([]memory.Receive
 func (w *World) accept(ctx context.Context, batch []memory.Received[[]byte]) (unsettled []string) {
 	messages := make([]delivery.Message, len(batch))
 	for i, m := range batch {
-		messages[i] = delivery.Message{ID: m.ID, Body: m.Body, SentAt: m.SentAt, Receives: m.Receives}
+		messages[i] = delivery.Message{ID: m.ID, Body: m.Body, SentAt: m.SentAt, Receives: m.Receives, Handle: m.ID}
 	}
 	return w.deliver.Accept(ctx, messages)
 }
@@ -339,7 +340,7 @@ func (w *World) accept(ctx context.Context, batch []memory.Received[[]byte]) (un
 func (w *World) retry(ctx context.Context, batch []memory.Received[delivery.Hint]) (unsettled []string) {
 	messages := make([]delivery.HintMessage, len(batch))
 	for i, m := range batch {
-		messages[i] = delivery.HintMessage{ID: m.ID, Hint: m.Body, Receives: m.Receives}
+		messages[i] = delivery.HintMessage{ID: m.ID, Hint: m.Body, Receives: m.Receives, Handle: m.ID}
 	}
 	return w.deliver.Retry(ctx, messages)
 }

@@ -34,6 +34,7 @@ const (
 	CallSendHint     = "retry.send"
 	CallReject       = "rejected.send"
 	CallAck          = "queue.ack"
+	CallHide         = "queue.hide"
 	CallWorkspace    = "directory.workspace"
 	CallDestination  = "directory.destination"
 
@@ -72,7 +73,7 @@ const (
 // Calls lists every call that hooks can make fail.
 func Calls() []string {
 	return []string{CallLoad, CallSave, CallRemove, CallGiveUp, CallRecord, CallDue, CallProgress, CallSaveProgress, CallSendHint, CallReject,
-		CallAck, CallWorkspace, CallDestination, CallPutWorkspace, CallPutDestination, CallAttention, CallWrittenSince, CallKeep, CallOutgoing, CallTold, CallReserve, CallNotify, CallStartDrain, CallWaiting,
+		CallAck, CallHide, CallWorkspace, CallDestination, CallPutWorkspace, CallPutDestination, CallAttention, CallWrittenSince, CallKeep, CallOutgoing, CallTold, CallReserve, CallNotify, CallStartDrain, CallWaiting,
 		CallDrainState, CallSaveDrainState, CallTurns, CallSaveTurns, CallReadPayload, CallDeletePayload, CallSetTimer, CallCancelTimer, CallClaim, CallSaveClaim, CallMail, CallSendLog, CallPublish,
 		CallDataKey, CallAddDataKey, CallWrapKey, CallUnwrapKey}
 }

@@ -60,6 +60,31 @@ func TestDirectory(t *testing.T) {
 	})
 }
 
+func TestSource(t *testing.T) {
+	porttest.Sources(t, func(*testing.T) porttest.SourceQueue {
+		now := time.Now()
+		q := &memory.Queue[string]{Now: func() time.Time { return now }, Visibility: porttest.Visibility}
+		return porttest.SourceQueue{
+			Source: memory.Source[string]{Queue: q},
+			Send: func(t *testing.T, bodies ...string) {
+				for _, b := range bodies {
+					if _, err := q.Send(b, 0); err != nil {
+						t.Fatal(err)
+					}
+				}
+			},
+			Receive: func(_ *testing.T, after time.Duration) map[string]string {
+				now = now.Add(after)
+				handles := make(map[string]string)
+				for _, m := range q.Receive(100) {
+					handles[m.Body] = m.ID
+				}
+				return handles
+			},
+		}
+	})
+}
+
 func TestRetryQueue(t *testing.T) {
 	porttest.Retries(t, func(*testing.T) porttest.RetryQueue {
 		now := time.Now()

@@ -2,6 +2,7 @@ package memory
 
 import (
 	"container/heap"
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -101,6 +102,41 @@ func (q *Queue[T]) Ack(id string) error {
 		delete(q.byID, id)
 		return nil
 	})
+}
+
+// Hide keeps a message from being handed out again for that long from now.
+func (q *Queue[T]) Hide(id string, d time.Duration) error {
+	return q.Hook.do(CallHide, func() error {
+		now := q.Now()
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		e, ok := q.byID[id]
+		if !ok {
+			return ErrGone
+		}
+		e.visibleAt = now.Add(d)
+		heap.Fix(&q.waiting, e.place)
+		return nil
+	})
+}
+
+// Source is a queue from the side of a function that its messages are handed to. It implements delivery.Source; a message's handle is its id.
+type Source[T any] struct{ Queue *Queue[T] }
+
+// Hide implements delivery.Source.
+func (s Source[T]) Hide(_ context.Context, handle string, d time.Duration) error {
+	return s.Queue.Hide(handle, d)
+}
+
+// Settle implements delivery.Source.
+func (s Source[T]) Settle(_ context.Context, handles []string) []error {
+	errs := make([]error, len(handles))
+	for i, h := range handles {
+		if err := s.Queue.Ack(h); !errors.Is(err, ErrGone) {
+			errs[i] = err
+		}
+	}
+	return errs
 }
 
 // Len counts the messages, hidden ones included.

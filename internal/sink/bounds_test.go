@@ -2,8 +2,10 @@ package sink
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"runtime"
 	"runtime/metrics"
 	"strings"
@@ -12,7 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/auditrelay/auditrelay/events"
 	"github.com/auditrelay/auditrelay/internal/auditlog"
+	"github.com/auditrelay/auditrelay/internal/delivery"
 	"github.com/auditrelay/auditrelay/internal/directory"
 	"github.com/auditrelay/auditrelay/internal/failure"
 	"github.com/auditrelay/auditrelay/internal/sink/sinktest"
@@ -158,4 +162,43 @@ func peakHeap(t *testing.T, do func()) int64 {
 	close(done)
 	wg.Wait()
 	return peak
+}
+
+// The page on security says each bound of this package.
+func TestBoundsAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, ok := strings.Cut(string(page), "<!-- bounds -->")
+	table, _, closed := strings.Cut(table, "<!-- /bounds -->")
+	if !ok || !closed {
+		t.Fatal("docs/security.md has no table of bounds")
+	}
+	kib := func(n int) string { return fmt.Sprintf("%d KiB", n>>10) }
+	mib := func(n int64) string { return fmt.Sprintf("%d MiB", n>>20) }
+	for _, row := range []string{
+		fmt.Sprintf("destinations of a workspace | %d |", directory.MostDestinations),
+		fmt.Sprintf("headers of an HTTP destination; one header | %d; %d characters |", mostHeaders, longestHeader),
+		fmt.Sprintf("of one HTTP request | %v to %v |", leastTimeout, mostTimeout),
+		fmt.Sprintf("one call of Azure Monitor | %.0fs; %.0fs |", uploadTimeout.Seconds(), monitorTimeout.Seconds()),
+		fmt.Sprintf("`max_batch` | %d; %d a second; %d |", mostConcurrency, mostRate, mostBatch),
+		fmt.Sprintf("those for the log | %s; %d; %d |", kib(auditlog.MaxTemplateBytes), auditlog.MaxPlaceholders, auditlog.MaxDocuments),
+		fmt.Sprintf("makes of one log | %s |", mib(auditlog.MaxMessage)),
+		fmt.Sprintf("in the form that an HTTP destination wants | %s |", mib(maxRequest)),
+		fmt.Sprintf("one workspace's | %s; %s |", mib(LeastRoom), mib(NewRoom(LeastRoom).each)),
+		fmt.Sprintf("one refused batch costs | %d |", maxRequests),
+		fmt.Sprintf("its TLS handshake | %v; %v |", dialTimeout, dialTimeout),
+		fmt.Sprintf("header of an answer | %s |", kib(maxHeader)),
+		fmt.Sprintf("one of a token endpoint | %s; %s |", kib(maxAnswer), kib(maxTokenAnswer)),
+		fmt.Sprintf("speaks of each log | %s, and %d bytes a log |", kib(maxAnswer), itemAnswer),
+		fmt.Sprintf("once its header has come | %v |", answerTime),
+		fmt.Sprintf("`Retry-After` | %d days |", delivery.Lifetime/(24*time.Hour)),
+		fmt.Sprintf("document of a log | %s |", mib(events.MaxLogBytes)),
+		fmt.Sprintf("idle connections | %d; %d |", mostSinks, mostConnections),
+	} {
+		if !strings.Contains(table, row) {
+			t.Errorf("docs/security.md does not say: %s", row)
+		}
+	}
 }

@@ -41,6 +41,7 @@ func Deliver(c config.Deliver, account aws.Config, journal delivery.Journal) (*s
 		Fault:  faults(journal),
 	}
 	relay := &delivery.Deliver{
+		HintsFrom:    &sqs.Source{Client: queues, URL: c.RetryQueueURL},
 		Directory:    remembered,
 		Destinations: remembered,
 		Sinks: &sink.Factory{
@@ -68,6 +69,9 @@ func Deliver(c config.Deliver, account aws.Config, journal delivery.Journal) (*s
 		Journal:   journal,
 		Now:       time.Now,
 		TimeLimit: c.AttemptLimit,
+	}
+	if c.IngestQueueURL != "" {
+		relay.FreshFrom = &sqs.Source{Client: queues, URL: c.IngestQueueURL}
 	}
 	return &sqs.Handler{Relay: relay, RetryQueueARN: c.RetryQueueARN, Journal: journal, Now: time.Now}, nil
 }

@@ -57,8 +57,7 @@ func (h *Handler) Handle(ctx context.Context, e events.SQSEvent) (events.SQSEven
 				h.fault(r, err) // and done: if it stood for a delivery, requeue finds it
 				continue
 			}
-			receives, _ := strconv.Atoi(r.Attributes["ApproximateReceiveCount"]) // it is only written down
-			hints = append(hints, delivery.HintMessage{ID: r.MessageId, Hint: hint, Receives: receives})
+			hints = append(hints, delivery.HintMessage{ID: r.MessageId, Hint: hint, Receives: receives(r), Handle: r.ReceiptHandle})
 			continue
 		}
 		m, err := message(r)
@@ -91,9 +90,20 @@ func message(r events.SQSMessage) (delivery.Message, error) {
 	if err != nil {
 		return delivery.Message{}, fmt.Errorf("read the message's SentTimestamp: %w", err)
 	}
-	receives, err := strconv.Atoi(r.Attributes["ApproximateReceiveCount"])
+	count, err := strconv.Atoi(r.Attributes["ApproximateReceiveCount"])
 	if err != nil {
 		return delivery.Message{}, fmt.Errorf("read the message's ApproximateReceiveCount: %w", err)
 	}
-	return delivery.Message{ID: r.MessageId, Body: []byte(r.Body), SentAt: time.UnixMilli(sent).UTC(), Receives: receives}, nil
+	return delivery.Message{
+		ID: r.MessageId, Body: []byte(r.Body), SentAt: time.UnixMilli(sent).UTC(), Receives: count, Handle: r.ReceiptHandle,
+	}, nil
+}
+
+// receives is how often a hint was handed out, 0 if its message does not say.
+func receives(r events.SQSMessage) int {
+	n, err := strconv.Atoi(r.Attributes["ApproximateReceiveCount"])
+	if err != nil {
+		return 0
+	}
+	return n
 }

@@ -37,7 +37,7 @@ func (f *faults) Record(e delivery.Entry) { *f = append(*f, string(e.Event)+" "+
 
 func sqsMessage(id, arn, body string) events.SQSMessage {
 	return events.SQSMessage{
-		MessageId: id, EventSourceARN: arn, Body: body,
+		MessageId: id, EventSourceARN: arn, Body: body, ReceiptHandle: "handle of " + id,
 		Attributes: map[string]string{"SentTimestamp": "1793611800123", "ApproximateReceiveCount": "2"},
 	}
 }
@@ -55,7 +55,7 @@ func TestInvoke(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []delivery.Message{{ID: "m-1", Body: []byte(`{"id":"é😀 \n"}`), SentAt: time.UnixMilli(1793611800123).UTC(), Receives: 2}}
+	want := []delivery.Message{{ID: "m-1", Body: []byte(`{"id":"é😀 \n"}`), SentAt: time.UnixMilli(1793611800123).UTC(), Receives: 2, Handle: "r"}}
 	if diff := cmp.Diff(want, r.Messages); diff != "" {
 		t.Errorf("messages (-want +got):\n%s", diff)
 	}
@@ -86,8 +86,11 @@ func TestHandler(t *testing.T) {
 	probe := hint
 	probe.Drain, probe.Why = true, delivery.WhyProbe
 	message := func(body string) []delivery.Message {
-		return []delivery.Message{{ID: "m-1", Body: []byte(body), SentAt: sentAt, Receives: 2}}
+		return []delivery.Message{{ID: "m-1", Body: []byte(body), SentAt: sentAt, Receives: 2, Handle: "handle of m-1"}}
 	}
+	hints := []delivery.HintMessage{{ID: "m-1", Hint: hint, Receives: 2, Handle: "handle of m-1"}}
+	uncountedHint := sqsMessage("m-1", retryARN, hintBody)
+	uncountedHint.Attributes = nil
 	for name, test := range map[string]struct {
 		records   []events.SQSMessage
 		unsettled []string
@@ -96,10 +99,13 @@ func TestHandler(t *testing.T) {
 		faults    faults
 	}{
 		"a log":  {records: []events.SQSMessage{sqsMessage("m-1", ingest, "{}")}, want: relay{Messages: message("{}")}},
-		"a hint": {records: []events.SQSMessage{sqsMessage("m-1", retryARN, hintBody)}, want: relay{Hints: []delivery.HintMessage{{ID: "m-1", Hint: hint, Receives: 2}}}},
+		"a hint": {records: []events.SQSMessage{sqsMessage("m-1", retryARN, hintBody)}, want: relay{Hints: hints}},
+		"a hint without a count": {
+			records: []events.SQSMessage{uncountedHint}, want: relay{Hints: []delivery.HintMessage{{ID: "m-1", Hint: hint, Handle: "handle of m-1"}}},
+		},
 		"a hint that says why": {
 			records: []events.SQSMessage{sqsMessage("m-1", retryARN, strings.Replace(hintBody, "}", `,"n":true,"y":"probe"}`, 1))},
-			want:    relay{Hints: []delivery.HintMessage{{ID: "m-1", Hint: probe, Receives: 2}}},
+			want:    relay{Hints: []delivery.HintMessage{{ID: "m-1", Hint: probe, Receives: 2, Handle: "handle of m-1"}}},
 		},
 		"a hint that a producer wrote": {records: []events.SQSMessage{sqsMessage("m-1", ingest, hintBody)}, want: relay{Messages: message(hintBody)}},
 		"no hint: no JSON":             {records: []events.SQSMessage{sqsMessage("m-1", retryARN, "x")}, faults: faults{"relay.fault m-1"}},

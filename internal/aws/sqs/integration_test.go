@@ -27,6 +27,7 @@ func TestPorts(t *testing.T) {
 			t.Parallel()
 			client := sqs.NewFromConfig(emulator.Start(t, s))
 			t.Run("retries", func(t *testing.T) { porttest.Retries(t, openRetries(client)) })
+			t.Run("sources", func(t *testing.T) { porttest.Sources(t, openSource(client)) })
 			t.Run("rejects", func(t *testing.T) { porttest.Rejects(t, openRejects(client), deviations[s]...) })
 		})
 	}
@@ -46,6 +47,39 @@ func openRetries(client *sqs.Client) func(*testing.T) porttest.RetryQueue {
 			}
 			return hints
 		}}
+	}
+}
+
+func openSource(client *sqs.Client) func(*testing.T) porttest.SourceQueue {
+	return func(t *testing.T) porttest.SourceQueue {
+		q := &Source{Client: client, URL: createQueue(t, client)}
+		return porttest.SourceQueue{
+			Source: q,
+			Send: func(t *testing.T, bodies ...string) {
+				for _, b := range bodies {
+					if _, err := client.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &q.URL, MessageBody: &b}); err != nil {
+						t.Fatal(err)
+					}
+				}
+			},
+			Receive: func(t *testing.T, after time.Duration) map[string]string {
+				time.Sleep(after)
+				handles := make(map[string]string)
+				for {
+					in := &sqs.ReceiveMessageInput{QueueUrl: &q.URL, MaxNumberOfMessages: 10, VisibilityTimeout: int32(porttest.Visibility / time.Second)}
+					out, err := client.ReceiveMessage(t.Context(), in)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if len(out.Messages) == 0 {
+						return handles
+					}
+					for _, m := range out.Messages {
+						handles[*m.Body] = *m.ReceiptHandle
+					}
+				}
+			},
+		}
 	}
 }
 
