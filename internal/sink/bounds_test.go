@@ -195,7 +195,7 @@ func TestBoundsAreDocumented(t *testing.T) {
 		fmt.Sprintf("once its header has come | %v |", answerTime),
 		fmt.Sprintf("`Retry-After` | %d days |", delivery.Lifetime/(24*time.Hour)),
 		fmt.Sprintf("document of a log | %s |", mib(events.MaxLogBytes)),
-		fmt.Sprintf("idle connections | %d; %d |", mostSinks, mostConnections),
+		fmt.Sprintf("idle connections | %d; %s; %d |", mostSinks, mib(mostKept), mostConnections),
 	} {
 		if !strings.Contains(table, row) {
 			t.Errorf("docs/security.md does not say: %s", row)

@@ -13,8 +13,12 @@ import (
 )
 
 const (
-	// mostSinks is how many sinks are kept: of 4 to 8 KB each without its connections, 80 MB at most.
+	// mostSinks is how many sinks are kept, and mostKept how many bytes they take together, connections aside.
 	mostSinks = 10_000
+	mostKept  = 80 << 20
+	// sinkBytes is what a sink takes besides its settings and credentials, which it holds in up to sinkForms forms.
+	sinkBytes = 6 << 10
+	sinkForms = 3
 	// mostIdle is for how long a sink is kept that nobody asks for. What it holds is worth nothing after that: sessions and tokens live for an hour.
 	mostIdle = time.Hour
 	// mostConnections is from how many open connections on idle ones are closed, those of the sinks first that were asked for least recently, until half
@@ -38,6 +42,7 @@ type Factory struct {
 
 	mu    sync.Mutex
 	sinks *simplelru.LRU[string, *kept] // by destination
+	bytes int                           // of all that are kept
 	// open counts the connections of all sinks, dropped ones included.
 	open atomic.Int64
 }
@@ -46,6 +51,7 @@ type Factory struct {
 type kept struct {
 	sink  *renewing
 	asked time.Time
+	bytes int
 }
 
 // Sink gives the destination's sink. The error is a *failure.Error if the settings or the credentials cannot work; any
@@ -68,7 +74,7 @@ func (f *Factory) find(d directory.Destination, now time.Time) *renewing {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.sinks == nil {
-		f.sinks = newKept()
+		f.sinks = f.newKept()
 	}
 	k, ok := f.sinks.Get(d.ID)
 	if ok {
@@ -89,11 +95,19 @@ func (f *Factory) keep(d directory.Destination, s *renewing, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.sinks.Remove(d.ID)
-	f.sinks.Add(d.ID, &kept{sink: s, asked: now})
+	k := &kept{sink: s, asked: now, bytes: sinkBytes + sinkForms*(len(d.Settings)+len(d.Credentials))}
+	for f.bytes+k.bytes > mostKept {
+		f.sinks.RemoveOldest()
+	}
+	f.bytes += k.bytes
+	f.sinks.Add(d.ID, k)
 }
 
-func newKept() *simplelru.LRU[string, *kept] {
-	sinks, err := simplelru.NewLRU(mostSinks, func(_ string, k *kept) { k.sink.retire() })
+func (f *Factory) newKept() *simplelru.LRU[string, *kept] {
+	sinks, err := simplelru.NewLRU(mostSinks, func(_ string, k *kept) {
+		f.bytes -= k.bytes
+		k.sink.retire()
+	})
 	if err != nil {
 		panic("sink: " + err.Error()) // the size is a constant
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -70,6 +71,24 @@ func TestMemoryIsFlatInTheNumberOfDestinations(t *testing.T) {
 }
 
 // TestASinkThatNobodyAsksForIsDropped lets an hour pass.
+// Sinks of large settings are kept in smaller numbers.
+func TestMemoryIsFlatInTheSizeOfSettings(t *testing.T) {
+	f := &Factory{Vault: openVault{}, Network: local(), Now: time.Now}
+	template := `{"pad":"` + strings.Repeat("x", 60<<10) + `","log":{{log_message}}}`
+	before := live()
+	for i := range 2 * mostKept / (sinkForms * len(template)) {
+		d := many(t, i, "https://logs.example/intake")
+		d.Settings = asJSON(t, map[string]any{"url": "https://logs.example/intake", "template": template})
+		ask(t, f, d)
+	}
+	if grown := live() - before; grown > mostKept*5/4 {
+		t.Errorf("%d sinks take %d MB, want about %d", f.sinks.Len(), grown>>20, mostKept>>20)
+	}
+	if want := mostKept / (sinkBytes + sinkForms*len(template)); f.sinks.Len() > want || f.sinks.Len() < want/2 {
+		t.Errorf("%d sinks are kept, want about %d", f.sinks.Len(), want)
+	}
+}
+
 func TestASinkThatNobodyAsksForIsDropped(t *testing.T) {
 	now := time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)
 	f := &Factory{Vault: openVault{}, Network: local(), Now: func() time.Time { return now }}
