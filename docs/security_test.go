@@ -24,10 +24,10 @@ var (
 const notTried = "| not tried here |"
 
 // claims are the bullets, paragraphs and rows of a page that promise something. The page's opening, titles, heads of tables,
-// and what only introduces the next block promise nothing.
+// and what only introduces the next block promise nothing. The table of bounds has a test of its own for each row.
 func claims(page string) []string {
 	var list []string
-	section, kept := "", false
+	section, kept, bounds := "", false, false
 	for block := range strings.SplitSeq(page, "\n\n") {
 		block = strings.TrimSpace(block)
 		switch {
@@ -37,7 +37,9 @@ func claims(page string) []string {
 			if level == "##" {
 				section = title
 			}
-		case section == "" || unproven[section] || defined.MatchString(block):
+		case strings.HasPrefix(block, "<!-- "):
+			bounds = block == "<!-- bounds -->"
+		case section == "" || unproven[section] || bounds || defined.MatchString(block):
 		case strings.HasPrefix(block, "| "):
 			for _, row := range strings.Split(block, "\n")[2:] {
 				if !kept || !strings.HasSuffix(row, notTried) {

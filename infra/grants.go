@@ -27,6 +27,8 @@ func (g grants) deliver() []awsiam.PolicyStatement {
 		g.owned(),
 		allow(jsii.Strings(index(*g.st.directory.TableArn(), writesIndex)), "dynamodb:Query"),
 		g.told(),
+		// It hides and settles the messages that it takes one by one.
+		allow(arnsOf([]queue{g.qs.ingest, g.qs.retry}), "sqs:ChangeMessageVisibility"),
 		// It writes a destination's health, and the count of its attempts while it fails.
 		allow(jsii.Strings(*g.st.directory.TableArn()), "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"),
 		allow(jsii.Strings(*g.st.deliveries.TableArn()),
@@ -153,7 +155,7 @@ func (g grants) told() awsiam.PolicyStatement {
 
 func send(qs ...queue) awsiam.PolicyStatement { return allow(arnsOf(qs), "sqs:SendMessage") }
 
-// consume is what Lambda's poller does with a queue on behalf of the function, and deliver itself with messages that it takes one by one.
+// consume is what Lambda's poller does with a queue on behalf of the function.
 func consume(qs ...queue) awsiam.PolicyStatement {
 	return allow(arnsOf(qs), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
 }

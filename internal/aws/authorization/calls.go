@@ -42,10 +42,12 @@ func Needs(client, operation string) (actions []string, known bool) {
 		"scheduler CreateSchedule": {"scheduler:CreateSchedule", "iam:PassRole"},
 		"scheduler DeleteSchedule": {"scheduler:DeleteSchedule"},
 
-		"sesv2 SendEmail":      {"ses:SendEmail"},
-		"sqs SendMessageBatch": {"sqs:SendMessage"},
-		"sqs SendMessage":      {"sqs:SendMessage"},
-		"sts AssumeRole":       {"sts:AssumeRole"},
+		"sesv2 SendEmail":             {"ses:SendEmail"},
+		"sqs ChangeMessageVisibility": {"sqs:ChangeMessageVisibility"},
+		"sqs DeleteMessageBatch":      {"sqs:DeleteMessage"},
+		"sqs SendMessageBatch":        {"sqs:SendMessage"},
+		"sqs SendMessage":             {"sqs:SendMessage"},
+		"sts AssumeRole":              {"sts:AssumeRole"},
 	}[client+" "+operation]
 	return actions, known
 }
