@@ -32,7 +32,7 @@ const (
 	// Fauxqs is SQS and S3. It accepts delays over 900 s and bucket names against the rules, refuses characters beyond the basic plane, and
 	// forgets the group of a message.
 	Fauxqs Server = "fauxqs"
-	// Moto is many services. It takes about 35 SQS messages a second, and its items never expire.
+	// Moto is many services. It takes about 35 SQS messages a second, its items never expire, and its conditional writes are not atomic.
 	Moto Server = "moto"
 	// SES is the mail service. It accepts senders that nobody verified, and shows what it was given at /store.
 	SES Server = "aws-ses-v2-local"
