@@ -285,7 +285,7 @@ func TestAHundredHints(t *testing.T) {
 func TestAHundredCallsForAPage(t *testing.T) {
 	r := newRelay(t, memory.CallSaveDrainState)
 	r.wait(t, 250, true)
-	r.put(t, func(d *directory.Destination) { d.Draining = true })
+	r.put(t, func(d *directory.Destination) { d.Draining, d.OpenedAt = true, start })
 	atOnce(func() {
 		if err := r.drain.Page(t.Context(), "siem"); err != nil {
 			t.Error(err)
