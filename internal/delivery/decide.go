@@ -15,8 +15,8 @@ import (
 func Decide(d Delivery, f *failure.Error, now time.Time) time.Time {
 	end := d.ExpiresAt()
 	delay, ok := retryDelay(d.Key, d.Attempts-d.Forgiven)
-	if asked := now.Add(f.RetryAfter); asked.Before(end) && f.RetryAfter > delay {
-		return asked
+	if asked := askedPause(f); now.Add(asked).Before(end) && asked > delay {
+		return now.Add(asked)
 	}
 	last := end.Add(-lastAttempt)
 	next := now.Add(delay)
@@ -31,6 +31,9 @@ func Decide(d Delivery, f *failure.Error, now time.Time) time.Time {
 		return end
 	}
 }
+
+// askedPause is how long a failure asks to be left alone; zero if it does not.
+func askedPause(f *failure.Error) time.Duration { return min(f.RetryAfter, longestPause) }
 
 // verdict is what is to be done with a delivery now.
 type verdict int

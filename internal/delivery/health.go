@@ -71,8 +71,7 @@ const (
 	// chanceAtMost is how many logs may fail together for a passing reason before their destination counts as failing. A log that fails
 	// again on its retry is no chance either, nor is a time-out: another would hold up an invocation as long again.
 	chanceAtMost = 2
-	// longPause is from when on a Retry-After concerns the whole destination, even if it took other logs of the group. Shorter ones are over before
-	// a log's next attempt anyway.
+	// longPause is from when on a Retry-After concerns the whole destination. Shorter ones are over before a log's next attempt anyway.
 	longPause = 10 * time.Second
 )
 
@@ -82,13 +81,13 @@ type evidence int
 const (
 	nothing evidence = iota // no log was tried, or the destination refused these logs and might take others
 	up                      // it took a log
-	down                    // it took none, for a reason that is not the logs', or asked to be left alone
+	down                    // it took none, for a reason that is not the logs', or asked for most of them to be left alone
 )
 
 // weigh finds the evidence in the trials of one group and their results, and the failure that stands for it. trials count the attempt already.
 func weigh(trials []trial, results []Result) (evidence, *failure.Error) {
-	var worst *failure.Error
-	taken, failed, sure := 0, 0, false
+	var worst, asked *failure.Error
+	taken, refused, paused, failed, sure := 0, 0, 0, 0, false
 	for i, r := range results {
 		if r.Err == nil {
 			taken++
@@ -100,16 +99,23 @@ func weigh(trials []trial, results []Result) (evidence, *failure.Error) {
 		f := failure.Of(r.Err)
 		class := failure.Find(f.Code).Class
 		if class == failure.Log {
+			refused++
 			continue
 		}
 		if f.RetryAfter >= longPause {
-			return down, f
+			if paused++; asked == nil || f.RetryAfter > asked.RetryAfter {
+				asked = f
+			}
+			continue
 		}
 		failed++
 		sure = sure || trials[i].Attempts > 1 || f.Code == failure.NetTimeout
 		if worst == nil || class == failure.Connection && failure.Find(worst.Code).Class != failure.Connection {
 			worst = f
 		}
+	}
+	if paused > taken+refused { // otherwise it asks for these logs alone: it dealt with as many others in the same moment
+		return down, asked
 	}
 	if taken > 0 {
 		return up, nil
@@ -137,18 +143,34 @@ func change(d directory.Destination, e evidence, f *failure.Error, now time.Time
 	case e == down && failure.Find(f.Code).Class != failure.Find(d.Health.Code).Class:
 		d.Health.Code, d.Health.Answer = f.Code, f.Answer()
 		return withPause(d, f, now), true
-	case e == down && now.Add(f.RetryAfter).After(d.Health.Until.Add(time.Second)) && f.RetryAfter > 0:
+	case e == down && f.RetryAfter > 0 && asksAnew(d.Health, now.Add(askedPause(f))):
 		return withPause(d, f, now), true
 	}
 	return d, false
 }
 
+// asksAnew says whether a destination that is asked for asks for another pause than the one at hand: a longer one, or one that is over a good deal sooner.
+func asksAnew(h directory.Health, until time.Time) bool {
+	return until.After(h.Until.Add(time.Second)) || until.Before(h.Until.Add(-time.Minute))
+}
+
 // withPause has the whole destination left alone for as long as it asked.
 func withPause(d directory.Destination, f *failure.Error, now time.Time) directory.Destination {
-	if f.RetryAfter > 0 {
-		d.Health.Until = now.Add(f.RetryAfter)
+	if asked := askedPause(f); asked > 0 {
+		d.Health.AskedAt, d.Health.Until = now, now.Add(asked)
 	}
 	return d
+}
+
+// probed says how many whole hours a destination's pause has lasted: in each after the first it is tried with one log.
+func probed(h directory.Health, now time.Time) int { return int(now.Sub(askedAt(h)) / probeEvery) }
+
+// askedAt is when a destination asked for its pause. Records of an earlier version do not say it.
+func askedAt(h directory.Health) time.Time {
+	if h.AskedAt.IsZero() {
+		return h.Since
+	}
+	return h.AskedAt
 }
 
 // sameConnection says whether evidence of one reading of a destination says anything of another: only if it is the same
@@ -244,12 +266,13 @@ func (d *Deliver) ration(ctx context.Context, dest directory.Destination, trials
 		return trials, nil
 	}
 	now := d.Now()
-	if !dest.Takes() && now.Before(dest.Health.Until) {
+	paused := !dest.Takes() && now.Before(dest.Health.Until)
+	if paused && probed(dest.Health, now) == 0 {
 		return nil, trials
 	}
 	var asking []trial // fresh ones or ones that waited, never both
 	for _, t := range trials {
-		if t.reserved {
+		if t.reserved && (!paused || t.handedOverSince(askedAt(dest.Health))) {
 			pass = append(pass, t)
 		} else {
 			asking = append(asking, t)
@@ -267,6 +290,10 @@ func (d *Deliver) ration(ctx context.Context, dest directory.Destination, trials
 func window(dest directory.Destination, t trial, now time.Time) Window {
 	if dest.Takes() {
 		return Window{Start: now.Truncate(rateWindow), Length: rateWindow, Limit: dest.Rate() * int(rateWindow/time.Second)}
+	}
+	if now.Before(dest.Health.Until) {
+		hour := time.Duration(probed(dest.Health, now)) * probeEvery
+		return Window{Start: askedAt(dest.Health).Add(hour), Length: probeEvery, Limit: 1}
 	}
 	w := Window{Length: time.Minute, Limit: bothAMinute, FreshLimit: freshAMinute, WaitingLimit: attemptsAMinute}
 	if w.Fresh = t.Revision == 0; w.Fresh {

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/auditrelay/auditrelay/internal/directory"
@@ -35,7 +36,7 @@ func (w *Watch) probe(ctx context.Context, d directory.Destination, now time.Tim
 	if !s.since.Equal(d.Health.Since) {
 		s = search{since: d.Health.Since}
 	}
-	if now.Before(d.Health.Until) || now.Before(s.rest) {
+	if now.Before(s.rest) {
 		return nil
 	}
 	rides, next, err := w.parked(ctx, d.ID, s, now)
@@ -52,6 +53,17 @@ func (w *Watch) probe(ctx context.Context, d directory.Destination, now time.Tim
 		return nil
 	}
 	return unsent(w.Retries.Send(ctx, rides))
+}
+
+// probePause has one log tried at a destination that has asked for a pause of more than an hour, in each hour of it: of the oldest logs the one whose last
+// attempt is the longest ago, for it may have asked because of another.
+func (w *Watch) probePause(ctx context.Context, d directory.Destination, _ time.Time) error {
+	waiting, err := w.Backlog.Waiting(ctx, d.ID, Key{}, firstRead)
+	if err != nil || len(waiting) == 0 {
+		return err
+	}
+	l := slices.MinFunc(waiting, func(a, b Waiting) int { return a.Tried.Compare(b.Tried) })
+	return unsent(w.Retries.Send(ctx, []Ride{{Hint: Hint{Key: l.Key, At: l.At, Drain: true, Why: WhyProbe}}}))
 }
 
 // parked looks through a part of the backlog. The next search begins with the oldest log again, unless this one was cut short before it found any, and

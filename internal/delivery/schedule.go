@@ -28,6 +28,10 @@ const (
 	jitterShare = 0.10
 	// rideLimit is the longest delay that a queue message can have (SQS: 900 s). Longer waits are the due index's.
 	rideLimit = 15 * time.Minute
+	// longestPause is the longest that a log or a destination is left alone because the destination asked for it with Retry-After: what is longer is a mistake
+	// as often as not, of milliseconds for seconds, say. A destination that has asked for more than probeEvery is tried with one log in each.
+	longestPause = 24 * time.Hour
+	probeEvery   = time.Hour
 	// heldFor is the pause of a log that could not be tried for lack of time.
 	heldFor = time.Minute
 	// handOverIn is when a fresh log of a failing destination is tried, and the shortest delay of a hint that goes before its write: it gives the write

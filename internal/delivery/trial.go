@@ -21,6 +21,11 @@ type trial struct {
 	why         Why
 }
 
+// handedOverSince says whether the trial is a fresh log that found its place after that time.
+func (t trial) handedOverSince(since time.Time) bool {
+	return t.Attempts == 0 && !t.Parked && t.NextAt.Add(-handOverIn).After(since)
+}
+
 // reopen has the trial's messages handed out again.
 func (t trial) reopen() {
 	for _, m := range t.messages {

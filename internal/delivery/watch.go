@@ -76,7 +76,10 @@ func (w *Watch) duties() []duty {
 			func(ctx context.Context, d directory.Destination, _ time.Time) error {
 				return w.Drains.Start(ctx, d.ID)
 			}},
-		{"probe", func(d *directory.Destination, _ time.Time) bool { return fails(d) }, w.probe},
+		{"probe", func(d *directory.Destination, now time.Time) bool { return fails(d) && !now.Before(d.Health.Until) }, w.probe},
+		{"probe a pause", func(d *directory.Destination, now time.Time) bool {
+			return fails(d) && now.Before(d.Health.Until) && probed(d.Health, now) > 0 && w.another("probe a pause", d.Identity(), askedAt(d.Health), probeEvery, now)
+		}, w.probePause},
 		{"turns", func(d *directory.Destination, now time.Time) bool {
 			return w.Progress != nil && fails(d) && !now.Before(d.Health.Until) && w.since("turns", d.Identity(), now) >= turnLook-clockSkew
 		}, w.turns},

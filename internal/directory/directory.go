@@ -168,8 +168,9 @@ type Health struct {
 	// Answer is what the service answered, in short, where the code says less: "HTTP 403 QuotaExceeded". It may be empty,
 	// and is safe to show, see failure.Error.
 	Answer string `json:"answer,omitempty"`
-	// Until is when it may be tried again, if it asked to be left alone.
-	Until time.Time `json:"until,omitzero"`
+	// Until is when it may be tried again, if it asked to be left alone, and AskedAt when it asked.
+	Until   time.Time `json:"until,omitzero"`
+	AskedAt time.Time `json:"-"`
 }
 
 // MostDestinations is how many destinations a workspace may own. Each of its logs can go to all of them, in one invocation with others' logs.

@@ -256,8 +256,11 @@ func (w *World) usefulTick() time.Time {
 		if err != nil || d.Draining || d.LastLook || w.Cache.Parked(d.ID) > 0 {
 			return w.nextTick
 		}
-		// All that is left to do for a failing destination is to tell of it, at each full hour of its failure.
+		// All that is left to do for a failing destination is to tell of it, at each full hour of its failure, and to probe it in each of a pause.
 		useful = earlier(useful, nextHour(d.Health.Since, now))
+		if now.Before(d.Health.Until) {
+			useful = earlier(useful, nextHour(d.Health.AskedAt, now))
+		}
 	}
 	if up := useful.Add(requeueEvery - 1).Truncate(requeueEvery); up.After(w.nextTick) {
 		return up

@@ -32,7 +32,7 @@ func (b *Budget) Reserve(_ context.Context, identity string, w delivery.Window, 
 		defer b.mu.Unlock()
 		if past := w.Start.Add(-time.Minute); past.After(b.tidy) {
 			b.tidy = w.Start
-			maps.DeleteFunc(b.used, func(o windowOf, _ delivery.Asked) bool { return o.start < past.Unix() })
+			maps.DeleteFunc(b.used, func(o windowOf, _ delivery.Asked) bool { return o.start+int64(o.length/time.Second) < past.Unix() })
 		}
 		if b.used == nil {
 			b.used = make(map[windowOf]delivery.Asked)

@@ -35,7 +35,7 @@ func (b *Budget) Reserve(ctx context.Context, identity string, w delivery.Window
 			"#counter": counter,
 			"#ttl":     attrTTL, // a reserved word
 		},
-		ExpressionAttributeValues: item{":n": number(n), ":ttl": number(w.Start.Add(budgetKept).Unix())},
+		ExpressionAttributeValues: item{":n": number(n), ":ttl": number(w.Start.Add(w.Length + budgetKept).Unix())},
 		ReturnValues:              types.ReturnValueAllNew,
 	})
 	if err != nil {

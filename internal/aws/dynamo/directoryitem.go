@@ -114,6 +114,7 @@ func destinationItem(d directory.Destination) item {
 	i["state_since"] = number(millis(d.StateSince))
 	i["health_since"] = number(millis(d.Health.Since))
 	i["health_until"] = number(millis(d.Health.Until))
+	i["health_asked_at"] = number(millis(d.Health.AskedAt))
 	i["opened_at"] = number(millis(d.OpenedAt))
 	i.setText("name", d.Name)
 	i.setText("kind", string(d.Kind))
@@ -137,10 +138,10 @@ func destinationItem(d directory.Destination) item {
 }
 
 func parseDestination(i item) (directory.Destination, error) {
-	var version, revision, generation, stateSince, healthSince, healthUntil, openedAt int64
+	var version, revision, generation, stateSince, healthSince, healthUntil, askedAt, openedAt int64
 	err := i.numbers(map[string]*int64{
 		"version": &version, "revision": &revision, "generation": &generation, "state_since": &stateSince, "health_since": &healthSince,
-		"health_until": &healthUntil, "opened_at": &openedAt,
+		"health_until": &healthUntil, "health_asked_at": &askedAt, "opened_at": &openedAt,
 	})
 	if err != nil {
 		return directory.Destination{}, fmt.Errorf("destination %s: %w", i.id(), err)
@@ -157,11 +158,12 @@ func parseDestination(i item) (directory.Destination, error) {
 		Generation:  int(generation),
 		StateSince:  fromMillis(stateSince),
 		Health: directory.Health{
-			State:  directory.HealthState(i.text("health")),
-			Since:  fromMillis(healthSince),
-			Code:   failure.Code(i.text("health_code")),
-			Answer: i.text("health_answer"),
-			Until:  fromMillis(healthUntil),
+			State:   directory.HealthState(i.text("health")),
+			Since:   fromMillis(healthSince),
+			Code:    failure.Code(i.text("health_code")),
+			Answer:  i.text("health_answer"),
+			Until:   fromMillis(healthUntil),
+			AskedAt: fromMillis(askedAt),
 		},
 		Warned:   i.truth("warned"),
 		Draining: i.truth("draining"),
