@@ -35,6 +35,17 @@ func Prepare(l Log) (Document, error) {
 	return doc, nil
 }
 
+// WithoutLines is the document with its lines replaced by SizeNotice, for a destination that takes no log of its size. A document that has none
+// stays as it is.
+func (d Document) WithoutLines() (Document, error) {
+	shorter, err := withoutLines(d.JSON)
+	if err != nil {
+		return d, fmt.Errorf("shorten a document: %w", err)
+	}
+	d.JSON = shorter
+	return d, nil
+}
+
 // document writes the JSON by hand: every string in it was checked by Decode and needs no escaping, and the payload is copied once.
 func document(l Log, payload []byte) Document {
 	var b bytes.Buffer

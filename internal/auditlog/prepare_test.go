@@ -170,3 +170,28 @@ func BenchmarkDecodeAndPrepare(b *testing.B) {
 		}
 	}
 }
+
+// A document without its lines is otherwise what it was, whatever else is called lines.
+func TestDocumentWithoutLines(t *testing.T) {
+	for payload, want := range map[string]string{
+		`{"a":1,"lines":[{"input":{"x":1}}],"b":"é"}`:         `{"a":1,"lines":"Log lines exceed size limit","b":"é"}`,
+		`{"report":{"lines":[1,{"lines":2}]},"lines":"text"}`: `{"report":{"lines":"Log lines exceed size limit"},"lines":"Log lines exceed size limit"}`,
+		`{"a":"\"lines\":[1]"}`:                               `{"a":"\"lines\":[1]"}`,
+	} {
+		doc, err := Prepare(decoded(t, message(payload, false)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		shorter, err := doc.WithoutLines()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(strings.Replace(string(doc.JSON), payload, want, 1), string(shorter.JSON)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", payload, diff)
+		}
+		shorter.JSON = doc.JSON
+		if diff := cmp.Diff(doc, shorter); diff != "" {
+			t.Errorf("%s: besides its JSON (-want +got):\n%s", payload, diff)
+		}
+	}
+}

@@ -57,6 +57,7 @@ const (
 	HTTPLogRefused      Code = "http.log_refused"
 	HTTPLogTooLarge     Code = "http.log_too_large"
 	HTTPUnexpectedReply Code = "http.unexpected_status"
+	HTTPUnconfirmed     Code = "http.not_acknowledged"
 
 	AzureMonitorInvalidAuthorization Code = "azure_monitor.invalid_authorization"
 	AzureMonitorSignatureError       Code = "azure_monitor.signature_error"
@@ -203,6 +204,9 @@ var catalogue = [...]Entry{
 	{HTTPUnexpectedReply, "HTTP", "Unexpected status", Transient,
 		"The receiver answers with a status that says neither success nor a known failure.",
 		"Check that the URL is that of a log intake, not of a page or a proxy."},
+	{HTTPUnconfirmed, "HTTP", "200 OK, not acknowledged", Transient,
+		"The receiver took the log, and did not confirm in time that it is indexed.",
+		"Nothing needs doing at first: the log is sent again. If it lasts, look at the indexers; at Splunk raise the connection's timeout, or switch indexer acknowledgement off for its token."},
 
 	{AzureMonitorInvalidAuthorization, "Azure Monitor", "Invalid Authorization (403 Forbidden)", Connection,
 		"The shared key is malformed or invalid, or the application may not write to the data collection rule.",

@@ -67,7 +67,7 @@ func callers(t *testing.T, url string) map[string]caller {
 		},
 		"http, splunk": {
 			directory.HTTP, map[string]any{"url": url, "preset": "splunk_hec"}, map[string]any{"token": "t"},
-			failure.HTTPLogRefused, "",
+			failure.HTTPLogRefused, failure.HTTPUnexpectedReply,
 		},
 		"http, token": {
 			directory.HTTP, map[string]any{"url": url, "oauth": map[string]string{"token_url": url}},

@@ -37,6 +37,10 @@ type httpSink struct {
 	transport http.RoundTripper
 	now       func() time.Time
 	doubt     doubt
+	// largest is how many bytes one log may have at the receiver, 0 for any number; shorten says what becomes of larger ones.
+	largest int
+	shorten bool
+	hec     *collectorChannel // nil unless the receiver is Splunk's collector
 }
 
 // outgoing is a log on its way. Its item, what goes into the body, is made with the body.
@@ -59,18 +63,22 @@ func (s *httpSink) Send(ctx context.Context, logs []auditlog.Document) []deliver
 func (s *httpSink) sendAll(ctx context.Context, logs []auditlog.Document) []delivery.Result {
 	results := make([]delivery.Result, len(logs))
 	at := s.now()
-	out := make([]*outgoing, len(logs))
+	var out []*outgoing
+	var places []int // in results
 	for i, doc := range logs {
-		out[i] = &outgoing{doc: doc, at: at, size: s.itemSize(doc)}
+		doc, err := s.fitting(ctx, doc)
+		if err != nil {
+			results[i].Err = err
+			continue
+		}
+		out, places = append(out, &outgoing{doc: doc, at: at, size: s.itemSize(doc)}), append(places, i)
 	}
-	if s.framing.alone {
-		inParallel(len(logs), s.parallel, func(i int) { results[i] = sendHalving(ctx, out[i:i+1], s.post)[0] })
-		return results
-	}
-	batches := s.batches(out)
-	inParallel(len(batches), s.parallel, func(i int) {
-		b := batches[i]
-		copy(results[b.from:], s.sendBatch(ctx, out[b.from:b.to]))
+	parts := s.batches(out)
+	inParallel(len(parts), s.parallel, func(i int) {
+		p := parts[i]
+		for j, result := range s.sendBatch(ctx, out[p.from:p.to]) {
+			results[places[p.from+j]] = result // no two parts share a log
+		}
 	})
 	return results
 }
@@ -119,7 +127,7 @@ func (s *httpSink) batches(out []*outgoing) []span {
 	from, size := 0, frame
 	for i, o := range out {
 		more := o.size + len(s.framing.between)
-		if i > from && (i-from == s.maxBatch || size+more > maxBody) {
+		if i > from && (s.framing.alone || i-from == s.maxBatch || size+more > maxBody) {
 			batches = append(batches, span{from, i})
 			from, size = i, frame
 		}
@@ -131,39 +139,32 @@ func (s *httpSink) batches(out []*outgoing) []span {
 	return batches
 }
 
-// sendBatch hands over one batch and looks for the culprits if it is refused.
-func (s *httpSink) sendBatch(ctx context.Context, batch []*outgoing) []delivery.Result {
-	results := sendSearching(ctx, batch, failure.HTTPUnexpectedReply, s.post)
-	for i := range results {
-		if results[i].Err == nil {
-			results[i].Err = batch[i].err
-		}
+// send hands logs over in one request, and waits until the receiver has confirmed them if it wants to be asked. The error is a *failure.Error, a
+// *culprit, or ErrNotTried if there was no room for the request in time.
+func (s *httpSink) send(ctx context.Context, logs []*outgoing) error {
+	got, err := s.exchange(ctx, logs)
+	if err != nil || got == nil {
+		return err
 	}
-	return results
+	return s.confirm(ctx, *got)
 }
 
-// maxRequest is the largest body of one log, in bytes, before compression. No document as it is comes near it.
-const maxRequest = auditlog.MaxMessage + auditlog.MaxMessage/2
-
-// post sends one request with these logs. The error is a *failure.Error, or ErrNotTried if there was no room for the request in time.
-func (s *httpSink) post(ctx context.Context, logs []*outgoing) error {
-	if logs[0].size > maxRequest {
-		return &failure.Error{Code: failure.HTTPLogTooLarge, Detail: "not sent: in this form the log has " + megabytes(logs[0].size)}
-	}
+// exchange makes and sends one request.
+func (s *httpSink) exchange(ctx context.Context, logs []*outgoing) (*receipt, error) {
 	leave, err := s.room.take(ctx, s.owner, s.need(logs))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	body, err := s.body(logs)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	header := s.requestHeader()
 	if err := s.sign(header, messageID(logs), body); err != nil {
-		return err
+		return nil, err
 	}
 	if s.tokens == nil {
 		return s.request(ctx, header, body, logs)
@@ -171,18 +172,16 @@ func (s *httpSink) post(ctx context.Context, logs []*outgoing) error {
 	for attempt := 1; ; attempt++ {
 		token, err := s.tokens.get(ctx)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		header["Authorization"] = []string{"Bearer " + token}
-		err = s.request(ctx, header, body, logs)
+		got, err := s.request(ctx, header, body, logs)
 		if err == nil || failure.Of(err).Code != failure.HTTPUnauthorized || attempt == 2 {
-			return err
+			return got, err
 		}
 		s.tokens.drop(token) // it may have been revoked before its time
 	}
 }
-
-func megabytes(n int) string { return fmt.Sprintf("%d MB", (n+999_999)/1_000_000) }
 
 // need is how much memory a request takes at most: its body, the largest message that is made for it, and the answer.
 func (s *httpSink) need(logs []*outgoing) int {
@@ -289,107 +288,30 @@ func (s *httpSink) requestHeader() http.Header {
 	return header
 }
 
-const (
-	// itemAnswer is how many bytes are read for each log of an answer that speaks of each: some 300 where all its fields are said.
-	itemAnswer = 512
-	// answerTime is how long the rest of an answer is waited for once its header has said what became of the logs.
-	answerTime = time.Second
-)
-
 // request does one round trip. It goes to the transport and not through a client, so redirects are answers like any other.
-func (s *httpSink) request(ctx context.Context, header http.Header, body []byte, logs []*outgoing) error {
+func (s *httpSink) request(ctx context.Context, header http.Header, body []byte, logs []*outgoing) (*receipt, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if s.framing.verdict != nil {
 		ctx = withAnswer(ctx, maxAnswer+itemAnswer*len(logs))
 	}
-	req := (&http.Request{
+	resp, err := s.transport.RoundTrip(post(ctx, s.url, header, body))
+	if err != nil {
+		return nil, unanswered(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	return s.reply(resp, cancel, logs)
+}
+
+// post makes a request that can be repeated on a new connection.
+func post(ctx context.Context, to *url.URL, header http.Header, body []byte) *http.Request {
+	return (&http.Request{
 		Method:        http.MethodPost,
-		URL:           s.url,
-		Host:          s.url.Host,
+		URL:           to,
+		Host:          to.Host,
 		Header:        header,
 		ContentLength: int64(len(body)),
 		Body:          io.NopCloser(bytes.NewReader(body)),
 		GetBody:       func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil },
 	}).WithContext(ctx)
-	resp, err := s.transport.RoundTrip(req)
-	if err != nil {
-		return unanswered(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode/100 != 2 {
-		refused := s.statusError(resp)
-		defer time.AfterFunc(answerTime, cancel).Stop()
-		answer, _ := io.ReadAll(resp.Body) // in any case, so that the connection can be used again
-		if s.framing.refusal != nil {
-			s.framing.refusal(answer, refused)
-		}
-		return refused
-	}
-	if s.framing.verdict != nil {
-		answer, err := io.ReadAll(resp.Body)
-		if err != nil {
-			return unanswered(err)
-		}
-		return s.framing.verdict(answer, logs)
-	}
-	defer time.AfterFunc(answerTime, cancel).Stop()
-	// An answer that breaks off may come from something between that never passed the request on, so it counts as none. One that goes on is whole
-	// in what it says: it is left where it stands.
-	if _, err := io.Copy(io.Discard, resp.Body); err != nil && ctx.Err() == nil {
-		return unanswered(err)
-	}
-	return nil
-}
-
-// unanswered classifies a request that got no complete answer.
-func unanswered(err error) error {
-	if f := network(err); f != nil {
-		return f
-	}
-	return &failure.Error{Code: failure.HTTPUnexpectedReply, Detail: "the answer is not valid HTTP", Err: err}
-}
-
-// statusError is the failure that an answer's status says when it is no 2xx.
-func (s *httpSink) statusError(resp *http.Response) *failure.Error {
-	return &failure.Error{
-		Code:       statusCode(resp.StatusCode),
-		Detail:     fmt.Sprintf("HTTP %d", resp.StatusCode),
-		RetryAfter: retryAfter(resp.Header, answeredAt(resp.Header, s.now())),
-	}
-}
-
-// answeredAt is the time of an answer by the receiver's own clock, to which a date in Retry-After relates, or ours if it does not say.
-func answeredAt(h http.Header, now time.Time) time.Time {
-	if at, err := http.ParseTime(h.Get("Date")); err == nil {
-		return at
-	}
-	return now
-}
-
-// statusCode maps a status to the catalogue.
-func statusCode(status int) failure.Code {
-	switch status {
-	case http.StatusUnauthorized:
-		return failure.HTTPUnauthorized
-	case http.StatusForbidden:
-		return failure.HTTPForbidden
-	case http.StatusNotFound, http.StatusGone:
-		return failure.HTTPNotFound
-	case http.StatusRequestTimeout:
-		return failure.HTTPTimeout
-	case http.StatusRequestEntityTooLarge:
-		return failure.HTTPLogTooLarge
-	case http.StatusTooManyRequests:
-		return failure.HTTPThrottled
-	case http.StatusBadRequest, http.StatusUnprocessableEntity:
-		return failure.HTTPLogRefused
-	}
-	switch status / 100 {
-	case 3:
-		return failure.HTTPRedirect
-	case 5:
-		return failure.HTTPServerError
-	}
-	return failure.HTTPUnexpectedReply
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 	"golang.org/x/oauth2/clientcredentials"
 
+	"github.com/auditrelay/auditrelay/events"
 	"github.com/auditrelay/auditrelay/internal/auditlog"
 	"github.com/auditrelay/auditrelay/internal/delivery"
 	"github.com/auditrelay/auditrelay/internal/failure"
@@ -33,10 +34,23 @@ type httpSettings struct {
 	Template string            `json:"template"`
 	// Index is Splunk's or Elastic's, for their presets.
 	Index string `json:"index"`
+	// WithoutIDs sends documents without ids, for Elastic's relatives that refuse them.
+	WithoutIDs bool `json:"without_ids"`
+	// MaxLog is how many bytes the receiver keeps of one log, in place of the preset's number; Oversize what becomes of larger ones.
+	MaxLog   int      `json:"max_log"`
+	Oversize oversize `json:"oversize"`
 	// CA is one or more certificates in PEM form.
 	CA    string         `json:"ca"`
 	OAuth *oauthSettings `json:"oauth"`
 }
+
+// oversize says what becomes of a log that is larger than the receiver keeps.
+type oversize string
+
+const (
+	refuseOversize  oversize = "refuse" // the default
+	shortenOversize oversize = "shorten"
+)
 
 type oauthSettings struct {
 	TokenURL string   `json:"token_url"`
@@ -125,6 +139,12 @@ func newHTTP(settings, credentials json.RawMessage, env environment) (delivery.S
 	if err := s.headers(set.Headers, cred.Headers); err != nil {
 		return nil, err
 	}
+	if err := s.largestLog(set); err != nil {
+		return nil, err
+	}
+	if set.Preset == "splunk_hec" {
+		s.openChannel()
+	}
 	tlsConfig, err := newTLS(set.CA, cred.ClientCertificate, cred.ClientKey)
 	if err != nil {
 		return nil, err
@@ -184,6 +204,31 @@ func (s *httpSink) limits(set httpSettings) error {
 	return nil
 }
 
+// leastLog is the smallest number that max_log can be: what a log has besides its payload, several times.
+const leastLog = 4 << 10
+
+// largestLog takes over how large a log may be.
+func (s *httpSink) largestLog(set httpSettings) error {
+	s.largest = s.framing.largest
+	switch {
+	case set.MaxLog == 0:
+	case set.MaxLog < leastLog, set.MaxLog > events.MaxLogBytes:
+		return invalid("settings.max_log", "must be %d to %d bytes", leastLog, events.MaxLogBytes)
+	case s.largest > 0 && set.MaxLog > s.largest && !s.framing.raisable:
+		return invalid("settings.max_log", "must be at most %d with this preset, whose intake keeps no more of a log", s.largest)
+	default:
+		s.largest = set.MaxLog
+	}
+	switch set.Oversize {
+	case "", refuseOversize:
+	case shortenOversize:
+		s.shorten = true
+	default:
+		return invalid("settings.oversize", "must be refuse or shorten")
+	}
+	return nil
+}
+
 // intake takes over where logs go and in which form.
 func (s *httpSink) intake(set httpSettings, cred httpCredentials, n Network) error {
 	base, err := n.endpoint("settings.url", set.URL, "credentials.basic")
@@ -196,6 +241,8 @@ func (s *httpSink) intake(set httpSettings, cred httpCredentials, n Network) err
 			return invalid("credentials.token", "belongs to a preset; without one use bearer, basic, oauth or headers")
 		case set.Index != "":
 			return invalid("settings.index", "belongs to the presets splunk_hec and elastic")
+		case set.WithoutIDs:
+			return invalid("settings.without_ids", "belongs to the preset elastic")
 		}
 		var known bool
 		if s.framing, known = formats(set.Format); !known {

@@ -186,7 +186,9 @@ func TestHTTPStatus(t *testing.T) {
 		status int
 		want   failure.Code
 	}{
-		{200, ""}, {201, ""}, {202, ""}, {204, ""}, {299, ""},
+		{200, ""}, {201, ""}, {202, ""}, {204, ""},
+		{203, failure.HTTPUnexpectedReply}, {205, failure.HTTPUnexpectedReply}, {206, failure.HTTPUnexpectedReply},
+		{207, failure.HTTPUnexpectedReply}, {226, failure.HTTPUnexpectedReply}, {260, failure.HTTPUnexpectedReply}, {299, failure.HTTPUnexpectedReply},
 		{301, failure.HTTPRedirect}, {302, failure.HTTPRedirect}, {304, failure.HTTPRedirect}, {307, failure.HTTPRedirect}, {308, failure.HTTPRedirect},
 		{400, failure.HTTPLogRefused}, {401, failure.HTTPUnauthorized}, {403, failure.HTTPForbidden}, {404, failure.HTTPNotFound},
 		{405, failure.HTTPUnexpectedReply}, {408, failure.HTTPTimeout}, {409, failure.HTTPUnexpectedReply}, {410, failure.HTTPNotFound},

@@ -1,7 +1,7 @@
 package sink
 
 import (
-	"encoding/json"
+	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -24,21 +24,29 @@ type framing struct {
 	quotes bool
 	// alone sends each log in a request of its own.
 	alone bool
-	// verdict reads an answer that speaks of each log, and sets the err of those that were refused. nil: the status speaks for all.
-	verdict func(answer []byte, logs []*outgoing) error
-	// refusal reads what an answer says besides its status, which is no 2xx, and corrects the failure. nil: the status says all.
-	refusal func(answer []byte, f *failure.Error)
+	// success are the statuses by which the receiver says that it took the logs.
+	success []int
+	// verdict reads the answer with such a status, a JSON value; it may set the err of logs that were refused, and answer a *culprit. nil: the
+	// status speaks for all.
+	verdict func(answer []byte, logs []*outgoing) (*receipt, error)
+	// refusal reads an answer with another status and gives the failure, f or what it corrects it to. nil: the status says all.
+	refusal func(answer []byte, f *failure.Error) error
+	// largest is how many bytes of one log the receiver keeps, 0 for all; countsAll says that it counts all that it gets of one and not the
+	// message alone. raisable says that a receiver can be set up to keep more.
+	largest   int
+	countsAll bool
+	raisable  bool
 }
 
 // formats are the framings that an admin can choose by settings.format.
 func formats(format string) (framing, bool) {
 	switch format {
 	case "", "single":
-		return framing{contentType: "application/json", alone: true}, true
+		return framing{contentType: "application/json", alone: true, success: successes()}, true
 	case "ndjson":
-		return framing{contentType: "application/x-ndjson", between: "\n", after: "\n"}, true
+		return framing{contentType: "application/x-ndjson", between: "\n", after: "\n", success: successes()}, true
 	case "json_array":
-		return framing{contentType: "application/json", before: "[", between: ",", after: "]"}, true
+		return framing{contentType: "application/json", before: "[", between: ",", after: "]", success: successes()}, true
 	}
 	return framing{}, false
 }
@@ -48,8 +56,8 @@ type preset struct {
 	framing framing
 	// path is the intake's, for a URL that has none.
 	path string
-	// query is added to a URL that has none.
-	query string
+	// address makes the URL of one with a path or a query; nil leaves both as they are.
+	address func(base *url.URL) error
 	// authorize puts the token where the intake looks for it.
 	authorize func(s *httpSink, token string)
 	// tokenRule says where an admin finds the token; empty if the intake can do without one.
@@ -61,11 +69,11 @@ const service = "auditrelay"
 // presetNames are those of the function below, in the order that messages name them.
 const presetNames = "splunk_hec, datadog, sumo_logic, grafana_loki, new_relic or elastic"
 
-// findPreset knows every preset. index is Splunk's or Elastic's, from the settings.
-func findPreset(name, index string) (preset, bool) {
-	switch name {
+// findPreset knows every preset.
+func findPreset(set httpSettings) (preset, bool) {
+	switch set.Preset {
 	case "splunk_hec":
-		return splunk(index), true
+		return splunk(set.Index), true
 	case "datadog":
 		return datadog(), true
 	case "sumo_logic":
@@ -75,59 +83,14 @@ func findPreset(name, index string) (preset, bool) {
 	case "new_relic":
 		return newRelic(), true
 	case "elastic":
-		return elastic(index), true
+		return elastic(set.Index, set.WithoutIDs), true
 	}
 	return preset{}, false
 }
 
-// splunk is the HTTP Event Collector: event objects one after another, each with its own time
-// (https://docs.splunk.com/Documentation/Splunk/latest/Data/FormateventsforHTTPEventCollector).
-func splunk(index string) preset {
-	tail := `,"source":"` + service + `","sourcetype":"_json"`
-	if index != "" {
-		tail += `,"index":` + string(quoted(nil, []byte(index)))
-	}
-	return preset{
-		path:      "/services/collector/event",
-		tokenRule: "is the token of the HTTP Event Collector (Settings, Data inputs, HTTP Event Collector)",
-		authorize: func(s *httpSink, token string) { s.header["Authorization"] = []string{"Splunk " + token} },
-		framing: framing{
-			contentType: "application/json", between: "\n", refusal: splunkRefusal, close: "}",
-			around: 60 + len(tail),
-			open: func(dst []byte, doc auditlog.Document, at time.Time) []byte {
-				if t, err := time.Parse(time.RFC3339, doc.OccurredAt()); err == nil {
-					at = t
-				}
-				dst = append(dst, `{"time":`...)
-				dst = strconv.AppendFloat(dst, float64(at.UnixMilli())/1000, 'f', 3, 64)
-				dst = append(dst, tail...)
-				return append(dst, `,"event":`...)
-			},
-		},
-	}
-}
-
-// splunkRefusal finds the answers 400 that are about the connection and not about a log: an index that does not exist or that the token may not
-// write to, and a token with indexer acknowledgement, which wants a channel
-// (https://docs.splunk.com/Documentation/Splunk/latest/Data/TroubleshootHTTPEventCollector).
-func splunkRefusal(answer []byte, f *failure.Error) {
-	var said struct {
-		Code int `json:"code"`
-	}
-	if json.Unmarshal(answer, &said) != nil {
-		return
-	}
-	switch said.Code {
-	case 7:
-		f.Code, f.Detail = failure.ConfigInvalid, f.Detail+", Splunk 7: the index does not exist, or the token may not write to it"
-	case 10, 11:
-		f.Code, f.Detail = failure.ConfigInvalid, f.Detail+", Splunk "+strconv.Itoa(said.Code)+": the token wants the header X-Splunk-Request-Channel, a GUID"
-	}
-}
-
-// datadog is the v2 log intake (https://docs.datadoghq.com/api/latest/logs/#send-logs): at most
-// 1,000 logs a request, which no max_batch exceeds. The event's time stays
-// inside the message: a log that was retried for over 18 hours would be refused for a timestamp of its own.
+// datadog is the v2 log intake (https://docs.datadoghq.com/api/latest/logs/#send-logs): at most 1,000 logs a request, which no max_batch exceeds, and
+// of one log 1 MB, beyond which it cuts and answers 202 all the same. The event's time stays inside the message: a log that was retried for over 18
+// hours would be refused for a timestamp of its own.
 func datadog() preset {
 	return preset{
 		path:      "/api/v2/logs",
@@ -135,7 +98,8 @@ func datadog() preset {
 		authorize: func(s *httpSink, token string) { s.header["Dd-Api-Key"] = []string{token} },
 		framing: framing{
 			contentType: "application/json", before: "[", between: ",", after: "]", quotes: true, close: "}",
-			around: 80,
+			around: 80, largest: 1_000_000, countsAll: true,
+			success: []int{http.StatusOK, http.StatusAccepted}, // 200 is version 1's
 			open: func(dst []byte, _ auditlog.Document, _ time.Time) []byte {
 				return append(dst, `{"ddsource":"`+service+`","service":"`+service+`","message":`...)
 			},
@@ -144,19 +108,26 @@ func datadog() preset {
 }
 
 // sumo is an HTTP Logs and Metrics source: a message a line. Its token is the end of the URL that Sumo Logic shows, and so a credential
-// (https://www.sumologic.com/help/docs/send-data/hosted-collectors/http-source/logs-metrics/).
+// (https://www.sumologic.com/help/docs/send-data/hosted-collectors/http-source/logs-metrics/). It answers 200 alone
+// (.../http-source/troubleshooting/), and slices a message of over 64 KB into several
+// (https://www.sumologic.com/help/docs/search/get-started-with-search/search-basics/search-large-messages/).
 func sumo() preset {
 	return preset{
 		path:      "/receiver/v1/http/",
 		tokenRule: "is what stands after /receiver/v1/http/ in the source's URL; settings.url is the part before",
 		authorize: func(s *httpSink, token string) { s.url = s.url.JoinPath(url.PathEscape(token)) },
-		framing:   framing{contentType: "application/json", between: "\n", after: "\n"},
+		framing: framing{
+			contentType: "application/json", between: "\n", after: "\n",
+			largest: 64 << 10, success: []int{http.StatusOK},
+		},
 	}
 }
 
 // loki is the push API (https://grafana.com/docs/loki/latest/reference/loki-http-api/#ingest-logs). The time is that of the sending, as a string:
 // Loki refuses lines that are over an hour behind the newest of their stream, which retried logs can be. All logs of one Send have the same
-// time, so lines that Loki took from a batch of which it refused others are recognised when they come again.
+// time, so lines that Loki took from a batch of which it refused others are recognised when they come again. It answers 204, or 200 if another store speaks
+// its protocol; 260 while the tenant is blocked. Lines over max_line_size, 256 KB by default, are refused or cut
+// (https://grafana.com/docs/loki/latest/configure/#limits_config).
 func loki() preset {
 	return preset{
 		path:      "/loki/api/v1/push",
@@ -164,7 +135,8 @@ func loki() preset {
 		framing: framing{
 			contentType: "application/json",
 			before:      `{"streams":[{"stream":{"service_name":"` + service + `"},"values":[`, between: ",", after: "]}]}",
-			quotes: true, close: "]", around: 40,
+			quotes: true, close: "]", around: 40, largest: 256 << 10, raisable: true,
+			success: []int{http.StatusOK, http.StatusNoContent},
 			open: func(dst []byte, _ auditlog.Document, at time.Time) []byte {
 				dst = append(dst, `["`...)
 				dst = strconv.AppendInt(dst, at.UnixNano(), 10)
@@ -175,7 +147,8 @@ func loki() preset {
 }
 
 // newRelic is the Log API in its detailed form (https://docs.newrelic.com/docs/logs/log-api/introduction-log-api/). The event's time stays inside
-// the message, since New Relic drops logs whose timestamp is over 48 hours old.
+// the message, since New Relic drops logs whose timestamp is over 48 hours old. It answers 202, and keeps 128,000 bytes of a message
+// (https://docs.newrelic.com/docs/logs/ui-data/long-logs-blobs/).
 func newRelic() preset {
 	return preset{
 		path:      "/log/v1",
@@ -184,64 +157,11 @@ func newRelic() preset {
 		framing: framing{
 			contentType: "application/json",
 			before:      `[{"common":{"attributes":{"service.name":"` + service + `","logtype":"` + service + `"}},"logs":[`, between: ",", after: "]}]",
-			quotes: true, close: "}", around: 20,
-			open: func(dst []byte, _ auditlog.Document, _ time.Time) []byte { return append(dst, `{"message":`...) },
+			quotes: true, close: "}", around: 20, largest: 128_000,
+			success: []int{http.StatusOK, http.StatusAccepted},
+			open:    func(dst []byte, _ auditlog.Document, _ time.Time) []byte { return append(dst, `{"message":`...) },
 		},
 	}
-}
-
-// elastic is the bulk API on a data stream (https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-bulk). Documents are created
-// under an id of their own, so that a repeated one is answered with 409, which is success. Its answer speaks of each log.
-func elastic(index string) preset {
-	if index == "" {
-		index = "logs-" + service + "-default"
-	}
-	return preset{
-		path:      "/" + index + "/_bulk",
-		query:     "filter_path=errors,items.*.status", // the answer without a copy of every id
-		authorize: func(s *httpSink, token string) { s.header["Authorization"] = []string{"ApiKey " + token} },
-		framing: framing{
-			contentType: "application/x-ndjson", between: "\n", after: "\n",
-			verdict: elasticVerdict, close: "}", around: 200,
-			open: func(dst []byte, doc auditlog.Document, at time.Time) []byte {
-				dst = append(dst, `{"create":{"_id":"`+doc.WorkspaceID+":"+doc.ID+`"}}`+"\n"...)
-				occurred := doc.OccurredAt()
-				if occurred == "" {
-					occurred = at.UTC().Format(time.RFC3339Nano)
-				}
-				return append(dst, `{"@timestamp":"`+occurred+`","event":{"kind":"event","dataset":"`+service+`"},"`+service+`":`...)
-			},
-		},
-	}
-}
-
-// elasticVerdict reads the answer to a bulk request.
-func elasticVerdict(answer []byte, logs []*outgoing) error {
-	var bulk struct {
-		Errors *bool `json:"errors"`
-		Items  []struct {
-			Create struct {
-				Status int `json:"status"`
-			} `json:"create"`
-		} `json:"items"`
-	}
-	if err := json.Unmarshal(answer, &bulk); err != nil || bulk.Errors == nil || *bulk.Errors && len(bulk.Items) != len(logs) {
-		return &failure.Error{Code: failure.HTTPUnexpectedReply, Detail: "the answer is not that of a bulk request", Err: err}
-	}
-	for i, log := range logs {
-		log.err = nil
-		if !*bulk.Errors {
-			continue
-		}
-		status := bulk.Items[i].Create.Status
-		if status < 100 || status > 599 { // no status, so whatever the receiver likes to say
-			return &failure.Error{Code: failure.HTTPUnexpectedReply, Detail: "the answer is not that of a bulk request"}
-		}
-		if status/100 != 2 && status != 409 {
-			log.err = &failure.Error{Code: statusCode(status), Detail: "HTTP " + strconv.Itoa(status) + " for this log in a bulk request"}
-		}
-	}
-	return nil
 }
 
 func quoted(dst, text []byte) []byte {
@@ -259,7 +179,7 @@ func (s *httpSink) usePreset(set httpSettings, cred httpCredentials, base *url.U
 	if !plainName(set.Index) {
 		return invalid("settings.index", "must be at most 255 lower-case letters, digits, dots, hyphens and underscores")
 	}
-	p, known := findPreset(set.Preset, set.Index)
+	p, known := findPreset(set)
 	switch {
 	case !known:
 		return invalid("settings.preset", "must be "+presetNames)
@@ -270,11 +190,15 @@ func (s *httpSink) usePreset(set httpSettings, cred httpCredentials, base *url.U
 	case !plainToken(cred.Token.Reveal()):
 		return invalid("credentials.token", "must be one word of printable characters")
 	}
-	if strings.Trim(base.Path, "/") == "" {
+	if p.address != nil {
+		if err := p.address(base); err != nil {
+			return err
+		}
+	} else if strings.Trim(base.Path, "/") == "" {
 		base.Path, base.RawPath = p.path, ""
 	}
-	if base.RawQuery == "" {
-		base.RawQuery = p.query
+	if set.WithoutIDs && set.Preset != "elastic" {
+		return invalid("settings.without_ids", "belongs to the preset elastic")
 	}
 	s.url, s.framing = base, p.framing
 	s.header["Content-Type"] = []string{p.framing.contentType}
