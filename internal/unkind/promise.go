@@ -37,8 +37,8 @@ const (
 	Recovered Promise = "a recovery is told"
 	// Ledger: the journal says of every delivery what became of it.
 	Ledger Promise = "the ledger balances"
-	// Fair: the oldest logs that wait for a failing destination get attempts.
-	Fair Promise = "the oldest get attempts"
+	// Fair: each log that waits for a failing destination is tried every day, and in its last hour.
+	Fair Promise = "what waits is tried"
 	// Gentle: a failing destination gets no more than its attempts, and hints are few.
 	Gentle Promise = "a failing destination is left alone"
 )

@@ -172,47 +172,50 @@ func (w *World) balance(v view, add add) {
 }
 
 const (
-	// fairAfter is how long a failure must have lasted, and a log have waited, before it is asked which logs got attempts.
-	fairAfter = time.Hour
-	// oldest is how many of the oldest are looked at.
-	oldest = 5
+	// fairWithin is the time in which each log that waits for a failing destination is tried once. Seven to eight retries in seven days are one a day.
+	fairWithin = 24*time.Hour + 30*time.Minute
+	// lastWithin is the time before its end in which a log has its last attempt.
+	lastWithin = 61 * time.Minute
 )
 
-// fair looks at the oldest logs that wait for a destination that has failed for long.
+// fair looks at the logs that wait for destinations that fail for long: each is tried every day, and once more before its end.
 func (w *World) fair(v view, add add) {
 	for id, r := range w.receivers {
-		s, ok := w.stateAt(id, v.now)
-		if !ok || s.Health.State != directory.Failing || s.State != directory.Connected || v.now.Sub(s.Health.Since) < fairAfter {
-			continue
+		tried := func(l logName, from, to time.Time) bool {
+			return slices.ContainsFunc(slices.Concat(r.requests, r.lost), func(a asked) bool { return a.log == l && !a.at.Before(from) && !a.at.After(to) })
 		}
-		var keys []delivery.Key
-		for k := range v.waiting {
-			if k.DestinationID == id && v.now.Sub(k.AcceptedAt) > fairAfter && k.ExpiresAt().Sub(v.now) > 2*fairAfter {
-				keys = append(keys, k)
+		begins, ends := w.failures(id, v.now)
+		for i, s := range begins {
+			day, last, logs := 0, 0, 0
+			for _, l := range w.order {
+				from := later(l.came, s.at)
+				if to := from.Add(fairWithin); !to.After(ends[i]) && !r.tookBefore(l.logName, from) && slices.Contains(w.routesAt(l, from), id) {
+					logs++
+					if !tried(l.logName, from, to) {
+						day++
+					}
+				}
 			}
-		}
-		slices.SortFunc(keys, func(a, b delivery.Key) int { return a.AcceptedAt.Compare(b.AcceptedAt) })
-		starved, tried := 0, 0
-		for _, k := range keys[:min(oldest, len(keys))] {
-			d := v.waiting[k]
-			recent := slices.ContainsFunc(r.requests, func(a asked) bool { return a.log == logName{k.WorkspaceID, k.LogID} && v.now.Sub(a.at) < fairAfter })
-			if !recent && d.NextAt.Sub(v.now) > 5*time.Hour {
-				starved++
+			for k := range v.failed {
+				end, l := k.ExpiresAt(), w.logs[logName{k.WorkspaceID, k.LogID}]
+				from := end.Add(-lastWithin)
+				if k.DestinationID != id || l == nil || end.After(ends[i]) || from.Before(later(w.calm, later(s.at, l.came)).Add(15*time.Minute)) {
+					continue
+				}
+				logs++
+				if !tried(l.logName, from, end.Add(time.Second)) {
+					last++
+				}
 			}
-		}
-		for _, a := range r.requests {
-			if v.now.Sub(a.at) < fairAfter {
-				tried++
+			if day > 0 || last > 0 {
+				add(Fair, "%s fails since %v; of %d logs that waited %d were not tried in a day, and %d not in their last hour", id, s.at.Sub(w.start), logs, day, last)
 			}
-		}
-		if starved > 0 && tried > 50 {
-			add(Fair, "in the last %v %s was asked to take %d logs, and %d of the %d oldest were not among them", fairAfter, id, tried, starved, min(oldest, len(keys)))
 		}
 	}
 }
 
-// most is how many logs a failing destination may be asked for in a minute: ten of its budget by the clock's minute, which are twenty at the turn of
-// one, and what was under way before.
+// most is how many logs a failing destination may be asked for in a minute: twelve of its budget by the clock's minute, which are twice as many at the turn
+// of one, and what was under way before. Logs as old as their first turn have places of their own.
 const most = 30
 
 func (w *World) gentle(v view, add add) {
@@ -226,7 +229,7 @@ func (w *World) gentle(v view, add add) {
 				}
 			}
 			for at, n := range counts {
-				if n > most {
+				if n > most && !slices.ContainsFunc(w.order, func(l *sentLog) bool { return l.came.Sub(l.sentAt) > 12*time.Hour }) {
 					add(Gentle, "%s, which fails since %v, was asked for %d logs in the minute from %v", id, s.at.Sub(w.start), n, at.Sub(w.start))
 					break
 				}

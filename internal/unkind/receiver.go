@@ -2,6 +2,7 @@ package unkind
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -111,6 +112,11 @@ func (r *receiver) has(l logName) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.taken[l]
+}
+
+// tookBefore says whether a log had arrived at a time.
+func (r *receiver) tookBefore(l logName, at time.Time) bool {
+	return slices.ContainsFunc(r.requests, func(a asked) bool { return a.log == l && a.code == "" && a.at.Before(at) })
 }
 
 var _ delivery.Sink = sink{}

@@ -45,9 +45,9 @@ type record struct {
 type sentLog struct {
 	logName
 	kind string
-	// sentAt is when the queue took it first.
-	sentAt time.Time
-	times  int
+	// sentAt is when the queue took it first, as it says; came is when that was in truth.
+	sentAt, came time.Time
+	times        int
 	// about and became are what an entry of the activity audit says: which destination came into which state.
 	about  string
 	became directory.State
@@ -94,7 +94,7 @@ func (w *World) sent(l events.Log, at time.Time) {
 		known.times++
 		return
 	}
-	w.logs[name] = &sentLog{logName: name, kind: l.Type, sentAt: at, times: 1}
+	w.logs[name] = &sentLog{logName: name, kind: l.Type, sentAt: at, came: time.Now(), times: 1}
 	if l.Type == events.UserActivity {
 		w.logs[name].about, w.logs[name].became = activity(l.Payload)
 	}
@@ -175,7 +175,7 @@ func (w *World) write(by *environment, e delivery.Entry) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.entries = append(w.entries, entry{time.Now(), e})
-	w.note("%s: %s %s -> %s attempt %d %s %s next %s %s", by.id, e.Event, e.LogID, e.DestinationID, e.Attempt, e.Outcome, e.Code,
+	w.note("%s: %s %s of %s -> %s attempt %d %s %s next %s %s", by.id, e.Event, e.LogID, e.AcceptedAt.Sub(w.start).Round(time.Millisecond), e.DestinationID, e.Attempt, e.Outcome, e.Code,
 		e.NextAt.Sub(w.start).Round(time.Second), e.Reason)
 }
 

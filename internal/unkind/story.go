@@ -142,7 +142,7 @@ func oldBacklog(w *World, s chance) {
 	w.workspace("acme", "")
 	p := plan{id: "siem", owner: "acme"}
 	calm := minutes(s.sub("calm", 0), 20, 60)
-	end := calm + minutes(s.sub("end", 0), -10, 70)
+	end := calm + minutes(s.sub("end", 0), -10, 78)
 	dead := func(c failure.Code) []trouble {
 		return []trouble{{from: w.start, to: w.start.Add(90 * 24 * time.Hour), code: c}}
 	}
@@ -167,10 +167,11 @@ func oldBacklog(w *World, s chance) {
 func dead(w *World, s chance) {
 	w.workspace("acme", "")
 	w.destination(plan{id: "siem", owner: "acme", troubles: []trouble{{from: w.start, to: w.start.Add(90 * 24 * time.Hour), code: passing(s.sub("code", 0))}}})
-	w.send(burst{workspace: "acme", n: 20, every: time.Second})
+	calm := 5 * time.Minute
+	w.send(burst{at: time.Minute, workspace: "acme", n: 30, every: time.Second, age: delivery.Lifetime - calm - settling + 2*time.Minute}) // their end is in the story
 	each := s.sub("each", 0).between(3*time.Second, 5*time.Second)
-	w.send(burst{at: time.Minute, workspace: "acme", n: int((fairAfter + 20*time.Minute) / each), every: each})
-	w.until(15 * time.Minute)
+	w.send(burst{at: 90 * time.Second, workspace: "acme", n: int((calm + settling) / each), every: each})
+	w.until(calm)
 }
 
 // letters: a connection is invalid for more than a day, then it is mended.
@@ -183,7 +184,8 @@ func letters(w *World, s chance) {
 	}
 	w.destination(plan{id: "siem", owner: "acme", troubles: []trouble{{from: w.start.Add(time.Minute), to: w.start.Add(up), code: code}}})
 	w.send(burst{workspace: "acme", n: 3, every: 40 * time.Second})
-	w.send(burst{at: 10 * time.Minute, workspace: "acme", n: 5, every: 5 * time.Hour})
+	w.send(burst{at: 10 * time.Minute, workspace: "acme", n: 40}) // more than there are attempts for
+	w.send(burst{at: 20 * time.Minute, workspace: "acme", n: 5, every: 5 * time.Hour})
 	w.until(up + 10*time.Minute)
 }
 

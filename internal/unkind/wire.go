@@ -68,7 +68,7 @@ func wireRequeue(e *environment) functions {
 	return functions{
 		requeue: &delivery.Requeue{Index: dueIndex{cache, e.world}, Retries: retries{e}, Now: e.now, Budget: minuteBudget},
 		watch: &delivery.Watch{
-			Attention: attention{destinations, e.world}, Destinations: destinations, Backlog: cache, Retries: retries{e}, Notices: notices{e}, Drains: drains{e},
+			Attention: attention{destinations, e.world}, Destinations: destinations, Backlog: cache, Progress: cache, Retries: retries{e}, Notices: notices{e}, Drains: drains{e},
 			Sweep: outbox.Sweep, Disable: e.openConnections(outbox).Disable, Now: e.now, Journal: journal{e}, AtOnce: watchedAtOnce, Budget: minuteBudget,
 		},
 		drain: &delivery.Drain{Destinations: destinations, Backlog: cache, Latest: cache.Latest(), Progress: cache, Retries: retries{e}, Journal: journal{e}, Now: e.now},
