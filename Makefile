@@ -75,6 +75,10 @@ FROM ?= 1000000
 soak: ## Runs of the core over services on a bad day, SEEDS of them from seed FROM on, against every promise of the product
 	go test ./internal/unkind -run TestSoak -count 1 -timeout 0 -v -seeds $(SEEDS) -from $(FROM)
 
+.PHONY: mutate
+mutate: ## Break the code in a hundred small ways, and name those that no test notices; an hour, or ONLY=internal/notice for a part
+	go run ./tools/mutate -only "$(ONLY)"
+
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## golangci-lint with go vet, gofmt and the dependency rule; actionlint; mains of at most 40 lines
 	$(GOLANGCI_LINT) run
