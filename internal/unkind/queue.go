@@ -118,6 +118,61 @@ func (q *queue[T]) receive(limit int) (batch []message[T]) {
 	return batch
 }
 
+// handle names one time of handing out.
+func (m message[T]) handle() string {
+	return m.id + "/" + strconv.Itoa(m.copyOf) + "/" + strconv.Itoa(m.receives)
+}
+
+// source is a queue from the side of the process that its messages are handed to. It implements delivery.Source.
+type source[T any] struct {
+	e *environment
+	q *queue[T]
+}
+
+// Hide implements delivery.Source.
+func (s source[T]) Hide(ctx context.Context, handle string, d time.Duration) error {
+	return s.e.reach(ctx, call{service: "sqs", about: "hide " + handle}, func() error {
+		s.q.hide(handle, d)
+		return nil
+	})
+}
+
+// Settle implements delivery.Source.
+func (s source[T]) Settle(ctx context.Context, handles []string) []error {
+	errs := make([]error, len(handles))
+	for from := 0; from < len(handles); from += sendBatch {
+		batch := handles[from:min(from+sendBatch, len(handles))]
+		err := s.e.reach(ctx, call{service: "sqs", about: "delete " + batch[0]}, func() error {
+			for _, h := range batch {
+				s.q.delete(h)
+			}
+			return nil
+		})
+		for i := range batch {
+			errs[from+i] = err
+		}
+	}
+	return errs
+}
+
+// hide keeps a message hidden that was handed out under that name and not since.
+func (q *queue[T]) hide(handle string, d time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, m := range q.waiting {
+		if m.handle() == handle {
+			m.visibleAt = time.Now().Add(d)
+		}
+	}
+}
+
+// delete removes what was handed out under that name.
+func (q *queue[T]) delete(handle string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.waiting = slices.DeleteFunc(q.waiting, func(m *message[T]) bool { return m.handle() == handle })
+}
+
 // settle deletes one copy of a message.
 func (q *queue[T]) settle(m message[T]) {
 	q.remove(m)

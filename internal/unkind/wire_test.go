@@ -22,7 +22,7 @@ func TestProcessesAreWiredAsTheFunctions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	deliver, err := handler.Deliver(config.Deliver{AttemptLimit: attemptLimit}, aws.Config{}, journal)
+	deliver, err := handler.Deliver(config.Deliver{AttemptLimit: attemptLimit, IngestQueueURL: "https://ingest.example"}, aws.Config{}, journal)
 	if err != nil {
 		t.Fatal(err)
 	}

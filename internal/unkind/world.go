@@ -147,14 +147,14 @@ func (w *World) run() {
 	go poll(w.ingest, poller{w.deliverer, 100, time.Second, 4}, func(ctx context.Context, e *environment, batch []message[[]byte]) []string {
 		messages := make([]delivery.Message, len(batch))
 		for i, m := range batch {
-			messages[i] = delivery.Message{ID: m.id, Body: m.body, SentAt: m.sentAt, Receives: m.receives}
+			messages[i] = delivery.Message{ID: m.id, Body: m.body, SentAt: m.sentAt, Receives: m.receives, Handle: m.handle()}
 		}
 		return e.deliver.Accept(ctx, messages)
 	})
 	go poll(w.retry, poller{w.deliverer, 100, time.Second, 3}, func(ctx context.Context, e *environment, batch []message[delivery.Hint]) []string {
 		messages := make([]delivery.HintMessage, len(batch))
 		for i, m := range batch {
-			messages[i] = delivery.HintMessage{ID: m.id, Hint: m.body}
+			messages[i] = delivery.HintMessage{ID: m.id, Hint: m.body, Receives: m.receives, Handle: m.handle()}
 		}
 		return e.deliver.Retry(ctx, messages)
 	})
