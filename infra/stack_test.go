@@ -408,7 +408,7 @@ func testEventSources(t *testing.T, tmpl template) {
 			"ScalingConfig":{"MaximumConcurrency":10},"EventSourceArn":"{Drain.Arn}","FunctionName":"{Requeue}"}`),
 		"NotifyNotices": jsonOf(t, `{"BatchSize":5,"MaximumBatchingWindowInSeconds":1,"FunctionResponseTypes":["ReportBatchItemFailures"],
 			"ScalingConfig":{"MaximumConcurrency":2},"EventSourceArn":"{Notices.Arn}","FunctionName":"{Notify}"}`),
-		"ExpireDeliveries": jsonOf(t, `{"BatchSize":100,"MaximumBatchingWindowInSeconds":1,"FunctionResponseTypes":["ReportBatchItemFailures"],
+		"ExpireDeliveries": jsonOf(t, `{"BatchSize":1000,"ParallelizationFactor":2,"MaximumBatchingWindowInSeconds":1,"FunctionResponseTypes":["ReportBatchItemFailures"],
 			"BisectBatchOnFunctionError":true,"DestinationConfig":"{Unannounced.Arn}","MaximumRecordAgeInSeconds":43200,"StartingPosition":"TRIM_HORIZON",
 			"FilterCriteria":{"Filters":[
 				{"Pattern":"{\"dynamodb\":{\"Keys\":{\"pk\":{\"S\":[{\"prefix\":\"F#\"}]}}},\"eventName\":[\"INSERT\"]}"},

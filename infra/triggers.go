@@ -26,6 +26,12 @@ const (
 	// notifyBatch and notifyConcurrency keep mails few at a time: SES takes 14 a second of a young account, and one of one in its sandbox.
 	notifyBatch       = 5
 	notifyConcurrency = 2
+	// streamBatch and streamBatches are how many records of the stream expire takes at once, and how many batches of a shard it takes
+	// beside each other. The records of one item stay in their order: Lambda gives them to one batch after the other. A batch of 1,000
+	// takes half a second, so that a shard's ends are announced at 4,000 a second; two are left for requeue, admin and
+	// notify even of an account of ten invocations.
+	streamBatch   = 1000
+	streamBatches = 2
 	// streamAge is how long expire tries a record of the stream. The stream itself forgets after 24 hours; the rest is time for a person.
 	streamAge = 12 * time.Hour
 )
@@ -88,7 +94,8 @@ func triggerExpire(expire awslambda.Function, qs queues, st stores) {
 		EventSourceArn:          st.deliveries.TableStreamArn(),
 		StartingPosition:        awslambda.StartingPosition_TRIM_HORIZON,
 		Filters:                 &[]*map[string]any{failed, expired, outside},
-		BatchSize:               jsii.Number(batch),
+		BatchSize:               jsii.Number(streamBatch),
+		ParallelizationFactor:   jsii.Number(streamBatches),
 		MaxBatchingWindow:       seconds(batchWindow),
 		BisectBatchOnError:      jsii.Bool(true),
 		ReportBatchItemFailures: jsii.Bool(true),

@@ -73,7 +73,7 @@ func TestFailedEventsOfAllDestinations(t *testing.T) {
 	for i := range 6 {
 		e := delivery.FailedEvent{Type: "user_activity", FailedAt: noon, Attempts: 8, Code: failure.NetTimeout}
 		e.Key = delivery.Key{DestinationID: []string{"siem", "archive"}[i%2], WorkspaceID: "acme", LogID: fmt.Sprint("log-", i), AcceptedAt: noon.Add(time.Duration(i) * time.Second)}
-		if err := w.cache.Record(t.Context(), e); err != nil {
+		if err := errors.Join(w.cache.Record(t.Context(), []delivery.FailedEvent{e})...); err != nil {
 			t.Fatal(err)
 		}
 	}

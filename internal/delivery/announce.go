@@ -11,8 +11,9 @@ import (
 
 // Bus is the event bus.
 type Bus interface {
-	// Publish puts an event on the bus. When it returns nil the bus has it; after an error it may have.
-	Publish(ctx context.Context, a events.Announcement) error
+	// PublishAll puts events on the bus, in no certain order, and answers for each: nil when the bus has it; after an error it
+	// may have.
+	PublishAll(ctx context.Context, as []events.Announcement) []error
 }
 
 // Outbox tells of changes of the directory that were stored together with what is to be told of them.

@@ -66,17 +66,18 @@ func (d *Deliver) group(ctx context.Context, trials []trial) {
 			}
 		}
 	}()
-	var tries, holds []trial
+	var tries, holds, ended []trial
 	for _, t := range trials {
 		switch t.verdict {
 		case try:
 			tries = append(tries, t)
 		case giveUp:
-			d.giveUp(ctx, t)
+			ended = append(ended, t)
 		default:
 			holds = append(holds, t)
 		}
 	}
+	d.giveUp(ctx, ended)
 	var over []trial
 	if len(tries) > 0 {
 		tries, over = d.ration(ctx, tries[0].dest, tries)
@@ -278,11 +279,22 @@ func (d *Deliver) remove(ctx context.Context, trials []trial) {
 	}
 }
 
-// giveUp ends a delivery. The failed event is announced by expire, from the cache's stream.
-func (d *Deliver) giveUp(ctx context.Context, t trial) {
-	e := FailedEvent{Key: t.Key, Owner: t.Owner, Type: t.Document.Type, FailedAt: d.Now(), Attempts: t.Attempts, Code: t.Code}
-	if err := d.Failed.GiveUp(ctx, e, t.Revision); err != nil && !errors.Is(err, ErrChanged) {
-		d.fault(t.messages, about(t.Key, fmt.Errorf("record the failed event of log %s: %w", t.LogID, err)))
+// giveUp ends deliveries. Their failed events are announced by expire, from the cache's stream.
+func (d *Deliver) giveUp(ctx context.Context, trials []trial) {
+	if len(trials) == 0 {
+		return
+	}
+	ends := make([]End, len(trials))
+	for i, t := range trials {
+		ends[i] = End{Revision: t.Revision, FailedEvent: FailedEvent{
+			Key: t.Key, Owner: t.Owner, Type: t.Document.Type, FailedAt: d.Now(), Attempts: t.Attempts, Code: t.Code,
+		}}
+	}
+	for i, err := range d.Failed.GiveUp(ctx, ends) {
+		if err != nil && !errors.Is(err, ErrChanged) {
+			t := trials[i]
+			d.fault(t.messages, about(t.Key, fmt.Errorf("record the failed event of log %s: %w", t.LogID, err)))
+		}
 	}
 }
 

@@ -27,8 +27,8 @@
 //     neither. Only a first attempt that comes late through an outage of our own is made before.
 //     Death: the hint appears again and finds the work done.
 //  10. [Expire] (expire.go) follows the cache's stream and announces each failed event that was recorded, once. A delivery that the store's TTL
-//     removed first gets its failed event here.
-//     Death: the stream hands the change out again.
+//     removed first gets its failed event here. Changes of different deliveries are dealt with beside each other.
+//     Death: the stream hands the change out again, and others of its batch.
 //
 // When a whole destination is down, health.go gives it ten attempts a minute and parks the rest in the cache; fresh logs get theirs by way of the
 // retry queue, so that a destination that hangs holds up no batch of others' fresh logs; watch.go looks after it every minute; and when it takes a log

@@ -53,9 +53,15 @@ const LoadRoom = 32 << 20
 
 // FailedEvents is the record of deliveries given up, kept for 30 days.
 type FailedEvents interface {
-	// GiveUp replaces a delivery by its failed event, both or neither. When the delivery is gone or changed it answers ErrChanged; when the
-	// event was recorded before, nil.
-	GiveUp(ctx context.Context, e FailedEvent, revision int) error
+	// GiveUp replaces deliveries by their failed events, each both or neither, and answers for each: ErrChanged when the
+	// delivery is gone or changed, nil also when the event was recorded before.
+	GiveUp(ctx context.Context, ends []End) []error
+}
+
+// End is the end of a delivery: its failed event, and which revision of it has ended.
+type End struct {
+	FailedEvent
+	Revision int
 }
 
 // RetryQueue carries hints to the next attempt.

@@ -26,6 +26,15 @@ func (b *Bus) Publish(_ context.Context, a events.Announcement) error {
 	})
 }
 
+// PublishAll implements delivery.Bus.
+func (b *Bus) PublishAll(ctx context.Context, as []events.Announcement) []error {
+	errs := make([]error, len(as))
+	for i, a := range as {
+		errs[i] = b.Publish(ctx, a)
+	}
+	return errs
+}
+
 // All gives every event in the order of publishing.
 func (b *Bus) All() []events.Announcement {
 	b.mu.Lock()

@@ -145,31 +145,39 @@ func (c *Cache) Remove(_ context.Context, keys []delivery.Key) []error {
 }
 
 // GiveUp implements delivery.FailedEvents.
-func (c *Cache) GiveUp(_ context.Context, e delivery.FailedEvent, revision int) error {
-	return c.Hook.do(CallGiveUp, func() error {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		stored, ok := c.items[e.Key]
-		if _, recorded := c.failed[e.Key]; recorded && !ok {
+func (c *Cache) GiveUp(_ context.Context, ends []delivery.End) []error {
+	errs := make([]error, len(ends))
+	for i, e := range ends {
+		errs[i] = c.Hook.do(CallGiveUp, func() error {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			stored, ok := c.items[e.Key]
+			if _, recorded := c.failed[e.Key]; recorded && !ok {
+				return nil
+			}
+			if !ok || stored.Revision != e.Revision {
+				return delivery.ErrChanged
+			}
+			c.drop(e.Key)
+			c.record(e.FailedEvent)
 			return nil
-		}
-		if !ok || stored.Revision != revision {
-			return delivery.ErrChanged
-		}
-		c.drop(e.Key)
-		c.record(e)
-		return nil
-	})
+		})
+	}
+	return errs
 }
 
 // Record implements delivery.FailedRecorder.
-func (c *Cache) Record(_ context.Context, e delivery.FailedEvent) error {
-	return c.Hook.do(CallRecord, func() error {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.record(e)
-		return nil
-	})
+func (c *Cache) Record(_ context.Context, es []delivery.FailedEvent) []error {
+	errs := make([]error, len(es))
+	for i, e := range es {
+		errs[i] = c.Hook.do(CallRecord, func() error {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.record(e)
+			return nil
+		})
+	}
+	return errs
 }
 
 func (c *Cache) record(e delivery.FailedEvent) {

@@ -156,7 +156,7 @@ func TestTheMeterCountsWhatTheAdaptersCall(t *testing.T) {
 		if _, _, err := p.cache.Load(ctx, keys); err != nil {
 			t.Fatal(err)
 		}
-		_ = p.cache.GiveUp(ctx, delivery.FailedEvent{Key: keys[0]}, 1)
+		_ = p.cache.GiveUp(ctx, []delivery.End{{FailedEvent: delivery.FailedEvent{Key: keys[0]}, Revision: 1}})
 		if _, err := p.cache.Waiting(ctx, destinationID(0), delivery.Key{}, 500); err != nil {
 			t.Fatal(err)
 		}

@@ -64,10 +64,12 @@ func (s *store) Remove(ctx context.Context, keys []delivery.Key) []error {
 }
 
 // GiveUp implements delivery.FailedEvents: a transaction, which costs twice, of the item, its index entry and the failed event.
-func (s *store) GiveUp(ctx context.Context, e delivery.FailedEvent, revision int) error {
-	s.meter.add(GivingUp, Count{Dynamo: 1, Writes: 2*times(s.logs.itemBytes(e.LogID), writeUnit) + 1 + 2, Items: 1})
-	s.gaveUp(numberOf(e.LogID))
-	return s.Cache.GiveUp(ctx, e, revision)
+func (s *store) GiveUp(ctx context.Context, ends []delivery.End) []error {
+	for _, e := range ends {
+		s.meter.add(GivingUp, Count{Dynamo: 1, Writes: 2*times(s.logs.itemBytes(e.LogID), writeUnit) + 1 + 2, Items: 1})
+		s.gaveUp(numberOf(e.LogID))
+	}
+	return s.Cache.GiveUp(ctx, ends)
 }
 
 // Due implements delivery.Index: a query for each page, at least one.

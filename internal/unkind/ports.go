@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/auditrelay/auditrelay/events"
@@ -102,12 +103,31 @@ func (p rejects) Reject(ctx context.Context, rs []delivery.Rejection) []error {
 // bus implements delivery.Bus and connection.Bus.
 type bus ports
 
-// Publish implements delivery.Bus.
+// Publish implements connection.Bus.
 func (p bus) Publish(ctx context.Context, a events.Announcement) error {
 	return p.e.reach(ctx, call{service: "bus", about: a.DetailType}, func() error {
 		p.e.world.published(a)
 		return nil
 	})
+}
+
+// eventsACall is how many events the adapter puts on the bus in a call.
+const eventsACall = 10
+
+// PublishAll implements delivery.Bus, in calls as the adapter makes them: an answer that is lost is that of all their events.
+func (p bus) PublishAll(ctx context.Context, as []events.Announcement) []error {
+	errs := make([]error, 0, len(as))
+	for part := range slices.Chunk(as, eventsACall) {
+		about := fmt.Sprintf("%s and %d more", part[0].DetailType, len(part)-1)
+		err := p.e.reach(ctx, call{service: "bus", about: about}, func() error {
+			for _, a := range part {
+				p.e.world.published(a)
+			}
+			return nil
+		})
+		errs = append(errs, slices.Repeat([]error{err}, len(part))...)
+	}
+	return errs
 }
 
 // mailer implements notice.Mailer. It sends once, as the contract says.

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/auditrelay/auditrelay/internal/delivery"
@@ -67,21 +68,23 @@ func NewCache(client Client, table string, objects Objects) (*Cache, error) {
 const callsAtOnce = 16
 
 // each does a piece of work for 0 to n-1, a bounded number at the same time.
-func each(n int, do func(i int)) {
+func each(n int, do func(i int)) { beside(callsAtOnce, n, do) }
+
+// beside does a piece of work for 0 to n-1, that many at the same time.
+func beside(atOnce, n int, do func(i int)) {
 	if n == 1 {
 		do(0)
 		return
 	}
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, callsAtOnce)
+	var group errgroup.Group
+	group.SetLimit(atOnce)
 	for i := range n {
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
+		group.Go(func() error {
 			do(i)
+			return nil
 		})
 	}
-	wg.Wait()
+	_ = group.Wait() // no piece of work fails the group
 }
 
 // Load implements delivery.Cache. A delivery whose object is gone counts as gone: it was removed between the two reads.

@@ -55,7 +55,12 @@ func TestCallsPerOperation(t *testing.T) {
 	for i := range moved {
 		moved[i].Revision = 1
 	}
-	failed := delivery.FailedEvent{Key: keys[0], FailedAt: accepted.Add(delivery.Lifetime)}
+	var failed []delivery.FailedEvent
+	var ends []delivery.End
+	for _, k := range keys {
+		failed = append(failed, delivery.FailedEvent{Key: k, FailedAt: accepted.Add(delivery.Lifetime)})
+		ends = append(ends, delivery.End{FailedEvent: failed[len(failed)-1], Revision: 1})
+	}
 	for name, test := range map[string]struct {
 		do   func(c *Cache)
 		want []string
@@ -65,8 +70,9 @@ func TestCallsPerOperation(t *testing.T) {
 		"100 loaded":          {func(c *Cache) { _, _, _ = c.Load(t.Context(), keys) }, []string{"BatchGetItem 1"}},
 		"101 loaded":          {func(c *Cache) { _, _, _ = c.Load(t.Context(), append(keys, someDelivery("x", 1).Key)) }, []string{"BatchGetItem 2"}},
 		"100 removed":         {func(c *Cache) { c.Remove(t.Context(), keys) }, []string{"BatchWriteItem 4"}},
-		"one given up":        {func(c *Cache) { _ = c.GiveUp(t.Context(), failed, 1) }, []string{"TransactWriteItems 1"}},
-		"one recorded":        {func(c *Cache) { _ = c.Record(t.Context(), failed) }, []string{"PutItem 1"}},
+		"100 given up":        {func(c *Cache) { c.GiveUp(t.Context(), ends) }, []string{"TransactWriteItems 100"}},
+		"100 recorded":        {func(c *Cache) { c.Record(t.Context(), failed) }, []string{"PutItem 100"}},
+		"one recorded twice":  {func(c *Cache) { c.Record(t.Context(), []delivery.FailedEvent{failed[0], failed[0]}) }, []string{"PutItem 1"}},
 		"one due shard":       {func(c *Cache) { readDue(t, c) }, []string{"Query 1"}},
 		"progress, both ways": {func(c *Cache) { _, _ = c.Progress(t.Context()); _ = c.SaveProgress(t.Context(), delivery.Progress{}) }, []string{"GetItem 1", "PutItem 1"}},
 		"nothing saved":       {func(c *Cache) { c.Save(t.Context(), nil) }, nil},
@@ -291,4 +297,37 @@ func TestTTLWaitsForALateFirstAttempt(t *testing.T) {
 			t.Errorf("next attempt %v: removable at %v, want %v", next, got, want)
 		}
 	}
+}
+
+// TestEndsGoBesideEachOther gives up a batch of hints, and records a batch of the stream, while each call takes 20 ms.
+func TestEndsGoBesideEachOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &service{answer: func(string, map[string]any) (string, string) {
+			time.Sleep(20 * time.Millisecond)
+			return "", ""
+		}}
+		c := s.cache(t, &bucket{})
+		var es []delivery.FailedEvent
+		var ends []delivery.End
+		for i := range 1000 {
+			e := delivery.FailedEvent{Key: someDelivery(fmt.Sprint("log-", i), 1).Key, FailedAt: accepted.Add(delivery.Lifetime)}
+			es, ends = append(es, e), append(ends, delivery.End{FailedEvent: e, Revision: 1})
+		}
+		for _, test := range []struct {
+			what string
+			do   func() []error
+			most time.Duration
+		}{
+			{"a hundred are given up", func() []error { return c.GiveUp(t.Context(), ends[:100]) }, 60 * time.Millisecond},
+			{"a thousand are recorded", func() []error { return c.Record(t.Context(), es) }, 500 * time.Millisecond},
+		} {
+			began := time.Now()
+			if err := errors.Join(test.do()...); err != nil {
+				t.Fatalf("%s: %v", test.what, err)
+			}
+			if took := time.Since(began); took > test.most {
+				t.Errorf("%s in %v, want at most %v", test.what, took, test.most)
+			}
+		}
+	})
 }

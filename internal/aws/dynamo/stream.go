@@ -30,7 +30,7 @@ type Stream struct {
 	Now     func() time.Time
 }
 
-// Handle deals with the records in their order. It answers the first that must be handed out again, with all after it.
+// Handle deals with the records. It answers the first that must be handed out again, with all after it.
 func (s *Stream) Handle(ctx context.Context, e events.DynamoDBEvent) (events.DynamoDBEventResponse, error) {
 	var changes []delivery.Change
 	for _, r := range e.Records {
@@ -43,19 +43,37 @@ func (s *Stream) Handle(ctx context.Context, e events.DynamoDBEvent) (events.Dyn
 			changes = append(changes, change)
 		}
 	}
-	unsettled := s.Expire.Handle(ctx, changes)
-	for _, r := range e.Records {
-		id := r.Change.SequenceNumber
-		if id != unsettled {
-			err := s.clean(ctx, r)
-			if err == nil {
-				continue
-			}
-			s.fault(r, err)
-		}
-		return events.DynamoDBEventResponse{BatchItemFailures: []events.DynamoDBBatchItemFailure{{ItemIdentifier: id}}}, nil
+	again := place(e.Records, s.Expire.Handle(ctx, changes))
+	again = s.cleanAll(ctx, e.Records[:again])
+	if again == len(e.Records) {
+		return events.DynamoDBEventResponse{}, nil
 	}
-	return events.DynamoDBEventResponse{}, nil
+	id := e.Records[again].Change.SequenceNumber
+	return events.DynamoDBEventResponse{BatchItemFailures: []events.DynamoDBBatchItemFailure{{ItemIdentifier: id}}}, nil
+}
+
+// place is where the record of that number stands; "" stands behind the last.
+func place(records []events.DynamoDBEventRecord, number string) int {
+	for i, r := range records {
+		if r.Change.SequenceNumber == number {
+			return i
+		}
+	}
+	return len(records)
+}
+
+// cleanAll cleans after records beside each other, since no object's name is used twice, and answers the place of the first that
+// could not be.
+func (s *Stream) cleanAll(ctx context.Context, records []events.DynamoDBEventRecord) int {
+	errs := make([]error, len(records))
+	each(len(records), func(i int) { errs[i] = s.clean(ctx, records[i]) })
+	for i, err := range errs {
+		if err != nil {
+			s.fault(records[i], err)
+			return i
+		}
+	}
+	return len(records)
 }
 
 func (s *Stream) fault(r events.DynamoDBEventRecord, err error) {

@@ -54,7 +54,7 @@ func (s FailedStore) recorded(t *testing.T, want ...delivery.FailedEvent) {
 // giveUp gives up a delivery that was saved once.
 func (s FailedStore) giveUp(t *testing.T, e delivery.FailedEvent, want error) {
 	t.Helper()
-	if err := s.GiveUp(t.Context(), e, 1); !errors.Is(err, want) {
+	if err := s.GiveUp(t.Context(), []delivery.End{{FailedEvent: e, Revision: 1}})[0]; !errors.Is(err, want) {
 		t.Errorf("give up answered %v, want %v", err, want)
 	}
 }
@@ -106,7 +106,7 @@ func recordOnce(t *testing.T, s FailedStore) {
 	later := e
 	later.Attempts = 1
 	for _, x := range []delivery.FailedEvent{e, later, other} {
-		if err := s.Record(t.Context(), x); err != nil {
+		if err := errors.Join(s.Record(t.Context(), []delivery.FailedEvent{x})...); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -127,7 +127,7 @@ func giveUpRace(t *testing.T, s FailedStore) {
 	done := make(chan struct{}, writers)
 	for range writers {
 		go func() {
-			_ = s.GiveUp(t.Context(), e, 1) // a store may answer some of them that it was busy
+			_ = s.GiveUp(t.Context(), []delivery.End{{FailedEvent: e, Revision: 1}}) // a store may answer some of them that it was busy
 			done <- struct{}{}
 		}()
 	}

@@ -1,6 +1,7 @@
 package porttest
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -173,7 +174,7 @@ func dueStopped(t *testing.T, s Store) {
 
 func failedNotDue(t *testing.T, s Store) {
 	e := event("a")
-	if err := s.Record(t.Context(), e); err != nil {
+	if err := errors.Join(s.Record(t.Context(), []delivery.FailedEvent{e})...); err != nil {
 		t.Fatal(err)
 	}
 	wantHints(t, dueAll(t, s, time.Time{}, base.Add(100*24*time.Hour), true))

@@ -2,6 +2,7 @@ package porttest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -126,14 +127,14 @@ func listFailed(t *testing.T, s ListedStore) {
 	for i := range 5 {
 		e := event(fmt.Sprint("log-", i))
 		e.AcceptedAt = e.AcceptedAt.Add(time.Duration(i) * time.Second)
-		if err := s.Record(t.Context(), e); err != nil {
+		if err := errors.Join(s.Record(t.Context(), []delivery.FailedEvent{e})...); err != nil {
 			t.Fatal(err)
 		}
 		oldest, newest = append(oldest, e.LogID), append([]string{e.LogID}, newest...)
 	}
 	other := event("other")
 	other.DestinationID = "dest-2"
-	if err := s.Record(t.Context(), other); err != nil {
+	if err := errors.Join(s.Record(t.Context(), []delivery.FailedEvent{other})...); err != nil {
 		t.Fatal(err)
 	}
 	for _, size := range []int{1, 2, 5, 10} {
