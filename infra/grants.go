@@ -115,7 +115,7 @@ func (g grants) admin(schedules awsiam.IRole, attempts awslogs.ILogGroup) []awsi
 		send(g.qs.retry, g.qs.notices, g.qs.ingest),
 		g.announce(),
 		g.credentials("kms:Decrypt", "kms:GenerateDataKey"),
-		allow(jsii.Strings(g.schedules()), "scheduler:CreateSchedule", "scheduler:DeleteSchedule"),
+		allow(jsii.Strings(g.schedules()), "scheduler:CreateSchedule", "scheduler:GetSchedule", "scheduler:DeleteSchedule"),
 		awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 			Actions:    jsii.Strings("iam:PassRole"),
 			Resources:  jsii.Strings(*schedules.RoleArn()),

@@ -114,6 +114,7 @@ func testGrants(t *testing.T, tmpl template) {
 			"events:PutEvents":         {"{Bus.Arn}"},
 			"scheduler:CreateSchedule": {"arn:{AWS::Partition}:scheduler:{AWS::Region}:{AWS::AccountId}:schedule/auditrelay-dev/*"},
 			"scheduler:DeleteSchedule": {"arn:{AWS::Partition}:scheduler:{AWS::Region}:{AWS::AccountId}:schedule/auditrelay-dev/*"},
+			"scheduler:GetSchedule":    {"arn:{AWS::Partition}:scheduler:{AWS::Region}:{AWS::AccountId}:schedule/auditrelay-dev/*"},
 			"iam:PassRole":             {"{ScheduleRole.Arn}"},
 			"logs:FilterLogEvents":     {"{DeliverLog.Arn}"},
 			"sts:AssumeRole":           {"arn:{AWS::Partition}:iam::*:role/auditrelay-*"},

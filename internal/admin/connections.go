@@ -14,6 +14,7 @@ import (
 
 	"github.com/auditrelay/auditrelay/events"
 	"github.com/auditrelay/auditrelay/internal/auditlog"
+	"github.com/auditrelay/auditrelay/internal/connection"
 	"github.com/auditrelay/auditrelay/internal/delivery"
 	"github.com/auditrelay/auditrelay/internal/directory"
 	"github.com/auditrelay/auditrelay/internal/failure"
@@ -40,7 +41,8 @@ type TestResult struct {
 func (a *API) connectionRoutes(api huma.API) {
 	tags := []string{"connections"}
 	huma.Register(api, huma.Operation{OperationID: "disconnect-destination", Method: http.MethodPost, Path: "/v1/destinations/{id}/disconnect",
-		Summary: "Stop delivery; logs wait", Tags: tags, Errors: []int{http.StatusNotFound, http.StatusConflict},
+		Summary: "Stop delivery; logs wait", Tags: tags,
+		Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable},
 		Description: "Logs wait in the cache, each for its seven days. Eight hours later the destination is disabled and one mail is sent; " +
 			"a reconnect before that takes it back."}, a.disconnect)
 	huma.Register(api, huma.Operation{OperationID: "reconnect-destination", Method: http.MethodPost, Path: "/v1/destinations/{id}/reconnect",
@@ -67,6 +69,10 @@ func (a *API) transitionError(ctx context.Context, id string, err error) error {
 	}
 	if errors.Is(err, directory.ErrChanged) {
 		return problem(http.StatusConflict, "somebody else changed the destination at the same time; look at its state and repeat if need be")
+	}
+	if errors.Is(err, connection.ErrTimersUnsettled) {
+		a.Fault(about(ctx, failure.About(failure.Concern{DestinationID: id}, err)))
+		return unsettled()
 	}
 	return a.destinationError(ctx, id, err)
 }

@@ -1,6 +1,7 @@
 package admin_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -275,4 +276,31 @@ func TestDestinationsOfAWorkspaceAreCounted(t *testing.T) {
 	w.want(t, http.StatusOK, http.MethodPatch, "/v1/destinations/d-7?verify=false", `{"name":"seven"}`)
 	w.want(t, http.StatusNoContent, http.MethodDelete, "/v1/destinations/d-7", "")
 	w.want(t, http.StatusCreated, http.MethodPut, "/v1/destinations/more?verify=false", w.siem())
+}
+
+// unsettledTimers are those of a group that is being deleted.
+type unsettledTimers struct{ noTimers }
+
+func (unsettledTimers) Set(context.Context, connection.Timer) error {
+	return fmt.Errorf("create the schedule: %w", connection.ErrTimersUnsettled)
+}
+
+// TestDisconnectMeetsADeletion holds that a client hears when to come again, and that nothing has changed by then.
+func TestDisconnectMeetsADeletion(t *testing.T) {
+	w := newWorld(t)
+	w.seed(t)
+	service := *w.Connections.(*connection.Service)
+	service.Timers = unsettledTimers{}
+	w.Connections = &service
+	w.handler = w.Handler()
+	got := w.want(t, http.StatusServiceUnavailable, http.MethodPost, "/v1/destinations/siem/disconnect", "")
+	if got.header.Get("Retry-After") != "10" || got.header.Get("Content-Type") != "application/problem+json" || !strings.Contains(got.json(t, "detail"), "Try again in 10 seconds") {
+		t.Errorf("%v %s", got.header, got.text)
+	}
+	if state := w.want(t, http.StatusOK, http.MethodGet, "/v1/destinations/siem", "").json(t, "state"); state != "connected" {
+		t.Errorf("the destination is %s", state)
+	}
+	if len(w.faults) != 1 {
+		t.Errorf("the operator hears %q", w.faults)
+	}
 }

@@ -65,6 +65,16 @@ func changedMeanwhile() *Problem {
 	return problem(http.StatusPreconditionFailed, "the record was changed meanwhile; read it again and repeat the change on what it says now")
 }
 
+// unsettledFor is how long a client is asked to wait for a deletion that is under way, in seconds.
+const unsettledFor = "10"
+
+// unsettled is the answer where something must first be deleted, or made, in the background.
+func unsettled() error {
+	return huma.ErrorWithHeaders(problem(http.StatusServiceUnavailable,
+		"something that this needs is being made or deleted at the moment; nothing was changed. Try again in %s seconds", unsettledFor),
+		http.Header{"Retry-After": {unsettledFor}})
+}
+
 func noDestination(id string) *Problem {
 	return problem(http.StatusNotFound, "there is no destination %q; GET /v1/destinations lists those that are", id)
 }

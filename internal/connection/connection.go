@@ -26,10 +26,14 @@ type Store interface {
 // Timers call Fire later.
 type Timers interface {
 	// Set has Fire called for the timer at its time or shortly after, never before, at least once. Setting the same timer again changes nothing.
+	// The error is ErrTimersUnsettled if the same call may succeed in some seconds.
 	Set(ctx context.Context, t Timer) error
 	// Cancel removes a timer. One that is not there is no error. A timer that goes off all the same does no harm.
 	Cancel(ctx context.Context, t Timer) error
 }
+
+// ErrTimersUnsettled says that no timer can be set while something that timers stand in is being made or deleted.
+var ErrTimersUnsettled = errors.New("timers cannot be set at the moment")
 
 // Timer is the end of the eight hours of one disconnect.
 type Timer struct {

@@ -55,6 +55,7 @@ func Actions() map[string]Action {
 		"s3:PutObject":                {On: []string{"object"}},
 		"scheduler:CreateSchedule":    {On: []string{"schedule"}},
 		"scheduler:DeleteSchedule":    {On: []string{"schedule"}},
+		"scheduler:GetSchedule":       {On: []string{"schedule"}},
 		"ses:SendEmail":               {On: []string{"identity", "configuration-set"}, Keys: []string{"ses:FromAddress"}},
 		"sqs:ChangeMessageVisibility": {On: []string{"queue"}},
 		"sqs:DeleteMessage":           {On: []string{"queue"}},

@@ -41,6 +41,7 @@ func Needs(client, operation string) (actions []string, known bool) {
 		// (https://docs.aws.amazon.com/scheduler/latest/UserGuide/setting-up.html).
 		"scheduler CreateSchedule": {"scheduler:CreateSchedule", "iam:PassRole"},
 		"scheduler DeleteSchedule": {"scheduler:DeleteSchedule"},
+		"scheduler GetSchedule":    {"scheduler:GetSchedule"},
 
 		"sesv2 SendEmail":             {"ses:SendEmail"},
 		"sqs ChangeMessageVisibility": {"sqs:ChangeMessageVisibility"},

@@ -3,6 +3,7 @@ package scheduler
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -43,7 +44,7 @@ const (
 	eventAge    = 24 * time.Hour
 )
 
-// Set implements connection.Timers. A schedule of that name that exists is this very timer: see name.
+// Set implements connection.Timers.
 func (s *Timers) Set(ctx context.Context, t connection.Timer) error {
 	input, err := json.Marshal(Event{DestinationID: t.DestinationID, Incarnation: t.Incarnation, Generation: t.Generation})
 	if err != nil {
@@ -68,11 +69,62 @@ func (s *Timers) Set(ctx context.Context, t connection.Timer) error {
 	if s.KeyARN != "" {
 		in.KmsKeyArn = &s.KeyARN
 	}
-	_, err = s.Client.CreateSchedule(ctx, in)
-	if _, there := errors.AsType[*types.ConflictException](err); err != nil && !there {
-		return fmt.Errorf("create the schedule of destination %s: %w", t.DestinationID, err)
+	return s.create(ctx, in, t)
+}
+
+const (
+	// createTries and createPause bound how long Set waits for a deletion that is under way: 200, 400 and 800 ms
+	// between its tries, well within the time of the request that wants the timer.
+	createTries = 4
+	createPause = 200 * time.Millisecond
+)
+
+// create makes the schedule of a timer, over a deletion that is under way. A group is deleted in the background,
+// with all that is in it (EventBridge Scheduler API Reference, DeleteScheduleGroup), and until then, and for a
+// moment after a group is made, the service refuses what is to go in.
+func (s *Timers) create(ctx context.Context, in *scheduler.CreateScheduleInput, t connection.Timer) error {
+	// One token for all tries, so that a try whose answer was lost is the one that is repeated.
+	in.ClientToken = aws.String(rand.Text())
+	for try := range createTries {
+		if try > 0 {
+			select {
+			case <-time.After(createPause << (try - 1)):
+			case <-ctx.Done():
+				return fmt.Errorf("create the schedule of destination %s: %w", t.DestinationID, ctx.Err())
+			}
+		}
+		_, err := s.Client.CreateSchedule(ctx, in)
+		if err == nil {
+			return nil
+		}
+		if _, conflict := errors.AsType[*types.ConflictException](err); conflict {
+			if there, err := s.exists(ctx, t); err != nil || there {
+				return err
+			}
+		} else if !unsettled(err) {
+			return fmt.Errorf("create the schedule of destination %s: %w", t.DestinationID, err)
+		}
 	}
-	return nil
+	return fmt.Errorf("create the schedule of destination %s: %w", t.DestinationID, connection.ErrTimersUnsettled)
+}
+
+// exists says whether a timer is set. A schedule of its name is this very timer: see name.
+func (s *Timers) exists(ctx context.Context, t connection.Timer) (bool, error) {
+	_, err := s.Client.GetSchedule(ctx, &scheduler.GetScheduleInput{Name: aws.String(name(t)), GroupName: &s.Group})
+	if err == nil {
+		return true, nil
+	}
+	if _, gone := errors.AsType[*types.ResourceNotFoundException](err); gone {
+		return false, nil
+	}
+	return false, fmt.Errorf("look for the schedule of destination %s: %w", t.DestinationID, err)
+}
+
+// unsettled says whether a create was refused for a group that is not there at the moment, or for too many calls.
+func unsettled(err error) bool {
+	_, gone := errors.AsType[*types.ResourceNotFoundException](err)
+	_, throttled := errors.AsType[*types.ThrottlingException](err)
+	return gone || throttled
 }
 
 // Cancel implements connection.Timers.
