@@ -71,6 +71,7 @@ func newFunction(p parts, f function) deployed {
 	statements := slices.Concat(f.may, []awsiam.PolicyStatement{allow(jsii.Strings(*group.LogGroupArn()), "logs:CreateLogStream", "logs:PutLogEvents")})
 	role := awsiam.NewRole(stack, jsii.String(id+"Role"), &awsiam.RoleProps{
 		AssumedBy:      awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
+		Path:           jsii.String(s.rolePath()),
 		Description:    jsii.String("What the function " + f.name + " of " + s.stackName() + " may do"),
 		InlinePolicies: &map[string]awsiam.PolicyDocument{"may": awsiam.NewPolicyDocument(&awsiam.PolicyDocumentProps{Statements: &statements})},
 	})
@@ -110,5 +111,9 @@ func environment(c any) *map[string]*string {
 
 // metrics is the stage's namespace in CloudWatch.
 func (s settings) metrics() string { return "auditrelay/" + s.Stage }
+
+// rolePath is where the functions' roles stand in IAM. Customers trust what is below it, so it is the same in
+// every region and in every deploy of the stage, while the names of roles are CloudFormation's.
+func (s settings) rolePath() string { return "/auditrelay/" + s.Stage + "/" }
 
 func (s settings) logGroup(function string) string { return "/auditrelay/" + s.Stage + "/" + function }

@@ -31,7 +31,7 @@ func newStack(scope constructs.Construct, s settings) awscdk.Stack {
 	output(stack, "ApiUrl", "The management API, for `auditrelay` and other signed requests", url.Url())
 	output(stack, "OperatorPolicyArn", "The managed policy for the roles of whoever operates it", operators.ManagedPolicyArn())
 	output(stack, "EventBusName", "Where what becomes of destinations is told", p.cs.bus.EventBusName())
-	output(stack, "DestinationRolePrincipals", "Whom the role of an S3 destination trusts", jsii.String(*fs.deliver.Role().RoleArn()+","+*fs.admin.Role().RoleArn()))
+	output(stack, "DestinationTrustPolicy", "The trust policy of an S3 destination's role, for the external id of its workspace", trustPolicy(stack, s))
 	if records := p.post.dkim(s); records != "" {
 		output(stack, "MailDnsRecords", "The DNS records by which SES knows the sender", jsii.String(records))
 	}

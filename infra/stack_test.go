@@ -33,6 +33,7 @@ func TestStack(t *testing.T) {
 	t.Run("dashboard", func(t *testing.T) { testDashboard(t, tmpl) })
 	t.Run("queries", func(t *testing.T) { testQueries(t, tmpl) })
 	t.Run("outputs", func(t *testing.T) { testOutputs(t, tmpl) })
+	t.Run("trust", func(t *testing.T) { testTrust(t, tmpl, "dev") })
 	t.Run("picture", func(t *testing.T) { testPicture(t, tmpl) })
 }
 
@@ -103,6 +104,7 @@ func TestStackOfOtherSettings(t *testing.T) {
 			}
 		}
 	})
+	t.Run("trust", func(t *testing.T) { testTrust(t, tmpl, "prod") })
 	t.Run("alarms by mail", func(t *testing.T) {
 		ids := tmpl.ids("AWS::SNS::Subscription")
 		if len(ids) != 1 || tmpl.Resources[ids[0]].at("Endpoint") != "oncall@example.com" || tmpl.Resources[ids[0]].at("Protocol") != "email" {

@@ -96,7 +96,11 @@ func (v *values) arn(id string) string {
 	case "AWS::Lambda::Function":
 		return "arn:aws:lambda:" + here + "function:" + name
 	case "AWS::IAM::Role":
-		return "arn:aws:iam::" + account + ":role/" + name
+		path := "/"
+		if r.Properties["Path"] != nil {
+			path = v.text(v.eval(r.Properties["Path"]))
+		}
+		return "arn:aws:iam::" + account + ":role" + path + name
 	case "AWS::IAM::ManagedPolicy":
 		return "arn:aws:iam::" + account + ":policy/" + name
 	case "AWS::Logs::LogGroup":
