@@ -70,17 +70,18 @@ func TestFailedEventsOfAllDestinations(t *testing.T) {
 	w := newWorld(t)
 	w.seed(t)
 	w.want(t, http.StatusCreated, http.MethodPut, "/v1/destinations/archive", w.siem())
-	for i := range 6 {
+	for i := range 8 {
 		e := delivery.FailedEvent{Type: "user_activity", FailedAt: noon, Attempts: 8, Code: failure.NetTimeout}
-		e.Key = delivery.Key{DestinationID: []string{"siem", "archive"}[i%2], WorkspaceID: "acme", LogID: fmt.Sprint("log-", i), AcceptedAt: noon.Add(time.Duration(i) * time.Second)}
+		e.Key = delivery.Key{DestinationID: []string{"siem", "archive", "siem", "archive", "siem", "archive", "deleted", "deleted"}[i], WorkspaceID: "acme", LogID: fmt.Sprint("log-", i), AcceptedAt: noon.Add(time.Duration(i) * time.Second)}
 		if err := errors.Join(w.cache.Record(t.Context(), []delivery.FailedEvent{e})...); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for query, want := range map[string][]string{
-		"limit=2":                          {"log-1", "log-3", "log-5", "log-0", "log-2", "log-4"},
-		"limit=3":                          {"log-1", "log-3", "log-5", "log-0", "log-2", "log-4"},
-		"limit=4&order=newest":             {"log-5", "log-3", "log-1", "log-4", "log-2", "log-0"},
+		"limit=2":                          {"log-1", "log-3", "log-5", "log-6", "log-7", "log-0", "log-2", "log-4"},
+		"limit=3":                          {"log-1", "log-3", "log-5", "log-6", "log-7", "log-0", "log-2", "log-4"},
+		"limit=4&order=newest":             {"log-5", "log-3", "log-1", "log-7", "log-6", "log-4", "log-2", "log-0"},
+		"limit=1&destination_id=deleted":   {"log-6", "log-7"},
 		"limit=1&destination_id=siem":      {"log-0", "log-2", "log-4"},
 		"limit=100&destination_id=nowhere": nil,
 	} {

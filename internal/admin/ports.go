@@ -81,7 +81,7 @@ type Pending interface {
 // Failed lists failed events, 30 days long.
 type Failed interface {
 	// Failed gives up to limit failed events of a destination by their acceptance, the newest or the oldest first, that come after the key, which
-	// is zero for the first page.
+	// is zero for the first page. Without a destination it gives those of all, by destination.
 	Failed(ctx context.Context, destinationID string, after delivery.Key, newest bool, limit int) ([]delivery.FailedEvent, error)
 }
 

@@ -20,14 +20,14 @@ func (c *Cache) OldestPending(_ context.Context, destinationID string) ([]delive
 // Failed implements admin.Failed.
 func (c *Cache) Failed(_ context.Context, destinationID string, after delivery.Key, newest bool, limit int) ([]delivery.FailedEvent, error) {
 	order := func(a, b delivery.Key) int {
-		if newest {
+		if newest && a.DestinationID == b.DestinationID {
 			a, b = b, a
 		}
 		return compareKeys(a, b)
 	}
 	var found []delivery.FailedEvent
 	for _, e := range c.FailedEvents() {
-		if e.DestinationID == destinationID && (after == delivery.Key{} || order(e.Key, after) > 0) {
+		if (destinationID == "" || e.DestinationID == destinationID) && (after == delivery.Key{} || order(e.Key, after) > 0) {
 			found = append(found, e)
 		}
 	}

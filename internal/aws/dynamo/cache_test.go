@@ -331,3 +331,22 @@ func TestEndsGoBesideEachOther(t *testing.T) {
 		}
 	})
 }
+
+// TestFailedEventsAreSpread looks at how many of one destination's go into a partition.
+func TestFailedEventsAreSpread(t *testing.T) {
+	const logs = 32_000
+	count := make(map[string]int)
+	for i := range logs {
+		k := someDelivery("", 0).Key
+		k.LogID = fmt.Sprint("log-", i)
+		count[failedKey(k).text(attrPK)]++
+	}
+	for shard := range failedShards {
+		if n := count[failedPK(shard)]; n < logs/failedShards*8/10 || n > logs/failedShards*12/10 {
+			t.Errorf("partition %d has %d of %d", shard, n, logs)
+		}
+	}
+	if len(count) != failedShards {
+		t.Errorf("%d partitions, want %d", len(count), failedShards)
+	}
+}

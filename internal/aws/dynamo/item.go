@@ -131,15 +131,12 @@ func parseDelivery(i item) (delivery.Delivery, error) {
 }
 
 func failedItem(e delivery.FailedEvent) item {
-	i := item{
-		attrPK:       text(failedPK(e.Key)),
-		attrSK:       text(sortKey(e.Key)),
-		attrType:     text(e.Type),
-		attrAttempts: number(e.Attempts),
-		attrCode:     text(string(e.Code)),
-		attrFailedAt: number(millis(e.FailedAt)),
-		attrTTL:      number(e.FailedAt.Add(failedKept).Unix()),
-	}
+	i := failedKey(e.Key)
+	i[attrType] = text(e.Type)
+	i[attrAttempts] = number(e.Attempts)
+	i[attrCode] = text(string(e.Code))
+	i[attrFailedAt] = number(millis(e.FailedAt))
+	i[attrTTL] = number(e.FailedAt.Add(failedKept).Unix())
 	i.setText(attrOwner, e.Owner)
 	return i
 }

@@ -3,12 +3,13 @@
 // Table deliveries, with partition key pk, sort key sk, time to live ttl, and a stream of new and old images:
 //
 //	pk D#<destination>#<write shard>   sk <accepted>#<workspace>#<log>   a delivery
-//	pk F#<destination>                 sk <accepted>#<workspace>#<log>   a failed event
+//	pk F#<failed shard>                sk <destination>#<accepted>#<workspace>#<log>   a failed event
 //	pk P#requeue                       sk progress                       how far requeue has come
 //	pk P#drain                         sk <identity>                     how far the drain of a destination has come
 //	pk P#turns                         sk <identity>                     how far the turns of its parked logs have come
 //
-// Accepted is in milliseconds, 13 digits, so that a partition is in the order of acceptance. Ids hold no '#', so it separates.
+// Accepted is in milliseconds, 13 digits, so that a partition is in the order of acceptance, of failed events by destination. Ids hold no '#', and
+// it sorts before all that they hold, so it separates.
 // The index due has partition key ds, sort key du and includes rd.
 //
 // Table directory, with partition key pk and time to live ttl: W#<id> is a workspace, D#<id> a destination, B#<id>#<seconds>#<start> the attempts that a
@@ -81,6 +82,10 @@ const (
 // down may receive 8,000 logs a second.
 const writeShards = 8
 
+// failedShards spreads failed events over partitions, by their logs. The week's end of a destination, or of all of them, writes as many as logs came
+// then, each in a transaction, which costs two write units: 32 partitions take 16,000 a second. By destination, one partition would take 500.
+const failedShards = 32
+
 const (
 	// ttlSlack is how long after its expiry a delivery becomes the prey of TTL, which so does not compete with requeue.
 	ttlSlack = time.Hour
@@ -88,19 +93,28 @@ const (
 	failedKept = 30 * 24 * time.Hour
 )
 
-func deliveryPK(k delivery.Key) string {
+func deliveryPK(k delivery.Key) string { return shardPK(k.DestinationID, shardOfLog(k, writeShards)) }
+
+// shardOfLog is a log's shard of so many.
+func shardOfLog(k delivery.Key, shards uint32) int {
 	h := fnv.New32a()
 	h.Write([]byte(k.WorkspaceID))
 	h.Write([]byte{0})
 	h.Write([]byte(k.LogID))
-	return shardPK(k.DestinationID, int(h.Sum32()%writeShards))
+	return int(h.Sum32() % shards)
 }
 
 func shardPK(destinationID string, shard int) string {
 	return deliveryPrefix + destinationID + "#" + strconv.Itoa(shard)
 }
 
-func failedPK(k delivery.Key) string { return failedPrefix + k.DestinationID }
+func failedPK(shard int) string { return failedPrefix + strconv.Itoa(shard) }
+
+func failedSK(k delivery.Key) string { return k.DestinationID + "#" + sortKey(k) }
+
+func failedKey(k delivery.Key) item {
+	return item{attrPK: text(failedPK(shardOfLog(k, failedShards))), attrSK: text(failedSK(k))}
+}
 
 func sortKey(k delivery.Key) string {
 	return fmt.Sprintf("%013d#%s#%s", k.AcceptedAt.UnixMilli(), k.WorkspaceID, k.LogID)
@@ -110,6 +124,9 @@ func sortKey(k delivery.Key) string {
 func parseKey(pk, sk string) (delivery.Key, error) {
 	_, rest, ok := strings.Cut(pk, "#")
 	destination, _, _ := strings.Cut(rest, "#")
+	if strings.HasPrefix(pk, failedPrefix) {
+		destination, sk, ok = strings.Cut(sk, "#")
+	}
 	accepted, rest, ok2 := strings.Cut(sk, "#")
 	workspace, log, ok3 := strings.Cut(rest, "#")
 	ms, err := strconv.ParseInt(accepted, 10, 64)

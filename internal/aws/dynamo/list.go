@@ -48,15 +48,77 @@ func (c *Cache) pending(ctx context.Context, destinationID string, after deliver
 }
 
 // Failed gives up to limit failed events of a destination by their acceptance, the newest or the oldest first, that come after the key, which is
-// zero for the first page.
+// zero for the first page; without a destination those of all, by destination. The read is a moment behind the writes.
 func (c *Cache) Failed(ctx context.Context, destinationID string, after delivery.Key, newest bool, limit int) ([]delivery.FailedEvent, error) {
-	rows, err := c.page(ctx, failedPK(delivery.Key{DestinationID: destinationID}), after, reading{limit: limit, descending: newest})
-	if err != nil {
-		return nil, fmt.Errorf("list the failed events of %s: %w", destinationID, err)
+	if destinationID != "" || !newest {
+		return c.failedOf(ctx, destinationID, after, reading{limit: limit, descending: newest})
 	}
-	failed := make([]delivery.FailedEvent, len(rows))
-	for i, row := range rows {
-		if failed[i], err = parseFailed(row); err != nil {
+	return c.newestOfAll(ctx, after, limit)
+}
+
+// newestOfAll reads one destination after the other, against the order in which all of them stand. To the next it takes one look.
+func (c *Cache) newestOfAll(ctx context.Context, after delivery.Key, limit int) ([]delivery.FailedEvent, error) {
+	var all []delivery.FailedEvent
+	id := after.DestinationID
+	for len(all) < limit {
+		if id != "" {
+			own, err := c.failedOf(ctx, id, after, reading{limit: limit - len(all), descending: true})
+			if err != nil {
+				return nil, err
+			}
+			all, after = append(all, own...), delivery.Key{}
+		}
+		next, err := c.failedBetween(ctx, id+"#~", "~", reading{limit: 1})
+		if err != nil || len(next) == 0 {
+			return all, err
+		}
+		id = next[0].DestinationID
+	}
+	return all, nil
+}
+
+// failedOf lists failed events of a destination, or of all, from behind a key on.
+func (c *Cache) failedOf(ctx context.Context, destinationID string, after delivery.Key, r reading) ([]delivery.FailedEvent, error) {
+	low, high := "#", "~" // before and behind all ids
+	if destinationID != "" {
+		low, high = destinationID+"#", destinationID+"#~"
+	}
+	if after == (delivery.Key{}) {
+		return c.failedBetween(ctx, low, high, r)
+	}
+	if r.descending {
+		high = failedSK(after)
+	} else {
+		low = failedSK(after)
+	}
+	limit := r.limit
+	r.limit++ // for the event at the key itself
+	found, err := c.failedBetween(ctx, low, high, r)
+	found = slices.DeleteFunc(found, func(e delivery.FailedEvent) bool { return e.Key == after })
+	return found[:min(limit, len(found))], err
+}
+
+// failedBetween merges the shards' failed events whose sort keys are between the two, which count as well.
+func (c *Cache) failedBetween(ctx context.Context, low, high string, r reading) ([]delivery.FailedEvent, error) {
+	var shards [failedShards][]item
+	var errs [failedShards]error
+	each(failedShards, func(shard int) {
+		shards[shard], errs[shard] = c.query(ctx, "#pk = :pk AND #sk BETWEEN :low AND :high", item{":pk": text(failedPK(shard)), ":low": text(low), ":high": text(high)}, r)
+	})
+	if err := errors.Join(errs[:]...); err != nil {
+		return nil, fmt.Errorf("list failed events: %w", err)
+	}
+	rows := slices.Concat(shards[:]...)
+	slices.SortFunc(rows, func(a, b item) int {
+		if r.descending {
+			a, b = b, a
+		}
+		return strings.Compare(a.text(attrSK), b.text(attrSK))
+	})
+	failed := make([]delivery.FailedEvent, min(r.limit, len(rows)))
+	for i := range failed {
+		var err error
+		if failed[i], err = parseFailed(rows[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -82,24 +144,25 @@ type reading struct {
 
 // page reads one partition from behind a key on.
 func (c *Cache) page(ctx context.Context, pk string, after delivery.Key, r reading) ([]item, error) {
+	condition, values := "#pk = :pk", item{":pk": text(pk)}
+	if after != (delivery.Key{}) {
+		condition, values[":after"] = condition+" AND #sk > :after", text(sortKey(after))
+	}
+	return c.query(ctx, condition, values, r)
+}
+
+// query reads what a condition of keys names.
+func (c *Cache) query(ctx context.Context, condition string, values item, r reading) ([]item, error) {
 	names := listed()
 	in := &dynamodb.QueryInput{
 		TableName:                 &c.table,
 		ProjectionExpression:      aws.String(strings.Join(slices.Sorted(maps.Keys(names)), ", ")),
-		KeyConditionExpression:    aws.String("#pk = :pk"),
+		KeyConditionExpression:    &condition,
 		ExpressionAttributeNames:  names,
-		ExpressionAttributeValues: item{":pk": text(pk)},
+		ExpressionAttributeValues: values,
 		ScanIndexForward:          aws.Bool(!r.descending),
 		ConsistentRead:            aws.Bool(r.consistent),
 		Limit:                     aws.Int32(int32(r.limit)),
-	}
-	if after != (delivery.Key{}) {
-		beyond := ">"
-		if r.descending {
-			beyond = "<"
-		}
-		in.KeyConditionExpression = aws.String("#pk = :pk AND #sk " + beyond + " :after")
-		in.ExpressionAttributeValues[":after"] = text(sortKey(after))
 	}
 	var rows []item
 	for pages := dynamodb.NewQueryPaginator(c.client, in); pages.HasMorePages() && len(rows) < r.limit; {

@@ -35,8 +35,8 @@ const (
 	keysOfD = `"Keys":{"pk":{"S":"D#dest-1#3"},"sk":{"S":"1793611800123#ws-1#log-1"}}`
 	imageD  = `"pk":{"S":"D#dest-1#3"},"sk":{"S":"1793611800123#ws-1#log-1"},"n":{"N":"8"},"c":{"S":"net.timeout"},"r":{"N":"9"},` +
 		`"t":{"S":"job_details"},"du":{"N":"1794212999000"},"ds":{"N":"4"},"rd":{"BOOL":true},"p":{"B":"KLUv/Q=="},"ttl":{"N":"1794220200"}`
-	keysOfF = `"Keys":{"pk":{"S":"F#dest-1"},"sk":{"S":"1793611800123#ws-1#log-1"}}`
-	imageF  = `"pk":{"S":"F#dest-1"},"sk":{"S":"1793611800123#ws-1#log-1"},"n":{"N":"8"},"c":{"S":"net.timeout"},"t":{"S":"job_details"},` +
+	keysOfF = `"Keys":{"pk":{"S":"F#7"},"sk":{"S":"dest-1#1793611800123#ws-1#log-1"}}`
+	imageF  = `"pk":{"S":"F#7"},"sk":{"S":"dest-1#1793611800123#ws-1#log-1"},"n":{"N":"8"},"c":{"S":"net.timeout"},"t":{"S":"job_details"},` +
 		`"fa":{"N":"1794216600500"},"ttl":{"N":"1796808600"}`
 	byService = `,"userIdentity":{"type":"Service","principalId":"dynamodb.amazonaws.com"}`
 )

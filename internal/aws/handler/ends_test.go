@@ -56,7 +56,7 @@ func ends(t *testing.T, removed, recorded int) events.DynamoDBEvent {
 			"dynamodb":{"SequenceNumber":"r%[1]d","Keys":{"pk":{"S":%[2]q},"sk":{"S":%[3]q}},"OldImage":{"pk":{"S":%[2]q},"sk":{"S":%[3]q}}}}`, i, pk, sk))
 	}
 	for i := range recorded {
-		pk, sk := fmt.Sprintf("F#d%d", i%3), fmt.Sprintf("1793611800123#w#recorded-%d", i)
+		pk, sk := fmt.Sprintf("F#%d", i%32), fmt.Sprintf("d%d#1793611800123#w#recorded-%d", i%3, i)
 		records = append(records, fmt.Sprintf(`{"eventName":"INSERT","dynamodb":{"SequenceNumber":"i%[1]d","Keys":{"pk":{"S":%[2]q},"sk":{"S":%[3]q}},
 			"NewImage":{"pk":{"S":%[2]q},"sk":{"S":%[3]q},"fa":{"N":"1794216600500"}}}}`, i, pk, sk))
 	}

@@ -176,8 +176,8 @@ func TestEachStoreIsItsOwn(t *testing.T) {
 func failedEvent(t *testing.T) events.DynamoDBEvent {
 	t.Helper()
 	var e events.DynamoDBEvent
-	record := []byte(`{"Records":[{"eventName":"INSERT","dynamodb":{"SequenceNumber":"1","Keys":{"pk":{"S":"F#d"}},
-		"NewImage":{"pk":{"S":"F#d"},"sk":{"S":"1793611800123#w#l"},"fa":{"N":"1794216600500"}}}}]}`)
+	record := []byte(`{"Records":[{"eventName":"INSERT","dynamodb":{"SequenceNumber":"1","Keys":{"pk":{"S":"F#7"}},
+		"NewImage":{"pk":{"S":"F#7"},"sk":{"S":"d#1793611800123#w#l"},"fa":{"N":"1794216600500"}}}}]}`)
 	if err := json.NewDecoder(bytes.NewReader(record)).Decode(&e); err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -18,7 +19,7 @@ type ListedStore interface {
 	Store
 	// Pending gives up to limit deliveries of a destination, the oldest first, that come after the key; their documents may lack the JSON.
 	Pending(ctx context.Context, destinationID string, after delivery.Key, limit int) ([]delivery.Delivery, error)
-	// Failed gives up to limit failed events of a destination by acceptance that come after the key.
+	// Failed gives up to limit failed events of a destination by acceptance, without one those of all by destination, that come after the key.
 	Failed(ctx context.Context, destinationID string, after delivery.Key, newest bool, limit int) ([]delivery.FailedEvent, error)
 }
 
@@ -29,6 +30,7 @@ func Lists(t *testing.T, open func(t *testing.T) ListedStore) {
 		"the oldest first, paged":   listPending,
 		"one destination's alone":   listOneDestination,
 		"failed events, both ways":  listFailed,
+		"failed events of all":      listFailedOfAll,
 		"no failed event":           listNoFailed,
 		"more than a page of bytes": listLarge,
 	} {
@@ -56,12 +58,12 @@ func pendingIDs(t *testing.T, s ListedStore, destination string, size int) []str
 	}
 }
 
-func failedIDs(t *testing.T, s ListedStore, newest bool, size int) []string {
+func failedIDs(t *testing.T, s ListedStore, destination string, newest bool, size int) []string {
 	t.Helper()
 	ids := []string{}
 	var after delivery.Key
 	for {
-		page, err := s.Failed(t.Context(), "dest-1", after, newest, size)
+		page, err := s.Failed(t.Context(), destination, after, newest, size)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -88,7 +90,7 @@ func listNothing(t *testing.T, s ListedStore) {
 
 func listNoFailed(t *testing.T, s ListedStore) {
 	save(t, s, entering(key("dest-1", "a")))
-	wantIDs(t, failedIDs(t, s, false, 10), []string{})
+	wantIDs(t, failedIDs(t, s, "dest-1", false, 10), []string{})
 }
 
 func listPending(t *testing.T, s ListedStore) {
@@ -138,8 +140,41 @@ func listFailed(t *testing.T, s ListedStore) {
 		t.Fatal(err)
 	}
 	for _, size := range []int{1, 2, 5, 10} {
-		wantIDs(t, failedIDs(t, s, false, size), oldest)
-		wantIDs(t, failedIDs(t, s, true, size), newest)
+		wantIDs(t, failedIDs(t, s, "dest-1", false, size), oldest)
+		wantIDs(t, failedIDs(t, s, "dest-1", true, size), newest)
+	}
+}
+
+// listFailedOfAll has destinations whose ids begin with one another's, and more events than the store has partitions for them.
+func listFailedOfAll(t *testing.T, s ListedStore) {
+	var oldest, newest []string
+	var events []delivery.FailedEvent
+	for _, destination := range []string{"dest", "dest-1", "dest.1", "dest1", "dest_1", "zz"} { // as they sort
+		var own []string
+		for i := range 40 {
+			e := event(fmt.Sprintf("%s.log-%02d", destination, i))
+			e.DestinationID, e.AcceptedAt = destination, e.AcceptedAt.Add(time.Duration(i)*time.Second)
+			events, own = append(events, e), append(own, e.LogID)
+		}
+		oldest = append(oldest, own...)
+		slices.Reverse(own)
+		newest = append(newest, own...)
+	}
+	if err := errors.Join(s.Record(t.Context(), events)...); err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []int{7, 40, 1000} {
+		wantIDs(t, failedIDs(t, s, "", false, size), oldest)
+		wantIDs(t, failedIDs(t, s, "", true, size), newest)
+		wantIDs(t, failedIDs(t, s, "dest", false, size), oldest[:40])
+		wantIDs(t, failedIDs(t, s, "dest-1", true, size), newest[40:80])
+	}
+	whole, err := s.Failed(t.Context(), "dest", delivery.Key{}, false, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(events[:1], whole); diff != "" {
+		t.Errorf("the first differs (-want +got):\n%s", diff)
 	}
 }
 
