@@ -157,7 +157,7 @@ func alarmsOf(p parts, fs functions) []alarm {
 	}
 	return append(all,
 		alarm{
-			name: "directory-throttles", section: "table-throttles", metric: throttles(st.directory, ownerIndex, attentionIndex, writesIndex), periods: 3,
+			name: "directory-throttles", section: "table-throttles", metric: throttles(st.directory, ownerIndex, attentionIndex), periods: 3,
 			means: "DynamoDB turns calls to the table directory away.",
 		},
 		alarm{
@@ -170,7 +170,7 @@ func mailAlarms(m meter, p post) []alarm {
 	return []alarm{
 		{
 			name: "mails-refused", section: "mail-failures", metric: m.of(mailsRefused, sum, interval), periods: 3,
-			means: "SES keeps refusing mails about connections. They are tried again for two days.",
+			means: "SES keeps refusing mails about connections. They are tried again for four days.",
 		},
 		{
 			name: "mails-uncertain", section: "mail-failures", metric: m.of(mailsUncertain, sum, interval),

@@ -25,7 +25,6 @@ func (g grants) deliver() []awsiam.PolicyStatement {
 		send(g.qs.retry, g.qs.rejected, g.qs.drain, g.qs.notices),
 		g.announce(),
 		g.owned(),
-		allow(jsii.Strings(index(*g.st.directory.TableArn(), writesIndex)), "dynamodb:Query"),
 		g.told(),
 		// It hides and settles the messages that it takes one by one.
 		allow(arnsOf([]queue{g.qs.ingest, g.qs.retry}), "sqs:ChangeMessageVisibility"),
@@ -109,7 +108,8 @@ func (g grants) notify() []awsiam.PolicyStatement {
 // admin may also change what deliver and disconnect only use. It lists deliveries and cannot open the bucket.
 func (g grants) admin(schedules awsiam.IRole, attempts awslogs.ILogGroup) []awsiam.PolicyStatement {
 	return []awsiam.PolicyStatement{
-		allow(jsii.Strings(*g.st.directory.TableArn()), "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:Scan"),
+		allow(jsii.Strings(*g.st.directory.TableArn()),
+			"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:Scan"),
 		g.owned(),
 		allow(jsii.Strings(*g.st.deliveries.TableArn()), "dynamodb:Query"),
 		send(g.qs.retry, g.qs.notices, g.qs.ingest),
@@ -134,9 +134,9 @@ func (g grants) owned() awsiam.PolicyStatement {
 	return allow(jsii.Strings(index(*g.st.directory.TableArn(), ownerIndex)), "dynamodb:Query")
 }
 
-// disable changes a destination's record.
+// disable changes a destination's record, and draws a number for the change.
 func (g grants) disable() awsiam.PolicyStatement {
-	return allow(jsii.Strings(*g.st.directory.TableArn()), "dynamodb:GetItem", "dynamodb:PutItem")
+	return allow(jsii.Strings(*g.st.directory.TableArn()), "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
 }
 
 // announce tells of changes on the bus.

@@ -12,7 +12,6 @@ import (
 const (
 	ownerIndex     = "owner"
 	attentionIndex = "attention"
-	writesIndex    = "writes"
 	dueIndex       = "due"
 )
 
@@ -32,8 +31,7 @@ func newStores(stack awscdk.Stack, key awskms.IKey) stores {
 }
 
 // newDirectory holds workspaces, destinations, the claims of notices, and for a while the attempts that failing destinations have had. The index
-// attention is sparse: it holds only the few destinations that requeue has to look after each minute. The index writes has every record by the time of
-// its last write, for deliver, which remembers the records.
+// attention is sparse: it holds only the few destinations that requeue has to look after each minute.
 func newDirectory(stack awscdk.Stack, key awskms.IKey) awsdynamodb.Table {
 	table := awsdynamodb.NewTable(stack, jsii.String("Directory"), retained(key, &awsdynamodb.TableProps{
 		PartitionKey:        attribute("pk", awsdynamodb.AttributeType_STRING),
@@ -50,13 +48,6 @@ func newDirectory(stack awscdk.Stack, key awskms.IKey) awsdynamodb.Table {
 		PartitionKey:   attribute("attention", awsdynamodb.AttributeType_STRING),
 		SortKey:        attribute("pk", awsdynamodb.AttributeType_STRING),
 		ProjectionType: awsdynamodb.ProjectionType_ALL,
-	})
-	table.AddGlobalSecondaryIndex(&awsdynamodb.GlobalSecondaryIndexProps{
-		IndexName:        jsii.String(writesIndex),
-		PartitionKey:     attribute("written", awsdynamodb.AttributeType_STRING),
-		SortKey:          attribute("written_at", awsdynamodb.AttributeType_NUMBER),
-		ProjectionType:   awsdynamodb.ProjectionType_INCLUDE,
-		NonKeyAttributes: jsii.Strings("workspace_id", "incarnation", "revision", "removed_from"),
 	})
 	return table
 }

@@ -62,6 +62,7 @@ func (d *Deliver) acceptAll(ctx context.Context, batch []Message) (unsettled []s
 // accept takes messages whose logs read gives.
 func (d *Deliver) accept(ctx context.Context, batch []Message, read func(Message) ([]byte, error)) []*settlement {
 	messages := make([]*settlement, len(batch))
+	look := d.look()
 	var trials []trial
 	seen := make(map[Key]int, len(batch)) // places in trials
 	var rejections []Rejection
@@ -71,7 +72,7 @@ func (d *Deliver) accept(ctx context.Context, batch []Message, read func(Message
 		body, err := read(m)
 		var ts []trial
 		if err == nil {
-			ts, err = d.route(ctx, m, body, messages[i])
+			ts, err = d.route(ctx, m, body, messages[i], look)
 		}
 		var bad *auditlog.Invalid
 		switch {
@@ -149,6 +150,7 @@ func (d *Deliver) retry(ctx context.Context, batch []hinted) (rest []hinted) {
 		}
 		return nil
 	}
+	look := d.look()
 	var trials []trial
 	var early []Ride
 	for _, h := range batch {
@@ -159,7 +161,7 @@ func (d *Deliver) retry(ctx context.Context, batch []hinted) (rest []hinted) {
 			}
 			continue // delivered or given up meanwhile
 		}
-		dest, known, err := d.destination(ctx, delivery)
+		dest, known, err := look.destination(ctx, delivery)
 		if err != nil {
 			d.fault([]*settlement{h.message}, about(delivery.Key, err))
 			continue

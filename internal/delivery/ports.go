@@ -12,6 +12,8 @@ import (
 type Directory interface {
 	// Workspace gives a workspace with the destinations that it owns.
 	Workspace(ctx context.Context, id string) (directory.Workspace, []directory.Destination, error)
+	// WorkspaceSince gives it as it was at that time or later. A log is unrouted, or goes another workspace's way, only by such an answer.
+	WorkspaceSince(ctx context.Context, id string, at time.Time) (directory.Workspace, []directory.Destination, error)
 	// Destination gives one destination.
 	Destination(ctx context.Context, id string) (directory.Destination, error)
 }

@@ -2,25 +2,23 @@ package delivery
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/auditrelay/auditrelay/internal/auditlog"
-	"github.com/auditrelay/auditrelay/internal/directory"
 )
 
 // route decodes and prepares one message, whose log is body, and finds its destinations. The error is an
 // *auditlog.Invalid if the log is no valid one.
-func (d *Deliver) route(ctx context.Context, m Message, body []byte, s *settlement) ([]trial, error) {
+func (d *Deliver) route(ctx context.Context, m Message, body []byte, s *settlement, l *lookup) ([]trial, error) {
 	log, err := auditlog.Decode(body)
 	if err != nil {
 		return nil, err
 	}
 	s.forget = log.ZeroRetention
 	key := Key{WorkspaceID: log.WorkspaceID, LogID: log.ID, AcceptedAt: m.SentAt.UTC().Truncate(time.Millisecond)}
-	destinations, known, err := d.routes(ctx, log)
+	destinations, known, err := l.routes(ctx, log)
 	if err != nil {
 		return nil, about(key, err)
 	}
@@ -50,38 +48,6 @@ func (d *Deliver) route(ctx context.Context, m Message, body []byte, s *settleme
 		d.Journal.Record(entry)
 	}
 	return trials, nil
-}
-
-func (d *Deliver) routes(ctx context.Context, log auditlog.Log) (picked []directory.Destination, known bool, err error) {
-	workspace, own, err := d.Directory.Workspace(ctx, log.WorkspaceID)
-	if errors.Is(err, directory.ErrNotFound) {
-		return nil, false, nil
-	}
-	if err != nil {
-		return nil, false, fmt.Errorf("look up workspace %s: %w", log.WorkspaceID, err)
-	}
-	if picked = directory.Route(log.Type, own, nil); len(picked) > 0 || workspace.ParentID == "" {
-		return picked, true, nil
-	}
-	_, parents, err := d.Directory.Workspace(ctx, workspace.ParentID)
-	if err != nil && !errors.Is(err, directory.ErrNotFound) {
-		return nil, false, fmt.Errorf("look up parent workspace %s: %w", workspace.ParentID, err)
-	}
-	return directory.Route(log.Type, own, parents), true, nil
-}
-
-// destination finds a delivery's destination; known is false when it was deleted, also if another workspace has made one
-// under its id since. The log stays in the cache for its seven days all the same.
-func (d *Deliver) destination(ctx context.Context, waiting Delivery) (dest directory.Destination, known bool, err error) {
-	id := waiting.DestinationID
-	dest, err = d.Directory.Destination(ctx, id)
-	if errors.Is(err, directory.ErrNotFound) || err == nil && !waiting.For(dest) {
-		return directory.Destination{ID: id}, false, nil
-	}
-	if err != nil {
-		return dest, false, fmt.Errorf("look up destination %s: %w", id, err)
-	}
-	return dest, true, nil
 }
 
 // unknown leaves out deliveries that the cache holds already. Only a message that was handed out before can have one there: its earlier

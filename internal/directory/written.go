@@ -1,6 +1,12 @@
 package directory
 
-import "time"
+import (
+	"errors"
+	"time"
+)
+
+// ErrManyWrites is the answer to the question what was written when it is too much to be told one by one.
+var ErrManyWrites = errors.New("too many records were written to tell them one by one")
 
 // Written says that a workspace or a destination was written or removed, so that whoever remembers it can forget it.
 type Written struct {

@@ -132,7 +132,7 @@ func TestFaultsNameWhatTheyConcern(t *testing.T) {
 	silent := []string{
 		memory.CallAck, memory.CallPutWorkspace, memory.CallReadPayload, memory.CallDeletePayload, memory.CallMail, memory.CallRecord,
 		memory.CallGiveUp, memory.CallKeep, memory.CallCancelTimer, memory.CallWrapKey, memory.CallUnwrapKey, memory.CallDataKey,
-		memory.CallAddDataKey, memory.CallWrittenSince, memory.CallAttention, memory.CallHide, memory.CallTurns, memory.CallSaveTurns,
+		memory.CallAddDataKey, memory.CallWrittenSince, memory.CallHide, memory.CallTurns, memory.CallSaveTurns,
 	}
 	for _, call := range memory.Calls() {
 		if (met[call] == 0) != slices.Contains(silent, call) {

@@ -12,11 +12,9 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/auditrelay/auditrelay/internal/auditlog"
 )
 
-// Receiver is an HTTP log intake on loopback whose behaviour can be changed while it runs. It keeps each different log that it took.
+// Receiver is an HTTP log intake on loopback whose behaviour can be changed while it runs. It keeps what it took by webhook-id.
 type Receiver struct {
 	server *http.Server
 	url    string
@@ -24,11 +22,8 @@ type Receiver struct {
 	mu        sync.Mutex
 	behaviour Behaviour
 	requests  int
-	logs      map[taken]json.RawMessage
+	logs      map[string]json.RawMessage
 }
-
-// taken is what tells a log that arrived from others: its id, or the request's, and its hash.
-type taken struct{ id, hash string }
 
 // Behaviour is how a receiver answers: "200" or another status, "hang", "slow" or "reset".
 type Behaviour string
@@ -49,7 +44,7 @@ func StartReceiver() (*Receiver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start a receiver: %w", err)
 	}
-	r := &Receiver{url: "http://" + listener.Addr().String() + "/logs", behaviour: "200", logs: make(map[taken]json.RawMessage)}
+	r := &Receiver{url: "http://" + listener.Addr().String() + "/logs", behaviour: "200", logs: make(map[string]json.RawMessage)}
 	r.server = &http.Server{Handler: ownHost(nil, http.HandlerFunc(r.answer)), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = r.server.Serve(listener) }()
 	return r, nil
@@ -72,19 +67,11 @@ func (r *Receiver) Behaviour() Behaviour {
 	return r.behaviour
 }
 
-// Log is a log as it arrived, or nil. Of several under the id it is the one with the hash, if any has it.
-func (r *Receiver) Log(id, hash string) json.RawMessage {
+// Log is a log as it arrived, or nil.
+func (r *Receiver) Log(id string) json.RawMessage {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if log := r.logs[taken{id, hash}]; log != nil {
-		return log
-	}
-	for name, log := range r.logs {
-		if name.id == id { // a destination's template has made something else of it
-			return log
-		}
-	}
-	return nil
+	return r.logs[id]
 }
 
 // Requests counts the requests so far.
@@ -183,5 +170,5 @@ func (r *Receiver) keep(webhookID string, log json.RawMessage) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.logs[taken{named.ID, auditlog.Document{JSON: log}.Hash()}] = log
+	r.logs[named.ID] = log
 }

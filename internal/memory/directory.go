@@ -145,7 +145,12 @@ func (d *Directory) CurrentDestination(ctx context.Context, id string) (director
 // Attention lists the destinations that need it, see directory.Destination.NeedsAttention.
 func (d *Directory) Attention(context.Context) iter.Seq2[directory.Destination, error] {
 	return func(yield func(directory.Destination, error) bool) {
-		for _, dest := range d.all() {
+		var all []directory.Destination
+		if err := d.Hook.do(CallAttention, func() error { all = d.all(); return nil }); err != nil {
+			yield(directory.Destination{}, err)
+			return
+		}
+		for _, dest := range all {
 			if dest.NeedsAttention() && !yield(dest, nil) {
 				return
 			}
@@ -207,6 +212,11 @@ func (d *Directory) Workspace(_ context.Context, id string) (directory.Workspace
 		return nil
 	})
 	return w, own, err
+}
+
+// WorkspaceSince implements delivery.Directory.
+func (d *Directory) WorkspaceSince(ctx context.Context, id string, _ time.Time) (directory.Workspace, []directory.Destination, error) {
+	return d.Workspace(ctx, id)
 }
 
 // CurrentWorkspace gives a workspace as of now, never older, for whoever changes it.

@@ -22,12 +22,15 @@ func Scenarios() []Scenario {
 	quiet := Config{Rate: 20, Destinations: 1000, Span: time.Hour, Seed: 1, Most: 1e6}
 	flaky := busy
 	flaky.Flaky = 0.2
+	unwanted := quiet
+	unwanted.Unwanted = true
 	down := Config{Rate: 20, Destinations: 10, Span: 2 * time.Hour, Dead: 0.1, Outage: time.Hour, Timeout: 10 * time.Second, Seed: 1, Most: 1e6}
 	return []Scenario{
 		{Name: "healthy, few destinations with many logs", Config: busy},
 		{Name: "healthy, many destinations with few logs", Config: quiet},
 		{Name: "one attempt in five answered with a 503", Config: flaky},
 		{Name: "one of ten destinations down for an hour, per 1,000 of its logs", Config: down, Affected: true},
+		{Name: "many destinations, and logs that none of them wants", Config: unwanted},
 	}
 }
 

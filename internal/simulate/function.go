@@ -79,6 +79,9 @@ func invoke(p *poller, works []work) {
 	p.busy++
 	w.running++
 	i := &invocation{poller: p, instance: w.instance(), began: w.now, size: len(works), pending: byDestination(works)}
+	if w.Unwanted {
+		i.pending = [][]work{works} // none waits for a destination, so they are one batch, as they are to deliver
+	}
 	i.fill()
 	if w.store.loaded > 0 {
 		w.meter.add(Loading, Count{Dynamo: times(w.store.loaded, readsACall)})

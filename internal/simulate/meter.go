@@ -130,10 +130,8 @@ const (
 	deliverMB      = 512
 	requeueMB      = 1769
 	outgoingWrites = 2 // what is to be told stands in the table and the index attention
-	recordWrites   = 5 // a destination's record stands in the table, the index owner, while it fails the index attention, and moves in the index writes
-
-	writtenShards = 4   // partitions of the index writes
-	writtenBytes  = 150 // an entry of it
+	recordWrites   = 3 // a destination's record stands in the table, the index owner and, while it fails, the index attention
+	writtenShards  = 2 // counters of what was written
 )
 
 // times is how many calls of at most size items n items take.

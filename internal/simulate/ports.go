@@ -183,6 +183,12 @@ func (r *registry) Workspace(_ context.Context, id string) (directory.Workspace,
 	return r.workspaces[id], []directory.Destination{r.destinations[id]}, nil
 }
 
+// WorkspaceSince implements delivery.Directory: the index, and as of now the roll, the workspace and its destination.
+func (r *registry) WorkspaceSince(_ context.Context, id string, _ time.Time) (directory.Workspace, []directory.Destination, error) {
+	r.meter.add(Lookups, Count{Dynamo: 4, HalfReads: 1 + 3*2})
+	return r.workspaces[id], []directory.Destination{r.destinations[id]}, nil
+}
+
 // Destination implements delivery.Directory.
 func (r *registry) Destination(_ context.Context, id string) (directory.Destination, error) {
 	r.meter.add(Lookups, Count{Dynamo: 1, HalfReads: 1})
@@ -200,13 +206,10 @@ func (r *registry) CurrentDestination(_ context.Context, id string) (directory.D
 	return d, nil
 }
 
-// PutDestination implements delivery.DestinationStore. With something to be told it is a transaction, which costs twice.
+// PutDestination implements delivery.DestinationStore: a number that is drawn, and a transaction, which costs twice, of the record, its entry among the
+// writes and what is to be told of it.
 func (r *registry) PutDestination(_ context.Context, d directory.Destination, tell ...directory.Outgoing) (directory.Destination, error) {
-	c := Count{Dynamo: 1, Writes: recordWrites}
-	if len(tell) > 0 {
-		c.Writes = 2 * (recordWrites + outgoingWrites*len(tell))
-	}
-	r.meter.add(HealthMarks, c)
+	r.meter.add(HealthMarks, Count{Dynamo: 2, Writes: 1 + 2*(recordWrites+1+outgoingWrites*len(tell))})
 	if r.destinations[d.WorkspaceID].Revision != d.Revision {
 		return d, directory.ErrChanged
 	}
@@ -220,12 +223,29 @@ func (r *registry) PutDestination(_ context.Context, d directory.Destination, te
 	return d, nil
 }
 
-// WrittenSince implements delivery.Writes: a query for each shard of the index.
+// WrittenSince implements delivery.Writes.
 func (r *registry) WrittenSince(_ context.Context, since time.Time) ([]directory.Written, error) {
 	first := sort.Search(len(r.written), func(i int) bool { return !r.written[i].At.Before(since) })
-	writes := slices.Clone(r.written[first:])
-	r.meter.add(Lookups, Count{Dynamo: writtenShards, HalfReads: writtenShards + len(writes)*writtenBytes/readUnit, Items: len(writes)})
-	return writes, nil
+	return slices.Clone(r.written[first:]), nil
+}
+
+// reader is an execution environment's adapter of the registry. It reads each entry of the writes once.
+type reader struct {
+	*registry
+	read int // how many entries, from the first on
+}
+
+// WrittenSince implements delivery.Writes: a counter a shard, the entries that were not read before, and of each shard with writes the first that is older.
+func (r *reader) WrittenSince(ctx context.Context, since time.Time) ([]directory.Written, error) {
+	writes, err := r.registry.WrittenSince(ctx, since)
+	fresh := min(len(writes), len(r.written)-r.read)
+	read := writtenShards + fresh
+	if fresh > 0 && r.read == 0 {
+		read += writtenShards
+	}
+	r.read = len(r.written)
+	r.meter.add(Lookups, Count{Dynamo: read, HalfReads: 2 * read, Items: fresh})
+	return writes, err
 }
 
 // sweep finds nothing that was left over.

@@ -30,7 +30,9 @@ type Config struct {
 	Concurrency int `json:"concurrency,omitempty"`
 	// Flaky is the share of all other attempts that get a 503.
 	Flaky float64 `json:"flaky,omitempty"`
-	Seed  uint64  `json:"seed"`
+	// Unwanted has no destination want the logs that come.
+	Unwanted bool   `json:"unwanted,omitempty"`
+	Seed     uint64 `json:"seed"`
 	// Most bounds the logs that are simulated. A larger system is scaled down: fewer destinations, each with its own traffic, and less
 	// concurrency in proportion.
 	Most int `json:"most"`

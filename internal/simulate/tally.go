@@ -82,11 +82,21 @@ func (t *tally) gaveUp(log int) {
 	}
 }
 
+// unrouted is a log that no destination wanted.
+func (t *tally) unrouted(log int) {
+	if !t.ended[log] {
+		t.ended[log] = true
+		t.open--
+	}
+}
+
 // Record implements delivery.Journal.
 func (t *tally) Record(e delivery.Entry) {
 	switch {
 	case e.Event == delivery.EventAttempted && e.Outcome == delivery.Delivered:
 		t.delivered(numberOf(e.LogID), destinationOf(e.DestinationID), e.AcceptedAt, e.At.Add(e.Took))
+	case e.Event == delivery.EventUnrouted:
+		t.unrouted(numberOf(e.LogID))
 	case e.Event == delivery.EventHeld:
 		t.held++
 	case e.Event == delivery.EventFault:

@@ -112,7 +112,11 @@ func (w *world) populate() {
 		w.traffic[i] = sum
 		id := workspaceID(i)
 		w.registry.workspaces[id] = directory.Workspace{ID: id, Kind: directory.Standalone}
-		w.registry.destinations[id] = directory.Destination{ID: destinationID(i), WorkspaceID: id, Kind: directory.HTTP, State: directory.Connected, Revision: 1}
+		var wanted []string // all
+		if w.Unwanted {
+			wanted = []string{"unheard_of"}
+		}
+		w.registry.destinations[id] = directory.Destination{LogTypes: wanted, ID: destinationID(i), WorkspaceID: id, Kind: directory.HTTP, State: directory.Connected, Revision: 1}
 	}
 	if w.Outage > 0 {
 		for k := range w.deadOnes() {
@@ -132,7 +136,7 @@ func (w *world) instance() *instance {
 		return i
 	}
 	w.idle = nil
-	remembered := &delivery.CachedDirectory{Source: w.registry, TTL: directoryTTL, Now: w.clock, Fault: func(err error) { w.fault = err }}
+	remembered := &delivery.CachedDirectory{Source: &reader{registry: w.registry}, TTL: directoryTTL, Now: w.clock, Fault: func(err error) { w.fault = err }}
 	var current delivery.DestinationStore = remembered
 	if w.registry.blind {
 		current = w.registry // so that nothing of what it answers is remembered

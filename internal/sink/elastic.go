@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/auditrelay/auditrelay/internal/auditlog"
 	"github.com/auditrelay/auditrelay/internal/failure"
 )
 
@@ -23,15 +24,15 @@ func elastic(index string, withoutIDs bool) preset {
 		framing: framing{
 			contentType: "application/x-ndjson", between: "\n", after: "\n", success: []int{http.StatusOK},
 			verdict: elasticVerdict, close: "}", around: 200,
-			open: func(dst []byte, o *outgoing) []byte {
+			open: func(dst []byte, doc auditlog.Document, at time.Time) []byte {
 				if withoutIDs {
 					dst = append(dst, `{"create":{}}`+"\n"...)
 				} else {
-					dst = append(dst, `{"create":{"_id":"`+o.identity+`"}}`+"\n"...)
+					dst = append(dst, `{"create":{"_id":"`+doc.WorkspaceID+":"+doc.ID+`"}}`+"\n"...)
 				}
-				occurred := o.doc.OccurredAt()
+				occurred := doc.OccurredAt()
 				if occurred == "" {
-					occurred = o.at.UTC().Format(time.RFC3339Nano)
+					occurred = at.UTC().Format(time.RFC3339Nano)
 				}
 				return append(dst, `{"@timestamp":"`+occurred+`","event":{"kind":"event","dataset":"`+service+`"},"`+service+`":`...)
 			},

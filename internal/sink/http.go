@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync"
 	"time"
 
@@ -47,9 +46,7 @@ type httpSink struct {
 // outgoing is a log on its way. Its item, what goes into the body, is made with the body.
 type outgoing struct {
 	doc auditlog.Document
-	// identity is that of the log as it came, be it shortened for the receiver.
-	identity string
-	at       time.Time
+	at  time.Time
 	// size is how many bytes the item has at most.
 	size int
 	// err is why the receiver refused this log within a request that it took.
@@ -68,13 +65,13 @@ func (s *httpSink) sendAll(ctx context.Context, logs []auditlog.Document) []deli
 	at := s.now()
 	var out []*outgoing
 	var places []int // in results
-	for i, log := range logs {
-		doc, err := s.fitting(ctx, log)
+	for i, doc := range logs {
+		doc, err := s.fitting(ctx, doc)
 		if err != nil {
 			results[i].Err = err
 			continue
 		}
-		out, places = append(out, &outgoing{doc: doc, identity: log.Identity(), at: at, size: s.itemSize(doc)}), append(places, i)
+		out, places = append(out, &outgoing{doc: doc, at: at, size: s.itemSize(doc)}), append(places, i)
 	}
 	parts := s.batches(out)
 	inParallel(len(parts), s.parallel, func(i int) {
@@ -105,7 +102,7 @@ func (s *httpSink) itemSize(doc auditlog.Document) int {
 func (s *httpSink) appendItem(dst []byte, o *outgoing) []byte {
 	f := s.framing
 	if f.open != nil {
-		dst = f.open(dst, o)
+		dst = f.open(dst, o.doc, o.at)
 	}
 	switch {
 	case !f.quotes:
@@ -270,15 +267,14 @@ func (s *httpSink) zipped(logs []*outgoing) ([]byte, error) {
 	return body.Bytes(), nil
 }
 
-// messageID is what the receiver recognises a repeated request by: the log's identity, or for a batch a hash of its logs'. It holds no dot, since
-// ids are a producer's and dots separate what is signed (Standard Webhooks 1.0.0, "Signature scheme").
+// messageID is what the receiver recognises a repeated request by: the log's id, or for a batch a hash of its logs' ids.
 func messageID(logs []*outgoing) string {
 	if len(logs) == 1 {
-		return strings.ReplaceAll(logs[0].identity, ".", "~") // which stands in no identity
+		return logs[0].doc.ID
 	}
 	h := sha256.New()
 	for _, o := range logs {
-		_, _ = io.WriteString(h, o.identity+"\n")
+		_, _ = io.WriteString(h, o.doc.WorkspaceID+"/"+o.doc.ID+"\n") // neither holds a slash
 	}
 	return "batch-" + hex.EncodeToString(h.Sum(nil)[:16])
 }

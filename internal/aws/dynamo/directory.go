@@ -21,6 +21,8 @@ type Directory struct {
 	Table  string
 	// Now is the time of writes. Whoever only reads needs none.
 	Now func() time.Time
+
+	entries entryMemory // what WrittenSince has read
 }
 
 // Workspace implements delivery.Directory with one query, however many destinations the workspace has up to 1 MB of them.
@@ -94,14 +96,14 @@ func (d *Directory) CurrentWorkspace(ctx context.Context, id string) (directory.
 	return parseWorkspace(out.Item)
 }
 
-// PutWorkspace stores a workspace: a new one if its revision is 0, otherwise in place of that same revision of that record,
-// else directory.ErrChanged. Its revision is one higher then. What is to be told of it is stored with it, both or neither.
+// PutWorkspace stores a workspace: a new one if its revision is 0, otherwise in place of that same revision of that record, else directory.ErrChanged.
+// Its revision is one higher then. What is to be told of it is stored with it, both or neither.
 func (d *Directory) PutWorkspace(ctx context.Context, w directory.Workspace, tell ...directory.Outgoing) error {
 	condition, values := over(w.Incarnation, w.Revision)
 	w.Revision++
-	i := workspaceItem(w)
-	i.setWritten(d.Now())
-	return d.put(ctx, "put workspace "+w.ID, tell, types.Put{TableName: &d.Table, Item: i, ConditionExpression: condition, ExpressionAttributeValues: values})
+	put := types.Put{TableName: &d.Table, Item: workspaceItem(w), ConditionExpression: condition, ExpressionAttributeValues: values}
+	written := directory.Written{WorkspaceID: w.ID, Incarnation: w.Incarnation, Revision: w.Revision}
+	return d.write(ctx, "put workspace "+w.ID, tell, written, types.TransactWriteItem{Put: &put})
 }
 
 // DeleteWorkspace removes that revision of a workspace's record, else directory.ErrChanged, and stores what is to be told of
@@ -109,7 +111,8 @@ func (d *Directory) PutWorkspace(ctx context.Context, w directory.Workspace, tel
 func (d *Directory) DeleteWorkspace(ctx context.Context, w directory.Workspace, tell ...directory.Outgoing) error {
 	record := types.Delete{TableName: &d.Table, Key: directoryKey(workspacePrefix, w.ID)}
 	record.ConditionExpression, record.ExpressionAttributeValues = over(w.Incarnation, w.Revision)
-	return d.together(ctx, "delete workspace "+w.ID, tell, d.removal(record, w.ID, w.Incarnation)...)
+	written := directory.Written{WorkspaceID: w.ID, Incarnation: w.Incarnation, Removed: true}
+	return d.write(ctx, "delete workspace "+w.ID, tell, written, types.TransactWriteItem{Delete: &record})
 }
 
 // PutDestination stores a destination: a new one if its revision is 0, otherwise in place of that same revision of that
@@ -118,10 +121,13 @@ func (d *Directory) DeleteWorkspace(ctx context.Context, w directory.Workspace, 
 func (d *Directory) PutDestination(ctx context.Context, dest directory.Destination, tell ...directory.Outgoing) (directory.Destination, error) {
 	condition, values := over(dest.Incarnation, dest.Revision)
 	dest.Revision++
-	i := destinationItem(dest)
-	i.setWritten(d.Now())
-	put := types.Put{TableName: &d.Table, Item: i, ConditionExpression: condition, ExpressionAttributeValues: values}
-	if err := d.put(ctx, "put destination "+dest.ID, tell, put); err != nil {
+	put := types.Put{TableName: &d.Table, Item: destinationItem(dest), ConditionExpression: condition, ExpressionAttributeValues: values}
+	writes := []types.TransactWriteItem{{Put: &put}}
+	if dest.Revision == 1 {
+		writes = append(writes, d.enrol("ADD", dest))
+	}
+	written := directory.Written{WorkspaceID: dest.WorkspaceID, DestinationID: dest.ID, Incarnation: dest.Incarnation, Revision: dest.Revision}
+	if err := d.write(ctx, "put destination "+dest.ID, tell, written, writes...); err != nil {
 		return directory.Destination{}, err
 	}
 	return dest, nil
@@ -136,14 +142,13 @@ func over(incarnation string, revision int) (condition *string, values item) {
 		item{":revision": number(revision), ":incarnation": text(incarnation)}
 }
 
-// put stores a record, in a transaction if there is something to be told of it.
-func (d *Directory) put(ctx context.Context, operation string, tell []directory.Outgoing, p types.Put) error {
-	if len(tell) > 0 {
-		return d.together(ctx, operation, tell, types.TransactWriteItem{Put: &p})
+// write stores or removes a record, with its entry among the writes and what is to be told of it.
+func (d *Directory) write(ctx context.Context, operation string, tell []directory.Outgoing, w directory.Written, writes ...types.TransactWriteItem) error {
+	entry, err := d.entry(ctx, w)
+	if err != nil {
+		return fmt.Errorf("%s: %w", operation, err)
 	}
-	return putOnce(ctx, d.Client, operation, &dynamodb.PutItemInput{
-		TableName: p.TableName, Item: p.Item, ConditionExpression: p.ConditionExpression, ExpressionAttributeValues: p.ExpressionAttributeValues,
-	}, directory.ErrChanged)
+	return d.together(ctx, operation, tell, append(writes, entry)...)
 }
 
 // DeleteDestination removes that revision of a destination's record, credentials included, else directory.ErrChanged, and
@@ -151,7 +156,8 @@ func (d *Directory) put(ctx context.Context, operation string, tell []directory.
 func (d *Directory) DeleteDestination(ctx context.Context, dest directory.Destination, tell ...directory.Outgoing) error {
 	record := types.Delete{TableName: &d.Table, Key: directoryKey(destinationPrefix, dest.ID)}
 	record.ConditionExpression, record.ExpressionAttributeValues = over(dest.Incarnation, dest.Revision)
-	return d.together(ctx, "delete destination "+dest.ID, tell, d.removal(record, dest.WorkspaceID, dest.Incarnation)...)
+	written := directory.Written{WorkspaceID: dest.WorkspaceID, DestinationID: dest.ID, Incarnation: dest.Incarnation, Removed: true}
+	return d.write(ctx, "delete destination "+dest.ID, tell, written, types.TransactWriteItem{Delete: &record}, d.enrol("DELETE", dest))
 }
 
 func changed(err error, operation string) error {

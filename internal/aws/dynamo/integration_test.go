@@ -128,13 +128,9 @@ func createDirectory(t *testing.T, client *dynamodb.Client) string {
 	return createTable(t, client, &dynamodb.CreateTableInput{
 		KeySchema: []types.KeySchemaElement{hashKey("pk")},
 		AttributeDefinitions: []types.AttributeDefinition{
-			defined("pk", "S"), defined("workspace_id", "S"), defined("attention", "S"), defined("written", "S"), defined("written_at", "N"),
+			defined("pk", "S"), defined("workspace_id", "S"), defined("attention", "S"),
 		},
-		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{directoryIndex("owner", "workspace_id"), directoryIndex("attention", "attention"), {
-			IndexName:  aws.String("writes"),
-			KeySchema:  []types.KeySchemaElement{hashKey("written"), rangeKey("written_at")},
-			Projection: &types.Projection{ProjectionType: types.ProjectionTypeInclude, NonKeyAttributes: []string{"workspace_id", "incarnation", "revision", "removed_from"}},
-		}},
+		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{directoryIndex("owner", "workspace_id"), directoryIndex("attention", "attention")},
 	})
 }
 

@@ -12,12 +12,20 @@
 // it sorts before all that they hold, so it separates.
 // The index due has partition key ds, sort key du and includes rd.
 //
-// Table directory, with partition key pk and time to live ttl: W#<id> is a workspace, D#<id> a destination, B#<id>#<seconds>#<start> the attempts that a
-// destination has had in a window of so many seconds, N#<destination>#<kind>#… the claim of a mail (notice.claimKey), R#<key> the trace of a record
-// that was removed, for a day, O#<id> what is to be told of a change. The sparse index attention has partition key attention, for destinations one of 16
-// shards by a hash of the id, sort key pk and projects all. The index writes has partition key written, one of 4 shards by a hash of the key, and sort key
-// written_at. The index owner has partition key workspace_id, sort key pk and projects all: a workspace stands there with its own destinations, so
-// that one query routes a log.
+// Table directory, with partition key pk and time to live ttl:
+//
+//	pk W#<id>                            a workspace
+//	pk L#<id>                            its roll: the destinations that it owns
+//	pk D#<id>                            a destination
+//	pk C#<shard>                         how many writes of workspaces and destinations there were
+//	pk C#<shard>#<number>                one of them, for a week
+//	pk B#<id>#<seconds>#<start>          the attempts that a destination has had in a window of so many seconds
+//	pk N#<destination>#<kind>#…          the claim of a mail (notice.claimKey)
+//	pk K#<id>                            a data key of credentials, wrapped
+//	pk O#<id>                            what is to be told of a change
+//
+// The sparse index attention has partition key attention, for destinations one of 16 shards by a hash of the id, sort key pk and projects all. The index
+// owner has partition key workspace_id, sort key pk and projects all: a workspace stands there with its own destinations, so that one query routes a log.
 package dynamo
 
 import (

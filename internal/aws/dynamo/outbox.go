@@ -67,8 +67,11 @@ func parseOutgoing(i item) (directory.Outgoing, error) {
 	return o, nil
 }
 
+// conflictsInARow is how often a transaction is begun again that met another one under way.
+const conflictsInARow = 4
+
 // together writes a change and what is to be told of it in one transaction. The SDK gives it a token, so that its own repetitions after a lost
-// answer find it made.
+// answer find it made. Two changes of one workspace's destinations may meet in its roll: that is no reason to refuse either.
 func (d *Directory) together(ctx context.Context, operation string, tell []directory.Outgoing, writes ...types.TransactWriteItem) error {
 	for _, o := range tell {
 		i, err := outgoingItem(o)
@@ -77,10 +80,37 @@ func (d *Directory) together(ctx context.Context, operation string, tell []direc
 		}
 		writes = append(writes, types.TransactWriteItem{Put: &types.Put{TableName: &d.Table, Item: i}})
 	}
-	if _, err := d.Client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: writes}); err != nil {
-		return changed(err, operation)
+	for again := 0; ; again++ {
+		_, err := d.Client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: writes})
+		if err == nil {
+			return nil
+		}
+		if !met(err) || again == conflictsInARow {
+			return changed(err, operation)
+		}
+		if err := pause(ctx, again, operation); err != nil {
+			return fmt.Errorf("%s: %w", operation, err)
+		}
 	}
-	return nil
+}
+
+// met says that a transaction was refused only because another one had an item under way.
+func met(err error) bool {
+	cancelled, ok := errors.AsType[*types.TransactionCanceledException](err)
+	if !ok {
+		return false
+	}
+	conflict := false
+	for _, reason := range cancelled.CancellationReasons {
+		switch code := aws.ToString(reason.Code); code {
+		case "TransactionConflict":
+			conflict = true
+		case "", "None":
+		default:
+			return false
+		}
+	}
+	return conflict
 }
 
 // overtaken says whether a write was refused because another was first, or is under way.

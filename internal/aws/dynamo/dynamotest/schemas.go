@@ -17,7 +17,6 @@ func Directory() Schema {
 		Indexes: []Index{
 			{Name: "owner", Partition: "workspace_id", Sort: "pk"},
 			{Name: "attention", Partition: "attention", Sort: "pk"},
-			{Name: "writes", Partition: "written", Sort: "written_at", Includes: []string{"workspace_id", "incarnation", "revision", "removed_from"}},
 		},
 	}
 }

@@ -2,6 +2,7 @@ package dynamotest
 
 import (
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -45,7 +46,7 @@ func (p *parser) action(clause string) (*node, error) {
 		value, err := p.sum()
 		n.parts = append(n.parts, value)
 		return n, err
-	case "ADD":
+	case "ADD", "DELETE":
 		value, err := p.operand()
 		n.parts = append(n.parts, value)
 		return n, err
@@ -84,6 +85,12 @@ func (s substitutes) apply(n *node, item Item) (Item, []string, error) {
 		}
 		if action.op == "ADD" {
 			value, err = added(item[name], value)
+		}
+		if action.op == "DELETE" {
+			if value, err = without(item[name], value); value == nil && err == nil {
+				delete(next, name)
+				continue
+			}
 		}
 		if value == nil && err == nil {
 			err = invalid("the attribute that %s is set to is not there", name)
@@ -137,6 +144,23 @@ func added(to, value types.AttributeValue) (types.AttributeValue, error) {
 		to = &types.AttributeValueMemberN{Value: "0"}
 	}
 	return sum(to, value, "+")
+}
+
+// without is what DELETE leaves of a set, nil if that is nothing: a set is never empty.
+func without(from, value types.AttributeValue) (types.AttributeValue, error) {
+	out, ok := value.(*types.AttributeValueMemberSS)
+	if !ok {
+		return nil, invalid("DELETE takes members out of sets only")
+	}
+	old, ok := from.(*types.AttributeValueMemberSS)
+	if !ok {
+		return nil, nil
+	}
+	left := slices.DeleteFunc(slices.Clone(old.Value), func(s string) bool { return slices.Contains(out.Value, s) })
+	if len(left) == 0 {
+		return nil, nil
+	}
+	return &types.AttributeValueMemberSS{Value: left}, nil
 }
 
 func sum(a, b types.AttributeValue, op string) (types.AttributeValue, error) {
