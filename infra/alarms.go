@@ -170,7 +170,7 @@ func mailAlarms(m meter, p post) []alarm {
 	return []alarm{
 		{
 			name: "mails-refused", section: "mail-failures", metric: m.of(mailsRefused, sum, interval), periods: 3,
-			means: "SES keeps refusing mails about connections. They are tried again for four days.",
+			means: "SES keeps refusing mails about connections. They are tried again for two days.",
 		},
 		{
 			name: "mails-uncertain", section: "mail-failures", metric: m.of(mailsUncertain, sum, interval),

@@ -56,8 +56,10 @@ func newQueues(stack awscdk.Stack, key awskms.IKey) queues {
 		// Nobody need do anything about a dead one, so they go by themselves, and the alarm with them.
 		retry: newQueue(stack, key, "Retry", queueSpec{consumer: deliverTimeout, retention: time.Hour, receives: 5, dead: day}),
 		drain: newQueue(stack, key, "Drain", queueSpec{consumer: requeueTimeout, retention: day, receives: 10}),
-		// Mails that are due: worth sending even when SES was out of reach for a long weekend.
-		notices: newQueue(stack, key, "Notices", queueSpec{consumer: notifyTimeout, retention: 4 * day, receives: 50}),
+		// Mails that are due: tried for two days, since SES may have no room for a day, and then on the dead-letter queue before they are forgotten.
+		notices: newQueue(stack, key, "Notices", queueSpec{
+			consumer: notifyTimeout, retention: 4 * day, receives: float64(2 * day / (visibilityFactor * notifyTimeout)),
+		}),
 		// Rejected messages wait for a person. No function reads them; a thousand looks (SQS' limit) move one on, where it stays in sight.
 		rejected:    newQueue(stack, key, "Rejected", queueSpec{consumer: time.Minute, retention: longest, receives: 1000}),
 		unannounced: newDeadLetters(stack, key, "Unannounced", longest),

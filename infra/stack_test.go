@@ -192,6 +192,11 @@ func testQueues(t *testing.T, tmpl template) {
 			t.Errorf("%s has the dead-letter queue %v", id, dead)
 		}
 	}
+	notices := tmpl.one(t, "AWS::SQS::Queue", "Notices")
+	tried := notices.at("RedrivePolicy", "maxReceiveCount").(float64) * notices.at("VisibilityTimeout").(float64)
+	if kept := notices.at("MessageRetentionPeriod").(float64); tried < 1.5*day.Seconds() || tried > kept-day.Seconds() {
+		t.Errorf("notices are tried for %v s and kept for %v s: want longer than SES's quota of a day, and dead before they are forgotten", tried, kept)
+	}
 	if got := len(timeouts); got != 5 {
 		t.Errorf("%d event sources were looked at, want the queues ingest, retry, drain and notices, and the stream", got)
 	}

@@ -23,8 +23,8 @@ event's id and time; flags beside it replace what it knows. Files are UTF-8.
 
 Each log is checked before it is sent. What is no log is skipped, and named by its file and line; the others
 are sent. At the end, also after Ctrl-C, it tells how many logs were sent and refused and which line was the
-last, and where it stopped early, how to go on: --from-line. A log that is sent twice does no harm, since its
-id is the same.
+last, and where it stopped early, how to go on: --from-line. A log that is sent twice does no harm: its
+id and its bytes are the same.
 
 It ends with 0 if every log was sent, with 5 if some were refused, with 1 if it stopped because the receiving
 side failed or a file could not be read, and with 130 after Ctrl-C, once the call under way was answered.`

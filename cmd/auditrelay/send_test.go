@@ -76,7 +76,7 @@ func received(t *testing.T) (address string, receiver *local.Receiver, settle fu
 
 // delivered is the payload of a log as it arrived, byte for byte.
 func delivered(receiver *local.Receiver, id string) string {
-	_, payload, _ := bytes.Cut(receiver.Log(id), []byte(`"payload":`))
+	_, payload, _ := bytes.Cut(receiver.Log(id, ""), []byte(`"payload":`))
 	return string(bytes.TrimSuffix(payload, []byte("}")))
 }
 

@@ -99,15 +99,20 @@ func (w *world) insist(done directory.State, do func() error) {
 	w.t.Fatal("it failed five times")
 }
 
-// checkOneMail holds that the voluntary mail was sent once. Only a death while it was being handed over may cost it, and then somebody is told.
+// checkOneMail holds that the voluntary mail was sent once to each. Only a death while it was being handed over may cost one recipient it, and that is said.
 func (w *world) checkOneMail(s *saboteur) {
 	w.t.Helper()
 	uncertain := slices.ContainsFunc(w.MailJournal.Entries(), func(e notice.Entry) bool { return e.Event == notice.EventUncertain })
-	mails := w.mails()
-	if len(mails) == 1 || (len(mails) == 0 && s.dies && uncertain) {
-		return
+	lost := 0
+	for _, to := range recipients {
+		mails := w.mailsTo(to)
+		if len(mails) == 0 {
+			lost++
+		}
+		if len(mails) > 1 || lost > 0 && (!s.dies || !uncertain) || lost > 1 {
+			w.t.Errorf("mails %q to %s, uncertain %v; want one", mails, to, uncertain)
+		}
 	}
-	w.t.Errorf("mails %q, uncertain %v; want one", mails, uncertain)
 }
 
 func TestCrashOfDisconnect(t *testing.T) {

@@ -6,12 +6,13 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 )
 
-// receiver is a customer's HTTP endpoint. It keeps what it took, by webhook id, and counts what it refused.
+// receiver is a customer's HTTP endpoint. It keeps what it took, by log, and counts what it refused.
 type receiver struct {
 	url     string
 	status  atomic.Int32
@@ -40,11 +41,11 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	id := request.Header.Get("Webhook-Id")
+	id := strings.Split(request.Header.Get("Webhook-Id")+"::", ":")[1]
 	r.took[id] = append(r.took[id], string(body))
 }
 
-// bodies are those of the requests with that webhook id.
+// bodies are those of the requests with that log.
 func (r *receiver) bodies(id string) []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()

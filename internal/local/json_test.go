@@ -103,7 +103,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// jsonIntake is a receiver that refuses every log until it recovers, and keeps the bodies by path and webhook
+// jsonIntake is a receiver that refuses every log until it recovers, and keeps the bodies by path and log
 // id.
 type jsonIntake struct {
 	mu  sync.Mutex
@@ -129,7 +129,8 @@ func (i *jsonIntake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if i.got[path] == nil {
 		i.got[path] = make(map[string]string)
 	}
-	i.got[path][r.Header.Get("Webhook-Id")] = string(body)
+	identity := strings.Split(r.Header.Get("Webhook-Id"), ":")
+	i.got[path][identity[1]] = string(body)
 }
 
 // sentAs takes the value that was tried out of what a destination got. It cuts text rather than parse it:

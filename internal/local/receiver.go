@@ -12,9 +12,11 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/auditrelay/auditrelay/internal/auditlog"
 )
 
-// Receiver is an HTTP log intake on loopback whose behaviour can be changed while it runs. It keeps what it took by webhook-id.
+// Receiver is an HTTP log intake on loopback whose behaviour can be changed while it runs. It keeps each different log that it took.
 type Receiver struct {
 	server *http.Server
 	url    string
@@ -22,8 +24,11 @@ type Receiver struct {
 	mu        sync.Mutex
 	behaviour Behaviour
 	requests  int
-	logs      map[string]json.RawMessage
+	logs      map[taken]json.RawMessage
 }
+
+// taken is what tells a log that arrived from others: its id, or the request's, and its hash.
+type taken struct{ id, hash string }
 
 // Behaviour is how a receiver answers: "200" or another status, "hang", "slow" or "reset".
 type Behaviour string
@@ -44,7 +49,7 @@ func StartReceiver() (*Receiver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start a receiver: %w", err)
 	}
-	r := &Receiver{url: "http://" + listener.Addr().String() + "/logs", behaviour: "200", logs: make(map[string]json.RawMessage)}
+	r := &Receiver{url: "http://" + listener.Addr().String() + "/logs", behaviour: "200", logs: make(map[taken]json.RawMessage)}
 	r.server = &http.Server{Handler: ownHost(nil, http.HandlerFunc(r.answer)), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = r.server.Serve(listener) }()
 	return r, nil
@@ -67,11 +72,19 @@ func (r *Receiver) Behaviour() Behaviour {
 	return r.behaviour
 }
 
-// Log is a log as it arrived, or nil.
-func (r *Receiver) Log(id string) json.RawMessage {
+// Log is a log as it arrived, or nil. Of several under the id it is the one with the hash, if any has it.
+func (r *Receiver) Log(id, hash string) json.RawMessage {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.logs[id]
+	if log := r.logs[taken{id, hash}]; log != nil {
+		return log
+	}
+	for name, log := range r.logs {
+		if name.id == id { // a destination's template has made something else of it
+			return log
+		}
+	}
+	return nil
 }
 
 // Requests counts the requests so far.
@@ -170,5 +183,5 @@ func (r *Receiver) keep(webhookID string, log json.RawMessage) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.logs[named.ID] = log
+	r.logs[taken{named.ID, auditlog.Document{JSON: log}.Hash()}] = log
 }

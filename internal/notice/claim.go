@@ -2,7 +2,10 @@ package notice
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/auditrelay/auditrelay/internal/directory"
@@ -26,35 +29,49 @@ const (
 	Sending ClaimState = "sending"
 	// Sent: the mail service has taken it.
 	Sent ClaimState = "sent"
-	// Free: the mail service has refused it; whoever comes next may send.
+	// Free: the mail service has refused it; the next receiver of a notice may send.
 	Free ClaimState = "free"
+	// Refused: the mail service does not take the address, while it takes others. It is as if the mail had
+	// been sent.
+	Refused ClaimState = "refused"
 )
 
-// Claim is the right to send one mail.
+// Claim is the right to send one mail to one recipient.
 type Claim struct {
 	Key   string
 	State ClaimState
-	// Holder is the queue message whose receiver holds it, and Receive which of its receives that was.
+	// Holder is the queue message whose receiver holds it, Receive which of its receives that was, and Try a
+	// random text by which the receiver knows a claim for its own whose answer was lost.
 	Holder  string
 	Receive int
+	Try     string
 	// At is when it came into its state.
 	At time.Time
+	// Before is when the mail before that went out, as far as anybody knows; zero if there was none.
+	Before time.Time
 	// Revision grows with every write.
 	Revision int
 }
 
-// involuntaryLimit is the least time between two involuntary mails about a destination.
+// involuntaryLimit is the least time between two involuntary mails about a destination to one recipient.
 const involuntaryLimit = 24 * time.Hour
 
-// claimKey names the mail that a notice is about: an involuntary one by the destination's record alone, a voluntary one
-// by when the disconnect was, the others by when the outage began. Mails of one notice that go to different parts of its
-// recipients have claims of their own, so that a part that failed is sent alone.
-func claimKey(n directory.Notice, part int) string {
+// claimKey names the mail to one recipient that a notice is about: an involuntary one by the destination's
+// record alone, a recovered one by the time of the involuntary mail that it answers, a voluntary one by when
+// the disconnect was, an expiry warning by when the outage began. The recipient is part of it, so that
+// whatever becomes of the others and of the order of the list, nobody is mailed twice and nobody is left out.
+// Its hash stands for it, since keys stand in errors and addresses must not.
+func claimKey(n directory.Notice, answers time.Time, address string) string {
 	identity := directory.Identity(n.DestinationID, n.Incarnation)
-	if n.Kind == directory.Involuntary {
-		return fmt.Sprintf("%s#%s#%d", identity, n.Kind, part)
+	sum := sha256.Sum256([]byte(strings.ToLower(address)))
+	recipient := hex.EncodeToString(sum[:16])
+	switch n.Kind {
+	case directory.Involuntary:
+		return fmt.Sprintf("%s#%s#%s", identity, n.Kind, recipient)
+	case directory.Recovered:
+		return fmt.Sprintf("%s#%s#%d#%s", identity, n.Kind, answers.UnixMilli(), recipient)
 	}
-	return fmt.Sprintf("%s#%s#%d#%d", identity, n.Kind, n.Since.UnixMilli(), part)
+	return fmt.Sprintf("%s#%s#%d#%s", identity, n.Kind, n.Since.UnixMilli(), recipient)
 }
 
 // limit is how long after a mail the next under the same key may go; 0 is never.
@@ -89,7 +106,20 @@ func (c Claim) verdict(holder string, limit time.Duration, now time.Time) claimV
 	return mayNot
 }
 
-// mailed says whether a mail went out under the claim, as far as anybody knows, at that time or later.
-func (c Claim) mailed(since time.Time) bool {
-	return (c.State == Sent || c.State == Sending) && !c.At.Before(since.Truncate(time.Millisecond))
+// mailed says whether the mail went out under the claim, as far as anybody knows.
+func (c Claim) mailed() bool { return c.State == Sent || c.State == Sending }
+
+// lastMailed is when the last mail went out under the claim, as far as anybody knows; zero if none did.
+func (c Claim) lastMailed() time.Time {
+	if c.mailed() {
+		return c.At
+	}
+	return c.Before
 }
+
+// underWay says whether the claim's holder may still be at it, so that nobody else can know what becomes of
+// it.
+func (c Claim) underWay(now time.Time) bool { return c.State == Sending && now.Sub(c.At) < holderLives }
+
+// holderLives is longer than an invocation of notify.
+const holderLives = time.Minute

@@ -32,7 +32,7 @@ func (l *Lines) Record(e Entry) {
 		r.AddAttrs(slog.Int("recipients", e.Recipients))
 	}
 	if name := metric(e.Event); name != "" {
-		r.AddAttrs(slog.Int(name, 1), slog.Any("_aws", map[string]any{
+		r.AddAttrs(slog.Int(name, max(1, e.Recipients)), slog.Any("_aws", map[string]any{
 			"Timestamp": e.At.UnixMilli(),
 			"CloudWatchMetrics": []map[string]any{{
 				"Namespace": l.namespace, "Dimensions": [][]string{{}}, "Metrics": []map[string]string{{"Name": name, "Unit": "Count"}},

@@ -8,9 +8,6 @@ import (
 	"github.com/auditrelay/auditrelay/internal/directory"
 )
 
-// largestPart is how many recipients one mail may have; SES takes no more.
-const largestPart = 50
-
 // Recipients gives the addresses that mails about an owner's destinations go to: its admins and its error list, each address once however it is
 // spelled, in the order of the lists. Bad counts those that are no mail addresses, which are left out.
 //
@@ -30,12 +27,4 @@ func Recipients(owner directory.Workspace) (addresses []string, bad int) {
 		}
 	}
 	return addresses, bad
-}
-
-// parts splits recipients into mails. Nobody is one part too: that there was nobody to tell is itself claimed, and told once.
-func parts(addresses []string) [][]string {
-	if len(addresses) == 0 {
-		return [][]string{nil}
-	}
-	return slices.Collect(slices.Chunk(addresses, largestPart))
 }

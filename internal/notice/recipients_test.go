@@ -1,7 +1,6 @@
 package notice
 
 import (
-	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -69,21 +68,5 @@ func TestRecipients(t *testing.T) {
 				t.Errorf("%d are no addresses, want %d", bad, c.bad)
 			}
 		})
-	}
-}
-
-func TestParts(t *testing.T) {
-	for n, want := range map[int][]int{0: {0}, 1: {1}, 50: {50}, 51: {50, 1}, 120: {50, 50, 20}} {
-		addresses := make([]string, n)
-		for i := range addresses {
-			addresses[i] = fmt.Sprintf("a%d@x.example", i)
-		}
-		var got []int
-		for _, part := range parts(addresses) {
-			got = append(got, len(part))
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%d recipients (-want +got):\n%s", n, diff)
-		}
 	}
 }

@@ -45,7 +45,7 @@ const (
 	collectorBusy      = `{"Error":"ServiceUnavailable","Message":"The service currently is unavailable to receive requests."}`
 )
 
-// table plays what receives records. It counts a log once, since queries tell copies by the log's id.
+// table plays what receives records. It counts a log once, since queries know a copy by all its columns.
 type table struct {
 	accepts func(*http.Request, int) bool
 	status  int
@@ -53,14 +53,19 @@ type table struct {
 	refuse func(ids []string) *answer
 
 	mu    sync.Mutex
-	logs  map[string]int
+	logs  map[document]bool
 	calls int
 }
 
+// document is what a table has of a log.
+type document struct {
+	ID         string `json:"id"`
+	Workspace  string `json:"workspace_id"`
+	OccurredAt string `json:"occurred_at"`
+}
+
 func (m *table) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var records []struct {
-		ID string `json:"id"`
-	}
+	var records []document
 	if err := json.NewDecoder(r.Body).Decode(&records); err != nil || !m.accepts(r, int(r.ContentLength)) {
 		w.WriteHeader(http.StatusBadRequest)
 		return
@@ -79,10 +84,10 @@ func (m *table) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if m.logs == nil {
-		m.logs = make(map[string]int)
+		m.logs = make(map[document]bool)
 	}
-	for _, id := range ids {
-		m.logs[id] = 1
+	for _, record := range records {
+		m.logs[record] = true
 	}
 	w.WriteHeader(m.status)
 }
@@ -91,8 +96,8 @@ func (m *table) held(*testing.T) map[string]int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	count := make(map[string]int)
-	for id, n := range m.logs {
-		count[id] = n
+	for record := range m.logs {
+		count[record.ID]++
 	}
 	return count
 }

@@ -17,7 +17,7 @@ type doubt struct {
 
 	mu      sync.Mutex
 	taken   bool
-	refused map[string]struct{} // by workspace and id, at most manyRefused
+	refused map[string]struct{} // by identity, at most manyRefused
 }
 
 // judge corrects the results of one Send.
@@ -35,7 +35,7 @@ func (d *doubt) judge(logs []auditlog.Document, results []delivery.Result) {
 			if d.refused == nil {
 				d.refused = make(map[string]struct{}, manyRefused)
 			}
-			d.refused[logs[i].WorkspaceID+"/"+logs[i].ID] = struct{}{}
+			d.refused[logs[i].Identity()] = struct{}{}
 		}
 	}
 	if len(d.refused) < manyRefused {

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/auditrelay/auditrelay/internal/auditlog"
 	"github.com/auditrelay/auditrelay/internal/failure"
 )
 
@@ -24,15 +23,15 @@ func elastic(index string, withoutIDs bool) preset {
 		framing: framing{
 			contentType: "application/x-ndjson", between: "\n", after: "\n", success: []int{http.StatusOK},
 			verdict: elasticVerdict, close: "}", around: 200,
-			open: func(dst []byte, doc auditlog.Document, at time.Time) []byte {
+			open: func(dst []byte, o *outgoing) []byte {
 				if withoutIDs {
 					dst = append(dst, `{"create":{}}`+"\n"...)
 				} else {
-					dst = append(dst, `{"create":{"_id":"`+doc.WorkspaceID+":"+doc.ID+`"}}`+"\n"...)
+					dst = append(dst, `{"create":{"_id":"`+o.identity+`"}}`+"\n"...)
 				}
-				occurred := doc.OccurredAt()
+				occurred := o.doc.OccurredAt()
 				if occurred == "" {
-					occurred = at.UTC().Format(time.RFC3339Nano)
+					occurred = o.at.UTC().Format(time.RFC3339Nano)
 				}
 				return append(dst, `{"@timestamp":"`+occurred+`","event":{"kind":"event","dataset":"`+service+`"},"`+service+`":`...)
 			},

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -46,7 +47,9 @@ type httpSink struct {
 // outgoing is a log on its way. Its item, what goes into the body, is made with the body.
 type outgoing struct {
 	doc auditlog.Document
-	at  time.Time
+	// identity is that of the log as it came, be it shortened for the receiver.
+	identity string
+	at       time.Time
 	// size is how many bytes the item has at most.
 	size int
 	// err is why the receiver refused this log within a request that it took.
@@ -65,13 +68,13 @@ func (s *httpSink) sendAll(ctx context.Context, logs []auditlog.Document) []deli
 	at := s.now()
 	var out []*outgoing
 	var places []int // in results
-	for i, doc := range logs {
-		doc, err := s.fitting(ctx, doc)
+	for i, log := range logs {
+		doc, err := s.fitting(ctx, log)
 		if err != nil {
 			results[i].Err = err
 			continue
 		}
-		out, places = append(out, &outgoing{doc: doc, at: at, size: s.itemSize(doc)}), append(places, i)
+		out, places = append(out, &outgoing{doc: doc, identity: log.Identity(), at: at, size: s.itemSize(doc)}), append(places, i)
 	}
 	parts := s.batches(out)
 	inParallel(len(parts), s.parallel, func(i int) {
@@ -102,7 +105,7 @@ func (s *httpSink) itemSize(doc auditlog.Document) int {
 func (s *httpSink) appendItem(dst []byte, o *outgoing) []byte {
 	f := s.framing
 	if f.open != nil {
-		dst = f.open(dst, o.doc, o.at)
+		dst = f.open(dst, o)
 	}
 	switch {
 	case !f.quotes:
@@ -267,14 +270,15 @@ func (s *httpSink) zipped(logs []*outgoing) ([]byte, error) {
 	return body.Bytes(), nil
 }
 
-// messageID is what the receiver recognises a repeated request by: the log's id, or for a batch a hash of its logs' ids.
+// messageID is what the receiver recognises a repeated request by: the log's identity, or for a batch a hash of its logs'. It holds no dot, since
+// ids are a producer's and dots separate what is signed (Standard Webhooks 1.0.0, "Signature scheme").
 func messageID(logs []*outgoing) string {
 	if len(logs) == 1 {
-		return logs[0].doc.ID
+		return strings.ReplaceAll(logs[0].identity, ".", "~") // which stands in no identity
 	}
 	h := sha256.New()
 	for _, o := range logs {
-		_, _ = io.WriteString(h, o.doc.WorkspaceID+"/"+o.doc.ID+"\n") // neither holds a slash
+		_, _ = io.WriteString(h, o.identity+"\n")
 	}
 	return "batch-" + hex.EncodeToString(h.Sum(nil)[:16])
 }

@@ -54,7 +54,7 @@ func TestHTTPSignatures(t *testing.T) {
 				t.Errorf("gzip %v, secret %s: verification gives %v", gzip, c.secret, err)
 			}
 		}
-		if id := header.Get("Webhook-Id"); id != "log-000" {
+		if id := header.Get("Webhook-Id"); id != "ws-1:log-000:"+sinktest.Logs(1, 10)[0].Hash() {
 			t.Errorf("webhook-id %q", id)
 		}
 	}

@@ -163,7 +163,7 @@ func FuzzHTTPSettings(f *testing.F) {
 		}
 		h := s.(*httpSink)
 		doc := auditlog.Document{ID: "l", WorkspaceID: "w", JSON: []byte(`{"id":"l"}`)}
-		o := &outgoing{doc: doc, at: time.Unix(1, 0), size: h.itemSize(doc)}
+		o := &outgoing{doc: doc, identity: doc.Identity(), at: time.Unix(1, 0), size: h.itemSize(doc)}
 		if item := h.appendItem(nil, o); len(item) > o.size {
 			t.Errorf("an item of %d bytes, said to be %d", len(item), o.size)
 		}

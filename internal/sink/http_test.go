@@ -251,7 +251,7 @@ func TestHTTPSingleRequest(t *testing.T) {
 		"Content-Length": {fmt.Sprint(len(doc.JSON))},
 		"Content-Type":   {"application/json"},
 		"User-Agent":     {"auditrelay"},
-		"Webhook-Id":     {"log-000"},
+		"Webhook-Id":     {"ws-1:log-000:" + doc.Hash()},
 		"X-Api-Key":      {"k"},
 		"X-Team":         {"sec"},
 	}
@@ -263,17 +263,57 @@ func TestHTTPSingleRequest(t *testing.T) {
 	}
 }
 
+// A request is known again by its logs' workspaces, ids and contents, and by nothing else. No id of a producer's brings a dot into it, which
+// separates what is signed.
+func TestMessageIDs(t *testing.T) {
+	var ids []string
+	server := serve(t, func(_ http.ResponseWriter, r *http.Request) { ids = append(ids, r.Header.Get("Webhook-Id")) })
+	send := func(format string, docs ...auditlog.Document) string {
+		ids = nil
+		s := httpFor(t, map[string]any{"url": server.URL, "format": format}, nil)
+		for range 2 {
+			if err := s.Send(t.Context(), docs)[0].Err; err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(ids) != 2 || ids[0] != ids[1] || strings.Contains(ids[0], ".") {
+			t.Errorf("sent twice, it came as %v", ids)
+		}
+		return ids[0]
+	}
+	seen := make(map[string]string)
+	different := func(name, id string) {
+		if other, ok := seen[id]; ok {
+			t.Errorf("%s and %s are both %s", name, other, id)
+		}
+		seen[id] = name
+	}
+	const at = "2026-11-02T09:30:00Z"
+	one := logDocument(t, "acme", "user_activity", "a-1", at, `{"stage":"request"}`)
+	two := logDocument(t, "acme", "user_activity", "a-1", at, `{"stage":"response"}`)
+	other := logDocument(t, "bolt", "user_activity", "a-1", at, `{"stage":"request"}`)
+	different("one", send("", one))
+	different("two", send("", two))
+	different("other", send("", other))
+	different("an id with dots", send("", logDocument(t, "ac.me", "user_activity", "a.1.", at, `{}`)))
+	different("one and two", send("ndjson", one, two))
+	different("two and one", send("ndjson", two, one))
+	different("one and other", send("ndjson", one, other))
+	different("one alone in a batch of two", send("ndjson", one, one))
+}
+
 func TestHTTPNotTried(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
+	docs := sinktest.Logs(4, 10)
 	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.ReadAll(r.Body) // only then does the server notice that the client has gone
-		if r.Header.Get("Webhook-Id") == "log-001" {
+		if r.Header.Get("Webhook-Id") == docs[1].Identity() {
 			cancel()
 			<-r.Context().Done()
 		}
 	})
 	s := httpFor(t, map[string]any{"url": server.URL, "concurrency": 1}, nil)
-	got := codes(s.Send(ctx, sinktest.Logs(4, 10)))
+	got := codes(s.Send(ctx, docs))
 	if diff := cmp.Diff([]string{"", string(failure.NetInterrupted), "not tried", "not tried"}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -55,14 +55,8 @@ func (p presetTarget) Open(t *testing.T, s sinktest.Scenario) sinktest.Receiver 
 		sinktest.Broken:         {status: 503},
 	}, intake)
 	return sinktest.Receiver{
-		Sink: httpFor(t, map[string]any{"url": url, "preset": p.preset}, map[string]any{"token": intakeToken}),
-		Held: func(*testing.T) map[string]int {
-			held := intake.Held()
-			for id := range held {
-				held[id] = 1
-			}
-			return held
-		},
+		Sink:    httpFor(t, map[string]any{"url": url, "preset": p.preset}, map[string]any{"token": intakeToken}),
+		Held:    func(*testing.T) map[string]int { return intake.Different() },
 		Secrets: []string{intakeToken, url},
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -31,17 +32,19 @@ const absent = "unknown"
 // facts are what an object's name is made of. They come from the document alone, so that every attempt gives the same name.
 type facts struct {
 	workspace, logType, id string
-	at                     time.Time
+	// hash tells two logs under one id apart.
+	hash string
+	at   time.Time
 	// recipe, job and status are empty for a log that is not a job's.
 	recipe, job, status string
 }
 
-// objectKey gives the name of a log's object below the prefix. No two logs of one workspace, nor of two, share a name, whatever their payloads say.
+// objectKey gives the name of a log's object below the prefix. No two logs share a name, be it that they have one id, whatever their payloads say.
 //
-// The default name of a job's log is <workspace>/jobs/<recipe>/<date>/<job>/<workspace>-<recipe>-<job>-<date and time>-<status>.json, with the
-// log's id before the suffix unless the id is the job's own: the summary and the details of one job have different ids. That keeps names apart
-// because recipe and job are whole path segments, the time has 14 digits and the status only letters, so the id can be read back from the name.
-// Other logs are <workspace>/<type>/<date>/<id>.json. Dates are those of occurred_at in UTC.
+// The default name of a job's log is <workspace>/jobs/<recipe>/<date>/<job>/<workspace>-<recipe>-<job>-<date and time>-<status>-<hash>.json, with
+// the log's id before the hash unless the id is the job's own: the summary and the details of one job have different ids. That keeps names apart
+// because recipe and job are whole path segments, the time has 14 digits, the status only letters and the hash 16 characters, so the id can be
+// read back from the name. Other logs are <workspace>/<type>/<date>/<id>-<hash>.json. Dates are those of occurred_at in UTC.
 func objectKey(doc auditlog.Document, template string) string {
 	f := readFacts(doc)
 	if template != "" {
@@ -49,44 +52,51 @@ func objectKey(doc auditlog.Document, template string) string {
 	}
 	date := f.at.Format("20060102")
 	if !isJob(f.logType) {
-		return strings.Join([]string{f.workspace, f.logType, date, f.id + ".json"}, "/")
+		return strings.Join([]string{f.workspace, f.logType, date, f.id + "-" + f.hash + ".json"}, "/")
 	}
 	name := strings.Join([]string{f.workspace, f.recipe, f.job, f.at.Format("20060102150405"), f.status}, "-")
 	if f.job != f.id {
 		name += "-" + f.id
 	}
-	return strings.Join([]string{f.workspace, "jobs", f.recipe, date, f.job, name + ".json"}, "/")
+	return strings.Join([]string{f.workspace, "jobs", f.recipe, date, f.job, name + "-" + f.hash + ".json"}, "/")
 }
 
 // batchKey gives the name of the object that holds these logs. The logs are those that inOrder gave, so that the same logs have the
 // same name in whatever order they came.
-func batchKey(docs []auditlog.Document) string {
+func batchKey(docs []named) string {
 	h := sha256.New()
 	var first time.Time
 	for i, doc := range docs {
-		fmt.Fprintf(h, "%s/%s\n", doc.WorkspaceID, doc.ID) // neither holds a slash
-		if at := readFacts(doc).at; i == 0 || at.Before(first) {
+		_, _ = io.WriteString(h, doc.identity+"\n")
+		if at := occurred(doc.Document); i == 0 || at.Before(first) {
 			first = at
 		}
 	}
 	return "batches/" + first.Format("20060102") + "/" + hex.EncodeToString(h.Sum(nil)[:16]) + ".ndjson.gz"
 }
 
-// inOrder sorts logs by workspace and id, so that the same logs give the same object.
-func inOrder(docs []auditlog.Document) []auditlog.Document {
-	return slices.SortedFunc(slices.Values(docs), func(a, b auditlog.Document) int {
-		return cmp.Or(strings.Compare(a.WorkspaceID, b.WorkspaceID), strings.Compare(a.ID, b.ID))
-	})
+// named is a document with its identity, which takes a look at all of it, and its place among those that are sent.
+type named struct {
+	auditlog.Document
+	identity string
+	place    int
+}
+
+// inOrder sorts logs by their identities, so that the same logs give the same object.
+func inOrder(docs []auditlog.Document) []named {
+	sorted := make([]named, len(docs))
+	for i, doc := range docs {
+		sorted[i] = named{doc, doc.Identity(), i}
+	}
+	slices.SortStableFunc(sorted, func(a, b named) int { return strings.Compare(a.identity, b.identity) })
+	return sorted
 }
 
 func isJob(logType string) bool { return logType == events.JobSummary || logType == events.JobDetails }
 
 // readFacts reads the document no further than it needs to: a job's details can be 40 MB long. What cannot be read counts as absent.
 func readFacts(doc auditlog.Document) facts {
-	f := facts{workspace: pathSegment(doc.WorkspaceID, events.MaxIDLength), logType: doc.Type, id: doc.ID}
-	if at, err := time.Parse(time.RFC3339, doc.OccurredAt()); err == nil {
-		f.at = at.UTC()
-	}
+	f := facts{workspace: pathSegment(doc.WorkspaceID, events.MaxIDLength), logType: doc.Type, id: doc.ID, hash: doc.Hash(), at: occurred(doc)}
 	if !isJob(doc.Type) {
 		return f
 	}
@@ -97,6 +107,15 @@ func readFacts(doc auditlog.Document) facts {
 	)
 	f.recipe, f.job, f.status = pathSegment(recipe, maxPayloadValue), pathSegment(job, maxPayloadValue), letters(status)
 	return f
+}
+
+// occurred is when it happened, in UTC; the zero time if the document does not say.
+func occurred(doc auditlog.Document) time.Time {
+	at, err := time.Parse(time.RFC3339, doc.OccurredAt())
+	if err != nil {
+		return time.Time{}
+	}
+	return at.UTC()
 }
 
 // readMembers fills want, whose keys are paths of members such as "payload.id", with strings and numbers, and stops when none is missing. It
@@ -169,23 +188,42 @@ func letters(s string) string {
 	return s
 }
 
+// hashPlace stands for the hash in a key template.
+const hashPlace = "{hash}"
+
+// hashed is a key template with the hash in it. One that has none gets it before the extension: what follows the first dot after the last
+// placeholder and slash. There it stands as far from the name's end in every name.
+func hashed(template string) string {
+	if strings.Contains(template, hashPlace) {
+		return template
+	}
+	end := strings.LastIndexAny(template, "/}") + 1
+	if dot := strings.IndexByte(template[end:], '.'); dot >= 0 {
+		end += dot
+	} else {
+		end = len(template)
+	}
+	return template[:end] + "-" + hashPlace + template[end:]
+}
+
 // fill puts the facts into a key template that checkKeyTemplate has passed.
 func (f facts) fill(template string) string {
 	return strings.NewReplacer(
-		"{workspace}", f.workspace, "{id}", pathSegment(f.id, events.MaxIDLength), "{type}", f.logType,
+		"{workspace}", f.workspace, "{id}", pathSegment(f.id, events.MaxIDLength), "{type}", f.logType, hashPlace, f.hash,
 		"{date}", f.at.Format("20060102"), "{time}", f.at.Format("150405"), "{year}", f.at.Format("2006"),
 		"{month}", f.at.Format("01"), "{day}", f.at.Format("02"), "{hour}", f.at.Format("15"),
 		"{recipe}", cmp.Or(f.recipe, absent), "{job}", cmp.Or(f.job, absent), "{status}", cmp.Or(f.status, absent),
-	).Replace(template)
+	).Replace(hashed(template))
 }
 
 // checkKeyTemplate says what is wrong with a key template, or "" if nothing is. The id and the workspace must each stand in a path segment
-// without other parts of varying length, because only then do two logs never get the same name: {recipe}-{id} is a-b-c for two of them.
-func checkKeyTemplate(template string) string {
+// without other parts of varying length, because only then do two logs never get the same name: {recipe}-{id} is a-b-c for two of them. The hash,
+// which has one length, needs a segment with such parts on one side of it at most.
+func checkKeyTemplate(template string, saving bool) string {
 	if problem := checkPath(template); problem != "" {
 		return problem
 	}
-	var id, workspace bool
+	var id, workspace, hash bool
 	for segment := range strings.SplitSeq(template, "/") {
 		varying, problem := placeholders(segment)
 		if problem != "" {
@@ -193,8 +231,9 @@ func checkKeyTemplate(template string) string {
 		}
 		id = id || slices.Equal(varying, []string{"id"})
 		workspace = workspace || slices.Equal(varying, []string{"workspace"})
+		hash = hash || hashStands(segment)
 	}
-	if longest := len(longestFacts().fill(template)); longest > maxKey-maxPrefix-1 {
+	if longest := len(longestFacts().fill(template)); longest > maxKey-maxPrefix-1 && saving {
 		return fmt.Sprintf("can give a name of %d bytes; the longest may have %d, so that a prefix fits before it", longest, maxKey-maxPrefix-1)
 	}
 	if !id {
@@ -203,13 +242,28 @@ func checkKeyTemplate(template string) string {
 	if !workspace {
 		return "needs a path segment with {workspace} and without {id}, {type}, {recipe}, {job} or {status}, so that workspaces are kept apart"
 	}
+	if !hash && strings.Contains(template, hashPlace) {
+		return "needs {hash} in a path segment where {id}, {workspace}, {type}, {recipe}, {job} and {status} stand before it or after it, not both"
+	}
 	return ""
+}
+
+// hashStands says whether the hash can be read back from a path segment: it is as far from its beginning, or from its end, in every name.
+func hashStands(segment string) bool {
+	parts := strings.Split(segment, hashPlace)
+	if len(parts) == 1 {
+		return false
+	}
+	before, _ := placeholders(parts[0])
+	after, _ := placeholders(parts[len(parts)-1])
+	return len(before) == 0 || len(after) == 0
 }
 
 func longestFacts() facts {
 	of := func(n int) string { return strings.Repeat("x", n-1) + "." }
 	return facts{
 		workspace: pathSegment(of(events.MaxIDLength), events.MaxIDLength), id: of(events.MaxIDLength), logType: of(events.MaxTypeLength),
+		hash:   strings.Repeat("0", auditlog.HashLength),
 		recipe: pathSegment(of(maxPayloadValue), maxPayloadValue), job: pathSegment(of(maxPayloadValue), maxPayloadValue), status: of(maxStatus),
 	}
 }
@@ -228,9 +282,9 @@ func placeholders(segment string) (varying []string, problem string) {
 		switch name {
 		case "id", "workspace", "type", "recipe", "job", "status":
 			varying = append(varying, name)
-		case "date", "time", "year", "month", "day", "hour":
+		case "hash", "date", "time", "year", "month", "day", "hour":
 		default:
-			return nil, "may hold {workspace} {id} {type} {date} {time} {year} {month} {day} {hour} {recipe} {job} {status}, and no other placeholder"
+			return nil, "may hold {workspace} {id} {hash} {type} {date} {time} {year} {month} {day} {hour} {recipe} {job} {status}, and no other placeholder"
 		}
 		rest = after
 	}

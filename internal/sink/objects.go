@@ -75,7 +75,7 @@ func newObjects(s objectSettings, env environment) (*objects, error) {
 		if s.Layout == layoutBatch {
 			return nil, invalid("settings.key_template", "names the objects of single logs, so it cannot be used with the layout batch")
 		}
-		if problem := checkKeyTemplate(s.KeyTemplate); problem != "" {
+		if problem := checkKeyTemplate(s.KeyTemplate, env.saving); problem != "" {
 			return nil, invalid("settings.key_template", "%s", problem)
 		}
 	}
@@ -114,11 +114,12 @@ func (o *objects) Send(ctx context.Context, logs []auditlog.Document) []delivery
 
 // sendBatches stores the logs in as few objects as maxBatchObject allows. The same logs, in whatever order, give the same objects.
 func (o *objects) sendBatches(ctx context.Context, logs []auditlog.Document) []delivery.Result {
-	answer := make(map[string]delivery.Result, len(logs)) // by workspace and id
-	for _, batch := range batches(inOrder(logs), o.template.Size) {
+	results := make([]delivery.Result, len(logs))
+	size := func(log named) int { return o.template.Size(log.Document) }
+	for _, batch := range batches(inOrder(logs), size) {
 		need := 0
 		for _, log := range batch {
-			need += o.template.Size(log)
+			need += size(log)
 		}
 		result := o.store(ctx, need, func() object {
 			return object{
@@ -128,12 +129,8 @@ func (o *objects) sendBatches(ctx context.Context, logs []auditlog.Document) []d
 			}
 		})
 		for _, log := range batch {
-			answer[log.WorkspaceID+"/"+log.ID] = result
+			results[log.place] = result
 		}
-	}
-	results := make([]delivery.Result, len(logs))
-	for i, log := range logs {
-		results[i] = answer[log.WorkspaceID+"/"+log.ID]
 	}
 	return results
 }
@@ -172,11 +169,11 @@ func (o *objects) content(log auditlog.Document) []byte {
 }
 
 // compress makes gzipped NDJSON without a time in its header, so that the same logs give the same bytes.
-func (o *objects) compress(logs []auditlog.Document) []byte {
+func (o *objects) compress(logs []named) []byte {
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
 	for _, log := range logs {
-		_, _ = w.Write(o.content(log)) // a bytes.Buffer takes everything
+		_, _ = w.Write(o.content(log.Document)) // a bytes.Buffer takes everything
 		_, _ = w.Write([]byte{'\n'})
 	}
 	_ = w.Close()
@@ -184,7 +181,7 @@ func (o *objects) compress(logs []auditlog.Document) []byte {
 }
 
 // batches cuts logs into runs of at most maxBatchObject bytes by their sizes, each of at least one log.
-func batches(logs []auditlog.Document, size func(auditlog.Document) int) (runs [][]auditlog.Document) {
+func batches[L any](logs []L, size func(L) int) (runs [][]L) {
 	begin, sum := 0, 0
 	for i, log := range logs {
 		n := size(log)

@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/auditrelay/auditrelay/internal/auditlog"
 	"github.com/auditrelay/auditrelay/internal/failure"
@@ -16,7 +15,7 @@ type framing struct {
 	contentType            string
 	before, between, after string
 	// open appends what stands before one log's message, a JSON value on one line, and close is what stands after it. nil: nothing.
-	open  func(dst []byte, doc auditlog.Document, at time.Time) []byte
+	open  func(dst []byte, o *outgoing) []byte
 	close string
 	// around is how many bytes open, close and quotes add at most, besides a log's ids.
 	around int
@@ -100,7 +99,7 @@ func datadog() preset {
 			contentType: "application/json", before: "[", between: ",", after: "]", quotes: true, close: "}",
 			around: 80, largest: 1_000_000, countsAll: true,
 			success: []int{http.StatusOK, http.StatusAccepted}, // 200 is version 1's
-			open: func(dst []byte, _ auditlog.Document, _ time.Time) []byte {
+			open: func(dst []byte, _ *outgoing) []byte {
 				return append(dst, `{"ddsource":"`+service+`","service":"`+service+`","message":`...)
 			},
 		},
@@ -137,9 +136,9 @@ func loki() preset {
 			before:      `{"streams":[{"stream":{"service_name":"` + service + `"},"values":[`, between: ",", after: "]}]}",
 			quotes: true, close: "]", around: 40, largest: 256 << 10, raisable: true,
 			success: []int{http.StatusOK, http.StatusNoContent},
-			open: func(dst []byte, _ auditlog.Document, at time.Time) []byte {
+			open: func(dst []byte, o *outgoing) []byte {
 				dst = append(dst, `["`...)
-				dst = strconv.AppendInt(dst, at.UnixNano(), 10)
+				dst = strconv.AppendInt(dst, o.at.UnixNano(), 10)
 				return append(dst, `",`...)
 			},
 		},
@@ -159,7 +158,7 @@ func newRelic() preset {
 			before:      `[{"common":{"attributes":{"service.name":"` + service + `","logtype":"` + service + `"}},"logs":[`, between: ",", after: "]}]",
 			quotes: true, close: "}", around: 20, largest: 128_000,
 			success: []int{http.StatusOK, http.StatusAccepted},
-			open:    func(dst []byte, _ auditlog.Document, _ time.Time) []byte { return append(dst, `{"message":`...) },
+			open:    func(dst []byte, _ *outgoing) []byte { return append(dst, `{"message":`...) },
 		},
 	}
 }

@@ -77,8 +77,8 @@ func TestPresets(t *testing.T) {
 		{
 			"elastic", nil, map[string]any{"token": "aWQ6a2V5"},
 			"/logs-auditrelay-default/_bulk?filter_path=errors,items.*.status", map[string]string{"Authorization": "ApiKey aWQ6a2V5", "Content-Type": "application/x-ndjson"},
-			`{"create":{"_id":"ws:l-1"}}` + "\n" + `{"@timestamp":"2026-11-02T10:30:00.5+01:00","event":{"kind":"event","dataset":"auditrelay"},"auditrelay":` + one + "}\n" +
-				`{"create":{"_id":"ws:l-2"}}` + "\n" + `{"@timestamp":"2026-11-02T10:30:00.5+01:00","event":{"kind":"event","dataset":"auditrelay"},"auditrelay":` + two + "}\n",
+			`{"create":{"_id":"ws:l-1:bdb985ce466865db"}}` + "\n" + `{"@timestamp":"2026-11-02T10:30:00.5+01:00","event":{"kind":"event","dataset":"auditrelay"},"auditrelay":` + one + "}\n" +
+				`{"create":{"_id":"ws:l-2:d97dbd58bd8cc4c6"}}` + "\n" + `{"@timestamp":"2026-11-02T10:30:00.5+01:00","event":{"kind":"event","dataset":"auditrelay"},"auditrelay":` + two + "}\n",
 		},
 		{
 			"elastic", map[string]any{"index": "audit"}, nil,
@@ -105,7 +105,7 @@ func TestPresets(t *testing.T) {
 			s := httpFor(t, settings, c.credentials)
 			s.now = func() time.Time { return time.Unix(1793612345, 0) }
 			for _, doc := range docs {
-				item := s.appendItem(nil, &outgoing{doc: doc, at: s.now()})
+				item := s.appendItem(nil, &outgoing{doc: doc, identity: doc.Identity(), at: s.now()})
 				if size := s.itemSize(doc); len(item) > size || len(item) < size-300 {
 					t.Errorf("an item of %d bytes is said to have %d", len(item), size)
 				}

@@ -249,7 +249,7 @@ func TestS3ObjectsAreNamedAndMarked(t *testing.T) {
 	if err := s.Send(t.Context(), []auditlog.Document{doc})[0].Err; err != nil {
 		t.Fatal(err)
 	}
-	const path = "/audit-logs/audit/w-1/jobs/7/20261102/j-1/w-1-7-j-1-20261102093000-succeeded-l-1.json"
+	path := "/audit-logs/audit/w-1/jobs/7/20261102/j-1/w-1-7-j-1-20261102093000-succeeded-l-1-" + doc.Hash() + ".json"
 	content, ok := store.objects[path]
 	if !ok {
 		t.Fatalf("no object %s in %v", path, store.objects)

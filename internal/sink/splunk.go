@@ -12,7 +12,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/auditrelay/auditrelay/internal/auditlog"
 	"github.com/auditrelay/auditrelay/internal/failure"
 )
 
@@ -29,8 +28,9 @@ func splunk(index string) preset {
 		authorize: func(s *httpSink, token string) { s.header["Authorization"] = []string{"Splunk " + token} },
 		framing: framing{
 			contentType: "application/json", between: "\n", close: "}", around: 60 + len(tail), success: []int{http.StatusOK},
-			open: func(dst []byte, doc auditlog.Document, at time.Time) []byte {
-				if t, err := time.Parse(time.RFC3339, doc.OccurredAt()); err == nil {
+			open: func(dst []byte, o *outgoing) []byte {
+				at := o.at
+				if t, err := time.Parse(time.RFC3339, o.doc.OccurredAt()); err == nil {
 					at = t
 				}
 				dst = append(dst, `{"time":`...)

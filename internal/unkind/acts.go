@@ -15,7 +15,16 @@ import (
 )
 
 // admin is who does what admins do.
-func adminOf(workspaceID string) string { return "ada@" + workspaceID + ".example" }
+func adminOf(workspaceID string) string { return adminsOf(workspaceID)[0] }
+
+// adminsOf are the admins who are mailed.
+func adminsOf(workspaceID string) []string {
+	list := []string{"ada", "bob", "cy"}
+	for i := range list {
+		list[i] += "@" + workspaceID + ".example"
+	}
+	return list
+}
 
 // directory is the table as nothing unkind is between.
 func (w *World) directory() *dynamo.Directory {
@@ -28,7 +37,7 @@ func (w *World) workspace(id, parent string) {
 	if parent != "" {
 		kind = directory.EmbeddedCustomer
 	}
-	ws := directory.Workspace{ID: id, Incarnation: "first", Name: id, Kind: kind, ParentID: parent, Admins: []string{adminOf(id)}}
+	ws := directory.Workspace{ID: id, Incarnation: "first", Name: id, Kind: kind, ParentID: parent, Admins: adminsOf(id)}
 	if err := w.directory().PutWorkspace(context.Background(), ws); err != nil {
 		panic(err)
 	}

@@ -20,7 +20,6 @@ func gaps() []gap {
 	return []gap{
 		{Fair, []string{"dead"}, 0, "a last turn that finds the budget used up by logs with times of their own is not given again"},
 		{Ledger, nil, 0, "a log that comes twice in one batch is counted as accepted twice"},
-		{Recovered, nil, 0, "a failure is known by its beginning, and each stumble is a new one"},
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/auditrelay/auditrelay/events"
@@ -137,7 +138,7 @@ type mailer ports
 func (p mailer) Send(ctx context.Context, m notice.Mail) error {
 	w := p.e.world
 	var refusal *notice.Refusal
-	c := call{service: "mail", about: string(m.Kind), once: true}
+	c := call{service: "mail", about: string(m.Kind) + strings.Join(m.To, " "), once: true}
 	err := p.e.reach(ctx, c, func() error {
 		if w.unkind(Refused) && w.chance.sub("mail", w.mailed()).hits(0.2) {
 			refusal = &notice.Refusal{Reason: "TooManyRequestsException"}

@@ -9,10 +9,10 @@ import (
 	"github.com/auditrelay/auditrelay/internal/notice"
 )
 
-// lettersOf are the mails of a kind about a destination, as the mail service took them.
-func (w *World) lettersOf(kind directory.NoticeKind, id string) (list []letter) {
+// lettersOf are the mails of a kind about a destination to one of its owner's admins, as the mail service took them.
+func (w *World) lettersOf(kind directory.NoticeKind, id, to string) (list []letter) {
 	for _, l := range w.letters {
-		if l.Kind == kind && l.DestinationID == id {
+		if l.Kind == kind && l.DestinationID == id && slices.Contains(l.To, to) {
 			list = append(list, l)
 		}
 	}
@@ -30,8 +30,18 @@ func (w *World) uncertain(kind directory.NoticeKind, id string) bool {
 // hour later.
 const mailSlack = 75 * time.Minute
 
-func (w *World) voluntary(v view, add add) {
+// eachAdmin goes through the admins who are to be told of destinations.
+func (w *World) eachAdmin(tell func(id, to string)) {
 	for id, states := range w.states {
+		for _, to := range adminsOf(states[0].WorkspaceID) {
+			tell(id, to)
+		}
+	}
+}
+
+func (w *World) voluntary(v view, add add) {
+	w.eachAdmin(func(id, to string) {
+		states := w.states[id]
 		disabled := 0
 		var last state
 		for i, s := range states {
@@ -40,20 +50,20 @@ func (w *World) voluntary(v view, add add) {
 				last = s
 			}
 		}
-		mails := len(w.lettersOf(directory.Voluntary, id))
+		mails := len(w.lettersOf(directory.Voluntary, id, to))
 		current, _ := w.stateAt(id, v.now)
 		stays := disabled > 0 && current.State == directory.Disabled && v.now.Sub(later(last.at, w.calm)) > mailSlack
 		switch {
 		case mails > disabled:
-			add(Voluntary, "%d mails for %d disconnects of %s", mails, disabled, id)
+			add(Voluntary, "%d mails to %s for %d disconnects of %s", mails, to, disabled, id)
 		case stays && mails == 0 && !w.uncertain(directory.Voluntary, id):
-			add(Voluntary, "%s was disabled at %v, and nobody was told", id, last.at.Sub(w.start))
+			add(Voluntary, "%s was disabled at %v, and %s was not told", id, last.at.Sub(w.start), to)
 		}
 		off := states[len(states)-1]
 		if off.State == directory.Disconnected && v.now.Sub(later(off.StateSince.Add(directory.Grace), w.calm)) > 15*time.Minute {
 			add(Voluntary, "%s is not disabled, %v after its eight hours", id, v.now.Sub(off.StateSince.Add(directory.Grace)))
 		}
-	}
+	})
 }
 
 // failures are the times in which a destination was connected and failing, by its record.
@@ -75,15 +85,15 @@ func (w *World) failures(id string, now time.Time) (list []state, ends []time.Ti
 }
 
 func (w *World) involuntary(v view, add add) {
-	for id := range w.receivers {
-		letters := w.lettersOf(directory.Involuntary, id)
+	w.eachAdmin(func(id, to string) {
+		letters := w.lettersOf(directory.Involuntary, id, to)
 		for i := range letters {
 			if i > 0 && letters[i].at.Sub(letters[i-1].at) < 24*time.Hour-2*skewMost {
-				add(Involuntary, "two mails about %s, %v apart", id, letters[i].at.Sub(letters[i-1].at))
+				add(Involuntary, "two mails to %s about %s, %v apart", to, id, letters[i].at.Sub(letters[i-1].at))
 			}
 		}
 		if w.uncertain(directory.Involuntary, id) {
-			continue
+			return
 		}
 		begins, ends := w.failures(id, v.now)
 		for i, s := range begins {
@@ -97,10 +107,10 @@ func (w *World) involuntary(v view, add add) {
 			}
 			told := slices.ContainsFunc(letters, func(l letter) bool { return l.at.After(s.at.Add(-24*time.Hour)) && l.at.Before(due.Add(mailSlack)) })
 			if !told && w.waits(id, s.at, ends[i]) {
-				add(Involuntary, "%s fails from %v to %v (%s), and nobody was told in time", id, s.at.Sub(w.start), ends[i].Sub(w.start), s.Health.Code)
+				add(Involuntary, "%s fails from %v to %v (%s), and %s was not told in time", id, s.at.Sub(w.start), ends[i].Sub(w.start), s.Health.Code, to)
 			}
 		}
-	}
+	})
 }
 
 // waits says whether any log was refused in a time, so that something waits then.
@@ -110,27 +120,27 @@ func (w *World) waits(id string, from, to time.Time) bool {
 }
 
 func (w *World) recovered(v view, add add) {
-	for id := range w.receivers {
+	w.eachAdmin(func(id, to string) {
 		if w.uncertain(directory.Recovered, id) || w.uncertain(directory.Involuntary, id) {
-			continue
+			return
 		}
-		told := w.lettersOf(directory.Involuntary, id)
+		told := w.lettersOf(directory.Involuntary, id, to)
 		if len(told) == 0 {
-			continue
+			return
 		}
 		last := told[len(told)-1].at
 		begins, ends := w.failures(id, v.now)
 		s, _ := w.stateAt(id, v.now)
 		if len(ends) == 0 || s.State != directory.Connected || s.Health.State == directory.Failing {
-			continue
+			return
 		}
 		end := ends[len(ends)-1]
 		after, ok := w.stateAt(id, end)
 		if !ok || after.State != directory.Connected || after.Generation != begins[len(begins)-1].Generation || v.now.Sub(later(end, w.calm)) < mailSlack {
-			continue // an admin ended it, who knows
+			return // an admin ended it, who knows
 		}
-		if !slices.ContainsFunc(w.lettersOf(directory.Recovered, id), func(l letter) bool { return l.at.After(last) }) {
-			add(Recovered, "%s recovered at %v, of which those were not told who were told at %v that it fails", id, end.Sub(w.start), last.Sub(w.start))
+		if !slices.ContainsFunc(w.lettersOf(directory.Recovered, id, to), func(l letter) bool { return l.at.After(last) }) {
+			add(Recovered, "%s recovered at %v, of which %s was not told, who was told at %v that it fails", id, end.Sub(w.start), to, last.Sub(w.start))
 		}
-	}
+	})
 }

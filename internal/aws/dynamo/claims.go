@@ -20,6 +20,7 @@ type Claims struct {
 
 const (
 	claimPrefix = "N#"
+	attrBefore  = "before"
 	// claimKept is longer than a notice can come again: four days on its queue and fourteen on the dead-letter queue.
 	claimKept = 31 * 24 * time.Hour
 )
@@ -39,8 +40,15 @@ func (s *Claims) Claim(ctx context.Context, key string) (notice.Claim, error) {
 	if err := i.numbers(map[string]*int64{"receive": &receive, attrAt: &at, "revision": &revision}); err != nil {
 		return c, fmt.Errorf("claim %s: %w", key, err)
 	}
-	c.State, c.Holder = notice.ClaimState(i.text("state")), i.text("holder")
+	c.State, c.Holder, c.Try = notice.ClaimState(i.text("state")), i.text("holder"), i.text("try")
 	c.Receive, c.At, c.Revision = int(receive), fromMillis(at), int(revision)
+	if i.has(attrBefore) {
+		before, err := i.number(attrBefore)
+		if err != nil {
+			return c, fmt.Errorf("claim %s: %w", key, err)
+		}
+		c.Before = fromMillis(before)
+	}
 	return c, nil
 }
 
@@ -53,7 +61,10 @@ func (s *Claims) SaveClaim(ctx context.Context, c notice.Claim) (notice.Claim, e
 	}
 	c.Revision++
 	i := directoryKey(claimPrefix, c.Key)
-	i["state"], i["holder"] = text(string(c.State)), text(c.Holder)
+	i["state"], i["holder"], i["try"] = text(string(c.State)), text(c.Holder), text(c.Try)
+	if !c.Before.IsZero() {
+		i[attrBefore] = number(millis(c.Before))
+	}
 	i["receive"], i[attrAt], i["revision"] = number(c.Receive), number(millis(c.At)), number(c.Revision)
 	i[attrTTL] = number(c.At.Add(claimKept).Unix())
 	in.Item = i

@@ -48,8 +48,8 @@ type Receiver struct {
 	// Answers is how it behaves now, and Answer changes that, to one of the faults.
 	Answers func() string
 	Answer  func(string)
-	// Log is a log as it arrived, or nil.
-	Log func(id string) json.RawMessage
+	// Log is a log as it arrived, or nil; of several under one id the one with the hash.
+	Log func(id, hash string) json.RawMessage
 }
 
 //go:embed templates assets

@@ -55,7 +55,7 @@ func newStage(t testing.TB, destinations ...directory.Destination) *stage {
 	s.Demo = &console.Demo{
 		Receivers: []console.Receiver{{
 			DestinationID: "siem", Answers: func() string { return s.answers }, Answer: func(a string) { s.answers = a },
-			Log: func(id string) json.RawMessage { return json.RawMessage(`{"id":"` + id + `","taken":true}`) },
+			Log: func(id, _ string) json.RawMessage { return json.RawMessage(`{"id":"` + id + `","taken":true}`) },
 		}},
 		Examples: func(rounds int) (int, error) { return rounds, nil },
 	}

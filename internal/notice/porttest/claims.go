@@ -23,8 +23,9 @@ func Claims(t *testing.T, open func(*testing.T) notice.Claims) {
 
 	t.Run("is kept, and changed one by one", func(t *testing.T) {
 		s := open(t)
-		want := notice.Claim{Key: key, State: notice.Sending, Holder: "m-1", Receive: 3, At: at, Revision: 1}
-		first := save(t, s, notice.Claim{Key: key, State: notice.Sending, Holder: "m-1", Receive: 3, At: at}, nil)
+		want := notice.Claim{Key: key, State: notice.Sending, Holder: "m-1", Receive: 3, Try: "a", At: at, Before: at.Add(-24 * time.Hour)}
+		first := save(t, s, want, nil)
+		want.Revision = 1
 		if diff := cmp.Diff(want, first); diff != "" {
 			t.Errorf("as stored (-want +got):\n%s", diff)
 		}
@@ -34,6 +35,7 @@ func Claims(t *testing.T, open func(*testing.T) notice.Claims) {
 		mine, yours := first, first
 		mine.State, mine.At = notice.Sent, at.Add(time.Minute)
 		yours.State = notice.Free
+		mine.Before = time.Time{}
 		mine = save(t, s, mine, nil)
 		save(t, s, yours, directory.ErrChanged)
 		check(t, s, mine)

@@ -18,7 +18,7 @@ type Intake struct {
 	answer func(i *Intake, r *http.Request, body []byte) (status int, answer string)
 
 	mu       sync.Mutex
-	held     map[string]int
+	held     map[string]map[string]int // by id and text
 	requests int
 	polls    map[string]int // how often Splunk was asked for a number
 	sent     int            // requests that Splunk has numbered
@@ -58,11 +58,24 @@ func (i *Intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (i *Intake) Held() map[string]int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	copied := make(map[string]int, len(i.held))
-	for id, n := range i.held {
-		copied[id] = n
+	copies := make(map[string]int, len(i.held))
+	for id, texts := range i.held {
+		for _, n := range texts {
+			copies[id] += n
+		}
 	}
-	return copied
+	return copies
+}
+
+// Different gives how many different logs are kept of each id.
+func (i *Intake) Different() map[string]int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	different := make(map[string]int, len(i.held))
+	for id, texts := range i.held {
+		different[id] = len(texts)
+	}
+	return different
 }
 
 // Requests counts the requests.
@@ -74,9 +87,6 @@ func (i *Intake) Requests() int {
 
 // keep keeps up to most bytes of a log's text, 0 for all. distinct says that a second copy is known for what it is.
 func (i *Intake) keep(text string, most int, distinct bool) {
-	if i.held == nil {
-		i.held = make(map[string]int)
-	}
 	if most > 0 && len(text) > most {
 		text = text[:most]
 	}
@@ -84,11 +94,16 @@ func (i *Intake) keep(text string, most int, distinct bool) {
 		ID string `json:"id"`
 	}
 	if json.Unmarshal([]byte(text), &log) != nil {
-		i.held[CutLog]++
-		return
+		log.ID = CutLog
 	}
-	if i.held[log.ID] == 0 || !distinct {
-		i.held[log.ID]++
+	if i.held == nil {
+		i.held = make(map[string]map[string]int)
+	}
+	if i.held[log.ID] == nil {
+		i.held[log.ID] = make(map[string]int)
+	}
+	if i.held[log.ID][text] == 0 || !distinct {
+		i.held[log.ID][text]++
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -43,6 +44,7 @@ func Run(t *testing.T, target Target) {
 	t.Run("batch", func(t *testing.T) { batch(t, target.Open(t, Works)) })
 	t.Run("nothing to send", func(t *testing.T) { nothing(t, target.Open(t, Works)) })
 	t.Run("idempotent rewrite", func(t *testing.T) { rewrite(t, target.Open(t, Works)) })
+	t.Run("different logs under one id", func(t *testing.T) { namesakes(t, target.Open(t, Works)) })
 	t.Run("cancelled context", func(t *testing.T) { cancelled(t, target.Open(t, Works)) })
 	for _, s := range []Scenario{BadCredentials, NoPermission, Missing, Throttled, Broken, Hangs, Refuses, CutOnce} {
 		deviation, deviates := deviations[s]
@@ -102,6 +104,19 @@ func rewrite(t *testing.T, r Receiver) {
 	delivered(t, docs, r.Sink.Send(t.Context(), docs))
 	delivered(t, docs, r.Sink.Send(t.Context(), docs))
 	held(t, r, docs)
+}
+
+// namesakes sends three logs under one id, twice: two of one workspace, whose producer did not keep its ids apart, and one of another.
+func namesakes(t *testing.T, r Receiver) {
+	docs := slices.Repeat(Logs(1, 100), 3)
+	docs[1].JSON = bytes.Replace(docs[1].JSON, []byte("09:30"), []byte("09:31"), 1)
+	docs[2].WorkspaceID, docs[2].JSON = "ws-2", bytes.Replace(docs[2].JSON, []byte("ws-1"), []byte("ws-2"), 1)
+	for range 2 {
+		delivered(t, docs, r.Sink.Send(t.Context(), docs))
+		if diff := cmp.Diff(map[string]int{docs[0].ID: 3}, r.Held(t)); diff != "" {
+			t.Errorf("logs that the receiver holds, by log id (-want +got):\n%s", diff)
+		}
+	}
 }
 
 func cancelled(t *testing.T, r Receiver) {
