@@ -109,7 +109,8 @@ func (g grants) notify() []awsiam.PolicyStatement {
 func (g grants) admin(schedules awsiam.IRole, attempts awslogs.ILogGroup) []awsiam.PolicyStatement {
 	return []awsiam.PolicyStatement{
 		allow(jsii.Strings(*g.st.directory.TableArn()),
-			"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:Scan"),
+			"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
+		allow(jsii.Strings(index(*g.st.directory.TableArn(), listedIndex)), "dynamodb:Query"),
 		g.owned(),
 		allow(jsii.Strings(*g.st.deliveries.TableArn()), "dynamodb:Query"),
 		send(g.qs.retry, g.qs.notices, g.qs.ingest),

@@ -12,6 +12,7 @@ import (
 const (
 	ownerIndex     = "owner"
 	attentionIndex = "attention"
+	listedIndex    = "listed"
 	dueIndex       = "due"
 )
 
@@ -31,7 +32,8 @@ func newStores(stack awscdk.Stack, key awskms.IKey) stores {
 }
 
 // newDirectory holds workspaces, destinations, the claims of notices, and for a while the attempts that failing destinations have had. The index
-// attention is sparse: it holds only the few destinations that requeue has to look after each minute.
+// attention is sparse: it holds only the few destinations that requeue has to look after each minute. The index listed holds the ids of workspaces and of
+// destinations, for lists.
 func newDirectory(stack awscdk.Stack, key awskms.IKey) awsdynamodb.Table {
 	table := awsdynamodb.NewTable(stack, jsii.String("Directory"), retained(key, &awsdynamodb.TableProps{
 		PartitionKey:        attribute("pk", awsdynamodb.AttributeType_STRING),
@@ -48,6 +50,13 @@ func newDirectory(stack awscdk.Stack, key awskms.IKey) awsdynamodb.Table {
 		PartitionKey:   attribute("attention", awsdynamodb.AttributeType_STRING),
 		SortKey:        attribute("pk", awsdynamodb.AttributeType_STRING),
 		ProjectionType: awsdynamodb.ProjectionType_ALL,
+	})
+	table.AddGlobalSecondaryIndex(&awsdynamodb.GlobalSecondaryIndexProps{
+		IndexName:        jsii.String(listedIndex),
+		PartitionKey:     attribute("listed", awsdynamodb.AttributeType_STRING),
+		SortKey:          attribute("pk", awsdynamodb.AttributeType_STRING),
+		ProjectionType:   awsdynamodb.ProjectionType_INCLUDE,
+		NonKeyAttributes: jsii.Strings("parent_id"),
 	})
 	return table
 }

@@ -3,8 +3,6 @@ package admin
 import (
 	"context"
 	"net/http"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -234,14 +232,20 @@ func (a *API) destinationIDs(ctx context.Context, only, from string) ([]string, 
 		return []string{only}, nil
 	}
 	var ids []string
-	for d, err := range a.Listing.Destinations(ctx) {
+	if from != "" {
+		ids = append(ids, from)
+	}
+	for {
+		page, err := a.Listing.DestinationsAfter(ctx, from, readAtOnce)
 		if err != nil {
 			return nil, a.internal(ctx, err)
 		}
-		if strings.Compare(d.ID, from) >= 0 {
+		for _, d := range page {
 			ids = append(ids, d.ID)
 		}
+		if len(page) < readAtOnce {
+			return ids, nil
+		}
+		from = page[len(page)-1].ID
 	}
-	slices.Sort(ids)
-	return ids, nil
 }

@@ -1,12 +1,14 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -198,18 +200,15 @@ func (a *API) listDestinations(ctx context.Context, in *struct {
 	Paging
 	WorkspaceID string `query:"workspace_id" maxLength:"128" doc:"Only those that this workspace owns."`
 }) (*struct{ Body DestinationPage }, error) {
-	all := a.Listing.Destinations(ctx)
-	if in.WorkspaceID != "" {
-		own, err := a.owned(ctx, in.WorkspaceID)
-		if err != nil {
-			return nil, err
-		}
-		all = each(own)
-	}
-	page, next, err := idPage(all, func(d directory.Destination) string { return d.ID }, in.Paging)
+	after, err := in.after()
 	if err != nil {
-		return nil, a.listError(ctx, err)
+		return nil, err
 	}
+	found, err := a.destinations(ctx, in.WorkspaceID, after, in.Limit+1)
+	if err != nil {
+		return nil, err
+	}
+	page, next := cut(found, func(d directory.Destination) string { return d.ID }, in.Limit)
 	out := &struct{ Body DestinationPage }{DestinationPage{Items: make([]Destination, len(page)), Next: next}}
 	for i, d := range page {
 		out.Body.Items[i] = viewDestination(d)
@@ -217,15 +216,22 @@ func (a *API) listDestinations(ctx context.Context, in *struct {
 	return out, nil
 }
 
-// each goes through a list that cannot fail.
-func each[T any](list []T) func(func(T, error) bool) {
-	return func(yield func(T, error) bool) {
-		for _, v := range list {
-			if !yield(v, nil) {
-				return
-			}
+// destinations gives up to limit destinations by id, from behind one on, of all or of one workspace.
+func (a *API) destinations(ctx context.Context, workspaceID, after string, limit int) ([]directory.Destination, error) {
+	if workspaceID == "" {
+		found, err := a.Listing.DestinationsAfter(ctx, after, limit)
+		if err != nil {
+			return nil, a.internal(ctx, err)
 		}
+		return found, nil
 	}
+	own, err := a.owned(ctx, workspaceID)
+	if err != nil {
+		return nil, err
+	}
+	own = slices.DeleteFunc(own, func(d directory.Destination) bool { return d.ID <= after })
+	slices.SortFunc(own, func(x, y directory.Destination) int { return cmp.Compare(x.ID, y.ID) })
+	return own[:min(limit, len(own))], nil
 }
 
 func (a *API) getDestination(ctx context.Context, in *DestinationPath) (*destinationAnswer, error) {

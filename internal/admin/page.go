@@ -1,11 +1,8 @@
 package admin
 
 import (
-	"cmp"
 	"encoding/base64"
-	"iter"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -71,29 +68,22 @@ func parseKeyCursor(cursor string) (delivery.Key, error) {
 	return delivery.Key{DestinationID: parts[0], WorkspaceID: parts[2], LogID: parts[3], AcceptedAt: time.UnixMilli(ms).UTC()}, nil
 }
 
-// idPage sorts everything of a listing by id and cuts out the page behind the cursor.
-func idPage[T any](all iter.Seq2[T, error], id func(T) string, p Paging) (page []T, next *string, err error) {
-	after := ""
-	if p.Next != "" {
-		parts, ok := decodeCursor(p.Next, 1)
-		if !ok || events.CheckID("id", parts[0]) != nil {
-			return nil, nil, badCursor()
-		}
-		after = parts[0]
+// after is the id behind which a list by id goes on, "" for the first page.
+func (p Paging) after() (string, error) {
+	if p.Next == "" {
+		return "", nil
 	}
-	page = make([]T, 0)
-	for v, err := range all {
-		if err != nil {
-			return nil, nil, err
-		}
-		if id(v) > after {
-			page = append(page, v)
-		}
+	parts, ok := decodeCursor(p.Next, 1)
+	if !ok || events.CheckID("id", parts[0]) != nil {
+		return "", badCursor()
 	}
-	slices.SortFunc(page, func(x, y T) int { return cmp.Compare(id(x), id(y)) })
-	if len(page) > p.Limit {
-		page = page[:p.Limit]
-		next = encodeCursor(id(page[p.Limit-1]))
+	return parts[0], nil
+}
+
+// cut makes a page of what was found by id, one more than the page takes if there are more.
+func cut[T any](found []T, id func(T) string, limit int) (page []T, next *string) {
+	if len(found) <= limit {
+		return found, nil
 	}
-	return page, next, nil
+	return found[:limit], encodeCursor(id(found[limit-1]))
 }

@@ -3,7 +3,6 @@ package admin
 import (
 	"context"
 	"encoding/json"
-	"iter"
 	"net/http"
 	"time"
 
@@ -38,10 +37,14 @@ type Destinations interface {
 	DeleteDestination(ctx context.Context, d directory.Destination, tell ...directory.Outgoing) error
 }
 
-// Listing goes through the whole directory, in any order.
+// Listing lists the directory by id. What was written a moment ago may be missing, and what was removed still be there.
 type Listing interface {
-	Workspaces(ctx context.Context) iter.Seq2[directory.Workspace, error]
-	Destinations(ctx context.Context) iter.Seq2[directory.Destination, error]
+	// WorkspacesAfter gives up to limit workspaces whose ids come after the given one; "" comes before all. Fewer are the last.
+	WorkspacesAfter(ctx context.Context, id string, limit int) ([]directory.Workspace, error)
+	// DestinationsAfter gives destinations likewise.
+	DestinationsAfter(ctx context.Context, id string, limit int) ([]directory.Destination, error)
+	// Child gives the id of a workspace whose parent is the given one, "" if there is none.
+	Child(ctx context.Context, parent string) (string, error)
 }
 
 // Vault seals destinations' credentials for their records, and opens them.

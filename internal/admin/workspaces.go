@@ -89,23 +89,20 @@ func (a *API) workspaceRoutes(api huma.API) {
 }
 
 func (a *API) listWorkspaces(ctx context.Context, in *struct{ Paging }) (*struct{ Body WorkspacePage }, error) {
-	page, next, err := idPage(a.Listing.Workspaces(ctx), func(w directory.Workspace) string { return w.ID }, in.Paging)
+	after, err := in.after()
 	if err != nil {
-		return nil, a.listError(ctx, err)
+		return nil, err
 	}
+	found, err := a.Listing.WorkspacesAfter(ctx, after, in.Limit+1)
+	if err != nil {
+		return nil, a.internal(ctx, err)
+	}
+	page, next := cut(found, func(w directory.Workspace) string { return w.ID }, in.Limit)
 	out := &struct{ Body WorkspacePage }{WorkspacePage{Items: make([]Workspace, len(page)), Next: next}}
 	for i, w := range page {
 		out.Body.Items[i] = viewWorkspace(w)
 	}
 	return out, nil
-}
-
-// listError tells a wrong question from a failure of our own.
-func (a *API) listError(ctx context.Context, err error) error {
-	if p, ok := errors.AsType[*Problem](err); ok {
-		return p
-	}
-	return a.internal(ctx, err)
 }
 
 func (a *API) getWorkspace(ctx context.Context, in *WorkspacePath) (*workspaceAnswer, error) {
@@ -252,13 +249,12 @@ func (a *API) deleteWorkspace(ctx context.Context, in *struct {
 	if len(own) > 0 {
 		return nil, problem(http.StatusConflict, "the workspace owns %d destinations, %s for one; delete them first", len(own), own[0].ID)
 	}
-	for child, err := range a.Listing.Workspaces(ctx) {
-		if err != nil {
-			return nil, a.internal(ctx, err)
-		}
-		if child.ParentID == w.ID {
-			return nil, problem(http.StatusConflict, "the workspace is the parent of %s; delete its children first, or give them another parent", child.ID)
-		}
+	child, err := a.Listing.Child(ctx, w.ID)
+	if err != nil {
+		return nil, a.internal(ctx, err)
+	}
+	if child != "" {
+		return nil, problem(http.StatusConflict, "the workspace is the parent of %s; delete its children first, or give them another parent", child)
 	}
 	tell, err := a.workspaceActivity(ctx, connection.WorkspaceDeleted, w)
 	if err != nil {

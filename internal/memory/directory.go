@@ -184,6 +184,39 @@ func (d *Directory) Destinations(context.Context) iter.Seq2[directory.Destinatio
 	}
 }
 
+// WorkspacesAfter implements admin.Listing.
+func (d *Directory) WorkspacesAfter(ctx context.Context, after string, limit int) ([]directory.Workspace, error) {
+	var page []directory.Workspace
+	for w, err := range d.Workspaces(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		if w.ID > after && len(page) < limit {
+			page = append(page, w)
+		}
+	}
+	return page, nil
+}
+
+// DestinationsAfter implements admin.Listing.
+func (d *Directory) DestinationsAfter(_ context.Context, after string, limit int) ([]directory.Destination, error) {
+	all := d.all()
+	first, _ := slices.BinarySearchFunc(all, after+"\x00", func(dest directory.Destination, id string) int { return cmp.Compare(dest.ID, id) })
+	return all[first:min(first+limit, len(all))], nil
+}
+
+// Child implements admin.Listing.
+func (d *Directory) Child(_ context.Context, parent string) (string, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, w := range d.workspaces {
+		if w.ParentID == parent {
+			return w.ID, nil
+		}
+	}
+	return "", nil
+}
+
 func (d *Directory) all() []directory.Destination {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -99,15 +99,15 @@ func requestKey(r types.WriteRequest) string {
 func itemKey(i item) string { return i.text(attrPK) + " " + i.text(attrSK) }
 
 // readAll gives those items of different keys that the table holds.
-func (c *Cache) readAll(ctx context.Context, keys []item) ([]item, error) {
+func readAll(ctx context.Context, client Client, table string, keys []item) ([]item, error) {
 	chunks := slices.Collect(slices.Chunk(keys, readsACall))
 	found := make([][]item, len(chunks))
 	errs := make([]error, len(chunks))
-	each(len(chunks), func(i int) { found[i], errs[i] = c.readChunk(ctx, chunks[i]) })
+	each(len(chunks), func(i int) { found[i], errs[i] = readChunk(ctx, client, table, chunks[i]) })
 	return slices.Concat(found...), errors.Join(errs...)
 }
 
-func (c *Cache) readChunk(ctx context.Context, keys []item) ([]item, error) {
+func readChunk(ctx context.Context, client Client, table string, keys []item) ([]item, error) {
 	left := types.KeysAndAttributes{ConsistentRead: aws.Bool(true)}
 	for _, k := range keys {
 		left.Keys = append(left.Keys, k)
@@ -119,14 +119,14 @@ func (c *Cache) readChunk(ctx context.Context, keys []item) ([]item, error) {
 				return nil, err
 			}
 		}
-		out, err := c.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{c.table: left}})
+		out, err := client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{table: left}})
 		if err != nil {
 			return nil, fmt.Errorf("get a batch of %d items: %w", len(left.Keys), err)
 		}
-		for _, i := range out.Responses[c.table] {
+		for _, i := range out.Responses[table] {
 			found = append(found, i)
 		}
-		if left = out.UnprocessedKeys[c.table]; len(left.Keys) == 0 {
+		if left = out.UnprocessedKeys[table]; len(left.Keys) == 0 {
 			return found, nil
 		}
 	}

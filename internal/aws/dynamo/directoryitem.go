@@ -73,6 +73,7 @@ func (i item) truth(name string) bool {
 
 func workspaceItem(w directory.Workspace) item {
 	i := directoryKey(workspacePrefix, w.ID)
+	i[attrListed] = text(listedWorkspaces)
 	i["workspace_id"] = text(w.ID)
 	i["incarnation"] = text(w.Incarnation)
 	i["revision"] = number(w.Revision)
@@ -105,6 +106,7 @@ func parseWorkspace(i item) (directory.Workspace, error) {
 
 func destinationItem(d directory.Destination) item {
 	i := directoryKey(destinationPrefix, d.ID)
+	i[attrListed] = text(listedDestinations)
 	i["workspace_id"] = text(d.WorkspaceID)
 	i["incarnation"] = text(d.Incarnation)
 	i["shared"] = &types.AttributeValueMemberBOOL{Value: d.Shared}

@@ -92,7 +92,11 @@ func openDirectory(client *dynamodb.Client) func(*testing.T, []directory.Workspa
 func failedEvents(t *testing.T, c *Cache) []delivery.FailedEvent {
 	t.Helper()
 	var all []delivery.FailedEvent
-	pages := dynamodb.NewScanPaginator(c.client, &dynamodb.ScanInput{TableName: &c.table})
+	client, ok := c.client.(*dynamodb.Client)
+	if !ok {
+		t.Fatal("no client of a server")
+	}
+	pages := dynamodb.NewScanPaginator(client, &dynamodb.ScanInput{TableName: &c.table})
 	for pages.HasMorePages() {
 		out, err := pages.NextPage(t.Context())
 		if err != nil {
@@ -128,9 +132,13 @@ func createDirectory(t *testing.T, client *dynamodb.Client) string {
 	return createTable(t, client, &dynamodb.CreateTableInput{
 		KeySchema: []types.KeySchemaElement{hashKey("pk")},
 		AttributeDefinitions: []types.AttributeDefinition{
-			defined("pk", "S"), defined("workspace_id", "S"), defined("attention", "S"),
+			defined("pk", "S"), defined("workspace_id", "S"), defined("attention", "S"), defined("listed", "S"),
 		},
-		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{directoryIndex("owner", "workspace_id"), directoryIndex("attention", "attention")},
+		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{directoryIndex("owner", "workspace_id"), directoryIndex("attention", "attention"), {
+			IndexName:  aws.String("listed"),
+			KeySchema:  []types.KeySchemaElement{hashKey("listed"), rangeKey("pk")},
+			Projection: &types.Projection{ProjectionType: types.ProjectionTypeInclude, NonKeyAttributes: []string{"parent_id"}},
+		}},
 	})
 }
 

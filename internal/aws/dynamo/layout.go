@@ -26,6 +26,7 @@
 //
 // The sparse index attention has partition key attention, for destinations one of 16 shards by a hash of the id, sort key pk and projects all. The index
 // owner has partition key workspace_id, sort key pk and projects all: a workspace stands there with its own destinations, so that one query routes a log.
+// The sparse index listed has partition key listed, workspaces or destinations, sort key pk and includes parent_id, for lists.
 package dynamo
 
 import (

@@ -36,11 +36,6 @@ func (f ByContext) Query(ctx context.Context, in *dynamodb.QueryInput, _ ...opti
 	return f(ctx).Query(ctx, in)
 }
 
-// Scan implements dynamo.Client.
-func (f ByContext) Scan(ctx context.Context, in *dynamodb.ScanInput, _ ...options) (*dynamodb.ScanOutput, error) {
-	return f(ctx).Scan(ctx, in)
-}
-
 // BatchGetItem implements dynamo.Client.
 func (f ByContext) BatchGetItem(ctx context.Context, in *dynamodb.BatchGetItemInput, _ ...options) (*dynamodb.BatchGetItemOutput, error) {
 	return f(ctx).BatchGetItem(ctx, in)

@@ -105,12 +105,6 @@ func (c Client) Query(ctx context.Context, in *dynamodb.QueryInput, _ ...options
 	return carry(ctx, c, call, func() (*dynamodb.QueryOutput, error) { return c.Tables.query(in) })
 }
 
-// Scan implements dynamo.Client.
-func (c Client) Scan(ctx context.Context, in *dynamodb.ScanInput, _ ...options) (*dynamodb.ScanOutput, error) {
-	call := Call{Operation: "Scan", Table: *in.TableName, Partition: *in.TableName}
-	return carry(ctx, c, call, func() (*dynamodb.ScanOutput, error) { return c.Tables.scan(in) })
-}
-
 // BatchGetItem implements dynamo.Client. Keys of throttled partitions are left out.
 func (c Client) BatchGetItem(ctx context.Context, in *dynamodb.BatchGetItemInput, _ ...options) (*dynamodb.BatchGetItemOutput, error) {
 	call := Call{Operation: "BatchGetItem"}

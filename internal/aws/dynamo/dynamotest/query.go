@@ -11,11 +11,11 @@ import (
 	"github.com/google/btree"
 )
 
-// listing is a Query or a Scan.
+// listing is a Query.
 type listing struct {
 	table       *string
 	index       *string
-	condition   *string // nil of a Scan
+	condition   *string
 	filter      *string
 	projection  *string
 	limit       *int32
@@ -40,18 +40,6 @@ func (t *Tables) query(in *dynamodb.QueryInput) (*dynamodb.QueryOutput, error) {
 		substitutes: substitutes{in.ExpressionAttributeNames, in.ExpressionAttributeValues},
 	})
 	return &dynamodb.QueryOutput{Items: p.items, LastEvaluatedKey: p.last, Count: int32(len(p.items)), ScannedCount: int32(p.scanned)}, err
-}
-
-func (t *Tables) scan(in *dynamodb.ScanInput) (*dynamodb.ScanOutput, error) {
-	if in.TotalSegments != nil {
-		return nil, invalid("scans by segments are not known here")
-	}
-	p, err := t.list(listing{
-		table: in.TableName, index: in.IndexName, filter: in.FilterExpression, projection: in.ProjectionExpression,
-		limit: in.Limit, start: in.ExclusiveStartKey, consistent: aws.ToBool(in.ConsistentRead),
-		substitutes: substitutes{in.ExpressionAttributeNames, in.ExpressionAttributeValues},
-	})
-	return &dynamodb.ScanOutput{Items: p.items, LastEvaluatedKey: p.last, Count: int32(len(p.items)), ScannedCount: int32(p.scanned)}, err
 }
 
 // list reads one page: the items in their order from behind start on, as many as limit says before the filter.

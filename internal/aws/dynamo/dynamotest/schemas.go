@@ -17,6 +17,7 @@ func Directory() Schema {
 		Indexes: []Index{
 			{Name: "owner", Partition: "workspace_id", Sort: "pk"},
 			{Name: "attention", Partition: "attention", Sort: "pk"},
+			{Name: "listed", Partition: "listed", Sort: "pk", Includes: []string{"parent_id"}},
 		},
 	}
 }
