@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/auditrelay/auditrelay/events"
 	"github.com/auditrelay/auditrelay/internal/connection"
@@ -97,7 +96,7 @@ func (a *API) change(ctx context.Context, c change) (*destinationAnswer, error) 
 		}
 		fields := changedFields(before, after, c.credentials != nil)
 		if mayMend(fields) {
-			after.Health.Until = time.Time{} // the pause was asked for by the receiver as it was connected before
+			after.Health = after.Health.SetUpAnew(a.Now())
 		}
 		if !exists {
 			if after, err = directory.Transition(after, directory.Connect, a.Now()); err != nil {

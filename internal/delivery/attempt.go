@@ -178,8 +178,7 @@ func (d *Deliver) attempt(ctx context.Context, trials []trial) {
 	}
 	d.remove(ctx, done)
 	d.save(ctx, again)
-	e, f := weigh(trials, results)
-	d.observe(ctx, trials[0].dest, e, f)
+	d.observe(ctx, trials[0].dest, weigh(trials, results))
 }
 
 func (d *Deliver) send(ctx context.Context, trials []trial) []Result {

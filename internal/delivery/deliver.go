@@ -36,6 +36,8 @@ type Deliver struct {
 	KeepUnread bool
 	// TimeLimit is how long the attempts of one destination may take in one invocation. It must leave time for the writes that follow.
 	TimeLimit time.Duration
+
+	taken takings
 }
 
 // Accept takes fresh messages through their first attempt. It answers the ids of the messages that must be handed out again; all others are

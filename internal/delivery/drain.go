@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/auditrelay/auditrelay/internal/directory"
+	"github.com/auditrelay/auditrelay/internal/failure"
 )
 
 // Backlog lists what waits for a destination.
@@ -24,6 +25,8 @@ type Waiting struct {
 	// Attempts and Tried are the delivery's.
 	Attempts int
 	Tried    time.Time
+	// Code is the delivery's.
+	Code failure.Code
 }
 
 // DrainQueue carries the call for a page of a destination's backlog.
@@ -284,6 +287,9 @@ func (d *Drain) look(ctx context.Context, dest directory.Destination, s DrainSta
 			return d.again(ctx, dest)
 		}
 		if len(waiting) < limit {
+			if len(waiting) == 0 && s.After == (Key{}) {
+				dest.Health.Refused = directory.Refusals{} // not a log waits
+			}
 			return d.finish(ctx, dest, s.At)
 		}
 		s.After = waiting[len(waiting)-1].Key

@@ -79,15 +79,16 @@ const (
 type evidence int
 
 const (
-	nothing evidence = iota // no log was tried, or the destination refused these logs and might take others
-	up                      // it took a log
-	down                    // it took none, for a reason that is not the logs', or asked for most of them to be left alone
+	nothing  evidence = iota // no log was tried, or too few failed for a passing reason to say anything
+	up                       // it took a log
+	refusing                 // it took none and refused some for their own sake; it might take others
+	down                     // it took none, for a reason that is not the logs', or asked for most of them to be left alone
 )
 
 // weigh finds the evidence in the trials of one group and their results, and the failure that stands for it. trials count the attempt already.
-func weigh(trials []trial, results []Result) (evidence, *failure.Error) {
-	var worst, asked *failure.Error
-	taken, refused, paused, failed, sure := 0, 0, 0, 0, false
+func weigh(trials []trial, results []Result) finding {
+	var worst, asked, own *failure.Error
+	taken, refused, paused, failed, fresh, sure := 0, 0, 0, 0, 0, false
 	for i, r := range results {
 		if r.Err == nil {
 			taken++
@@ -98,6 +99,12 @@ func weigh(trials []trial, results []Result) (evidence, *failure.Error) {
 		}
 		f := failure.Of(r.Err)
 		class := failure.Find(f.Code).Class
+		if trials[i].Attempts == 1 {
+			fresh++
+		}
+		if own == nil && (class == failure.Log || trials[i].Attempts > 1) {
+			own = f // if it takes others: a log whose retry fails too waits for longer
+		}
 		if class == failure.Log {
 			refused++
 			continue
@@ -115,38 +122,53 @@ func weigh(trials []trial, results []Result) (evidence, *failure.Error) {
 		}
 	}
 	if paused > taken+refused { // otherwise it asks for these logs alone: it dealt with as many others in the same moment
-		return down, asked
+		return finding{down, asked, fresh}
 	}
-	if taken > 0 {
-		return up, nil
+	switch {
+	case taken > 0:
+		return finding{up, own, fresh}
+	case worst != nil && (failure.Find(worst.Code).Class == failure.Connection || failed > chanceAtMost || sure):
+		return finding{down, worst, fresh}
+	case refused > 0:
+		return finding{refusing, own, fresh}
 	}
-	if worst == nil {
-		return nothing, nil
-	}
-	if failure.Find(worst.Code).Class == failure.Connection || failed > chanceAtMost || sure {
-		return down, worst
-	}
-	return nothing, nil
+	return finding{}
 }
 
 // change is the destination's record after the evidence, and whether it differs. A destination that fails keeps the time since when; its code
-// changes only with the class, so that one that fails now this way and now that is not written at each attempt.
-func change(d directory.Destination, e evidence, f *failure.Error, now time.Time) (directory.Destination, bool) {
-	failing := d.Health.State == directory.Failing
+// changes only with the class, so that one that fails now this way and now that is not written at each attempt. What it left waiting when it recovers
+// counts as refused until the watch finds that nothing waits.
+func change(d directory.Destination, found finding, now time.Time) (directory.Destination, bool) {
+	now = now.UTC().Truncate(time.Millisecond) // as stores keep it
+	failing, f, h := d.Health.State == directory.Failing, found.failure, d.Health
 	switch {
-	case e == up && failing:
-		d.Health = directory.Health{State: directory.Healthy}
+	case found.evidence == up && failing:
+		d.Health = directory.Health{State: directory.Healthy, TakenAt: now, Refused: h.Refused}
+		if d.Health.Refused.Logs = 0; !h.Refuses() {
+			d.Health.Refused = directory.Refusals{Since: now, Code: h.Code, Answer: h.Answer}
+		}
 		return d.Drain(now), true
-	case e == down && !failing:
-		d.Health = directory.Health{State: directory.Failing, Since: now, Code: f.Code, Answer: f.Answer()}
+	case found.evidence == down && !failing:
+		d.Health = directory.Health{State: directory.Failing, Since: now, Code: f.Code, Answer: f.Answer(), TakenAt: h.TakenAt, Refused: h.Refused}
+		d.Health.Refused.Logs = 0
 		return withPause(d, f, now), true
-	case e == down && failure.Find(f.Code).Class != failure.Find(d.Health.Code).Class:
+	case found.evidence == down && failure.Find(f.Code).Class != failure.Find(h.Code).Class:
+		d.Health.Code, d.Health.Answer, d.Health.Refused = f.Code, f.Answer(), directory.Refusals{}
+		return withPause(d, f, now), true
+	case found.evidence == down && f.RetryAfter > 0 && asksAnew(h, now.Add(askedPause(f))):
+		return withPause(d, f, now), true
+	case found.evidence == down:
+		return d, false
+	case refusesAll(h, found, now) && !failing:
+		d.Health = directory.Health{State: directory.Failing, Since: nothingTakenSince(h), Code: f.Code, Answer: f.Answer(), TakenAt: h.TakenAt, Refused: h.Refused}
+		return d, true
+	case refusesAll(h, found, now) && failure.Find(h.Code).Class != failure.Log:
 		d.Health.Code, d.Health.Answer = f.Code, f.Answer()
-		return withPause(d, f, now), true
-	case e == down && f.RetryAfter > 0 && asksAnew(d.Health, now.Add(askedPause(f))):
-		return withPause(d, f, now), true
+		return d, true
 	}
-	return d, false
+	var differs bool
+	d.Health, differs = withRefusals(h, found, now)
+	return d, differs
 }
 
 // asksAnew says whether a destination that is asked for asks for another pause than the one at hand: a longer one, or one that is over a good deal sooner.
@@ -183,9 +205,12 @@ func sameConnection(a, b directory.Destination) bool {
 const transitionTries = 4
 
 // observe draws the consequences of a group's results. Of many instances with the same evidence one makes the transition; the others find it made.
-func (d *Deliver) observe(ctx context.Context, seen directory.Destination, e evidence, f *failure.Error) {
+func (d *Deliver) observe(ctx context.Context, seen directory.Destination, found finding) {
 	now := d.Now()
-	if _, differs := change(seen, e, f, now); !differs {
+	if found.evidence == up {
+		d.taken.note(seen.Identity(), now)
+	}
+	if _, differs := change(seen, found, now); !differs {
 		return
 	}
 	for range transitionTries {
@@ -197,10 +222,11 @@ func (d *Deliver) observe(ctx context.Context, seen directory.Destination, e evi
 		if !sameConnection(seen, current) {
 			return // the evidence is of a connection that is no more
 		}
-		next, differs := change(current, e, f, now)
+		next, differs := change(current, found, now)
 		if !differs {
 			return
 		}
+		next.Health.TakenAt = d.taken.last(next)
 		if err := d.transition(ctx, current, next, now); errors.Is(err, directory.ErrChanged) {
 			continue
 		} else if err != nil {
@@ -213,6 +239,9 @@ func (d *Deliver) observe(ctx context.Context, seen directory.Destination, e evi
 // transition stores a new health, with what is to be told of it, and tells it. The notice of a recovery goes before the write, because nothing would send it after a death
 // between the two; notify looks at the record before it mails. A failure's notice needs no such care: requeue sends it as long as it lasts.
 func (d *Deliver) transition(ctx context.Context, from, to directory.Destination, now time.Time) error {
+	if from.Health.State == to.Health.State && from.Health.Code == to.Health.Code && from.Health.Until.Equal(to.Health.Until) {
+		return d.keep(ctx, to)
+	}
 	recovered := from.Health.State == directory.Failing && to.Health.State == directory.Healthy
 	if recovered {
 		n := directory.Notice{Kind: directory.Recovered, DestinationID: to.ID, Incarnation: to.Incarnation, Since: from.Health.Since, Code: from.Health.Code, Answer: from.Health.Answer, At: now}

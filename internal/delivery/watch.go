@@ -91,9 +91,7 @@ func (w *Watch) duties() []duty {
 		{"tell", func(d *directory.Destination, now time.Time) bool {
 			return fails(d) && w.another("tell", d.Identity(), d.Health.Since, telling, now)
 		}, w.tell},
-		{"warn", func(d *directory.Destination, now time.Time) bool {
-			return d.State == directory.Disabled && w.another("warn", d.Identity(), d.StateSince, telling, now)
-		}, w.warn},
+		{"warn", w.toWarn, w.warn},
 		{"measure", w.toMeasure, w.measure},
 	}
 }

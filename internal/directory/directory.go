@@ -97,8 +97,6 @@ type Destination struct {
 	// StateSince is when the connection came into its state.
 	StateSince time.Time `json:"state_since,omitzero"`
 	Health     Health    `json:"health"`
-	// Warned says that admins were told, since it was disabled, that logs which wait for it begin to expire.
-	Warned bool `json:"-"`
 	// Draining says that the backlog is being sent at once, after a recovery or a reconnect.
 	Draining bool `json:"draining,omitempty"`
 	// LastLook says that the backlog was sent, but for a last look at it that is still to come: it sees whatever was parked while Draining stood here. Who
@@ -132,12 +130,9 @@ func (d Destination) SameRecord(o Destination) bool {
 }
 
 // NeedsAttention says whether requeue must look at the destination every minute: it fails, its timer runs, its backlog is being sent or had its last look
-// not yet, or it is disabled and its admins are still to be warned of the first log that expires.
+// not yet, it is disabled, so that logs which wait for it are lost one day, or it has refused logs that may wait.
 func (d Destination) NeedsAttention() bool {
-	if d.State == Disabled {
-		return !d.Warned
-	}
-	return d.State == Disconnected || d.Health.State == Failing || d.Draining || d.LastLook
+	return d.State == Disconnected || d.State == Disabled || d.Health.State == Failing || d.Draining || d.LastLook || d.Health.Refuses()
 }
 
 // Takes says whether the destination takes logs, as far as is known.
@@ -171,6 +166,36 @@ type Health struct {
 	// Until is when it may be tried again, if it asked to be left alone, and AskedAt when it asked.
 	Until   time.Time `json:"until,omitzero"`
 	AskedAt time.Time `json:"-"`
+	// TakenAt is when it last took a log, as far as that was written down: logs that are taken cost no write, so it
+	// is noted with other changes, and each hour while Refused says something. Zero if it is not known.
+	TakenAt time.Time `json:"taken_at,omitzero"`
+	// Refused is what it refused of late; zero if nothing of that waits.
+	Refused Refusals `json:"refused,omitzero"`
+}
+
+// Refusals are logs that a destination refused one by one, for a reason that is theirs, so that it may take others.
+type Refusals struct {
+	// Since is when the first of them was refused, or when the destination was set up anew after that.
+	Since time.Time `json:"since,omitzero"`
+	// Logs counts those that were refused at their first attempt while nothing is known to have been taken, until there
+	// are enough to say that the destination refuses whatever comes.
+	Logs int `json:"-"`
+	// Code is why the first was refused, and Answer what the service answered, see Health.
+	Code   failure.Code `json:"code,omitempty"`
+	Answer string       `json:"answer,omitempty"`
+}
+
+// Refuses says whether logs may wait that the destination refused one by one.
+func (h Health) Refuses() bool { return !h.Refused.Since.IsZero() }
+
+// SetUpAnew is the health after a change of what is sent to whom: neither a pause nor a refusal of before says
+// anything of the time that follows. What was refused still waits.
+func (h Health) SetUpAnew(now time.Time) Health {
+	h.Until = time.Time{}
+	if h.Refuses() {
+		h.Refused.Since, h.Refused.Logs = now.UTC().Truncate(time.Millisecond), 0
+	}
+	return h
 }
 
 // MostDestinations is how many destinations a workspace may own. Each of its logs can go to all of them, in one invocation with others' logs.

@@ -1,6 +1,8 @@
 package directory
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/auditrelay/auditrelay/internal/failure"
@@ -17,7 +19,7 @@ const (
 	Involuntary NoticeKind = "involuntary"
 	// Recovered: deliveries get through again.
 	Recovered NoticeKind = "recovered"
-	// ExpiryWarning: logs that wait will be given up within 24 hours.
+	// ExpiryWarning: logs that wait will be given up within a day or so, whatever the reason. At most one mail in 24 hours.
 	ExpiryWarning NoticeKind = "expiry_warning"
 )
 
@@ -30,11 +32,46 @@ type Notice struct {
 	Incarnation string `json:"incarnation,omitempty"`
 	// Generation is the destination's, at the disconnect that a voluntary notice is about.
 	Generation int `json:"generation,omitempty"`
-	// Since is when the destination was disconnected or, for the other kinds, when it began to fail.
+	// Since is when the destination was disconnected, when it began to fail, or when it refused the first of the logs that
+	// are to be lost, whichever is the reason for the mail.
 	Since time.Time `json:"since,omitzero"`
 	// Code is why it fails, and Answer what the service answered, see Health.
 	Code   failure.Code `json:"code,omitempty"`
 	Answer string       `json:"answer,omitempty"`
 	// At is when it was noticed: the error time of the mail.
 	At time.Time `json:"at"`
+	// Losses are what an expiry warning is about; nil for the other kinds.
+	Losses *Losses `json:"losses,omitempty"`
+}
+
+// Losses are logs that are given up by some time unless their destination takes them.
+type Losses struct {
+	// Logs is how many, and Waiting how many logs wait in all; More says that there are others, which were not counted.
+	Logs    int  `json:"logs"`
+	Waiting int  `json:"waiting"`
+	More    bool `json:"more,omitempty"`
+	// First is when the first of them is given up, and Until the time by which all are.
+	First time.Time `json:"first"`
+	Until time.Time `json:"until"`
+	// Codes says why, the most frequent code first.
+	Codes []CodeCount `json:"codes"`
+}
+
+// CodeCount is how many logs wait because their last attempt failed for a reason. The code is empty for logs that
+// were not tried yet.
+type CodeCount struct {
+	Code failure.Code `json:"code"`
+	Logs int          `json:"logs"`
+}
+
+// ByCode puts counts in order: the most frequent code first, and of equal ones by name.
+func ByCode(counts map[failure.Code]int) []CodeCount {
+	list := make([]CodeCount, 0, len(counts))
+	for code, n := range counts {
+		list = append(list, CodeCount{code, n})
+	}
+	slices.SortFunc(list, func(a, b CodeCount) int {
+		return cmp.Or(cmp.Compare(b.Logs, a.Logs), cmp.Compare(a.Code, b.Code))
+	})
+	return list
 }

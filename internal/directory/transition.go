@@ -67,14 +67,14 @@ func Transition(d Destination, action Action, now time.Time) (Destination, error
 	d.State = to
 	d.StateSince = now.UTC().Truncate(time.Millisecond)
 	d.Generation++
-	d.Warned = false
 	switch action {
 	case Connect:
 		d.Health, d.OpenedAt = Health{State: Healthy}, d.StateSince
 	case Disconnect:
 		d.Draining, d.LastLook = false, false // what is left of the backlog waits with the rest
 	case Reconnect:
-		d.Health = Health{State: Healthy} // what failed before says nothing about a connection that was set up anew
+		// What failed before says nothing of a connection that was set up anew, and what waits is sent again.
+		d.Health = Health{State: Healthy, TakenAt: d.Health.TakenAt}
 		d = d.Drain(d.StateSince)
 	}
 	return d, nil

@@ -196,7 +196,7 @@ func (a *again) check() {
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	if d.WorkspaceID != a.owner || d.State != "connected" || d.Generation != 1 || d.Health.State != "healthy" || d.Draining || d.Warned {
+	if d.WorkspaceID != a.owner || d.State != "connected" || d.Generation != 1 || d.Health.State != "healthy" || d.Draining {
 		a.t.Errorf("the second record is %+v", d)
 	}
 	for _, m := range a.world.Mail.All() {

@@ -246,8 +246,8 @@ func (w *World) usefulTick() time.Time {
 	}
 	for d, err := range w.Directory.Attention(context.Background()) {
 		switch d.State {
-		case directory.Disconnected: // it is left alone until its eight hours are over
-			useful = earlier(useful, d.DisablesAt())
+		case directory.Disconnected: // it is left alone until its eight hours are over, but for the hourly look
+			useful = earlier(earlier(useful, d.DisablesAt()), nextHour(d.StateSince, now))
 			continue
 		case directory.Disabled:
 			useful = earlier(useful, nextHour(d.StateSince, now))
@@ -255,6 +255,10 @@ func (w *World) usefulTick() time.Time {
 		}
 		if err != nil || d.Draining || d.LastLook || w.Cache.Parked(d.ID) > 0 {
 			return w.nextTick
+		}
+		if d.Health.State != directory.Failing { // it has refused logs
+			useful = earlier(useful, delivery.NextWarningLook(d, now))
+			continue
 		}
 		// All that is left to do for a failing destination is to tell of it, at each full hour of its failure, and to probe it in each of a pause.
 		useful = earlier(useful, nextHour(d.Health.Since, now))

@@ -138,7 +138,7 @@ func (c *Cache) Waiting(_ context.Context, destinationID string, after delivery.
 	err = c.Hook.do(CallWaiting, func() error {
 		for _, d := range c.List(destinationID, after, limit) {
 			waiting = append(waiting, delivery.Waiting{
-				Hint: delivery.Hint{Key: d.Key, At: d.NextAt}, Owner: d.Owner, Parked: d.Parked, Attempts: d.Attempts, Tried: d.Tried,
+				Hint: delivery.Hint{Key: d.Key, At: d.NextAt}, Owner: d.Owner, Parked: d.Parked, Attempts: d.Attempts, Tried: d.Tried, Code: d.Code,
 			})
 		}
 		return nil

@@ -53,20 +53,25 @@ type Claim struct {
 	Revision int
 }
 
-// involuntaryLimit is the least time between two involuntary mails about a destination to one recipient.
-const involuntaryLimit = 24 * time.Hour
+const (
+	// dailyLimit is the least time between two involuntary mails about a destination to one recipient.
+	dailyLimit = 24 * time.Hour
+	// warningLimit is that of two warnings. Each counts the logs of a day, and the look that leads to the next
+	// comes each hour, some seconds sooner or later: it must not be left out for those.
+	warningLimit = dailyLimit - 30*time.Minute
+)
 
-// claimKey names the mail to one recipient that a notice is about: an involuntary one by the destination's
-// record alone, a recovered one by the time of the involuntary mail that it answers, a voluntary one by when
-// the disconnect was, an expiry warning by when the outage began. The recipient is part of it, so that
-// whatever becomes of the others and of the order of the list, nobody is mailed twice and nobody is left out.
-// Its hash stands for it, since keys stand in errors and addresses must not.
+// claimKey names the mail to one recipient that a notice is about: an involuntary one and an expiry warning
+// by the destination's record alone, a recovered one by the time of the involuntary mail that it answers, a
+// voluntary one by when the disconnect was. The recipient is part of it, so that whatever becomes of the
+// others and of the order of the list, nobody is mailed twice and nobody is left out. Its hash stands for it,
+// since keys stand in errors and addresses must not.
 func claimKey(n directory.Notice, answers time.Time, address string) string {
 	identity := directory.Identity(n.DestinationID, n.Incarnation)
 	sum := sha256.Sum256([]byte(strings.ToLower(address)))
 	recipient := hex.EncodeToString(sum[:16])
 	switch n.Kind {
-	case directory.Involuntary:
+	case directory.Involuntary, directory.ExpiryWarning:
 		return fmt.Sprintf("%s#%s#%s", identity, n.Kind, recipient)
 	case directory.Recovered:
 		return fmt.Sprintf("%s#%s#%d#%s", identity, n.Kind, answers.UnixMilli(), recipient)
@@ -76,8 +81,11 @@ func claimKey(n directory.Notice, answers time.Time, address string) string {
 
 // limit is how long after a mail the next under the same key may go; 0 is never.
 func limit(k directory.NoticeKind) time.Duration {
-	if k == directory.Involuntary {
-		return involuntaryLimit
+	switch k {
+	case directory.Involuntary:
+		return dailyLimit
+	case directory.ExpiryWarning:
+		return warningLimit
 	}
 	return 0
 }

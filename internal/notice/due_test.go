@@ -23,6 +23,8 @@ func TestDue(t *testing.T) {
 	}
 	draining := in(directory.Connected, 1)
 	draining.Draining = true
+	refusing := in(directory.Connected, 1)
+	refusing.Health.Refused.Since = at.Add(-100 * time.Hour)
 	for name, c := range map[string]struct {
 		notice directory.Notice
 		d      directory.Destination
@@ -52,6 +54,7 @@ func TestDue(t *testing.T) {
 		"expiry warning, disconnected":                {about(directory.ExpiryWarning), in(directory.Disconnected, 2), 0, Send},
 		"expiry warning, disabled":                    {about(directory.ExpiryWarning), in(directory.Disabled, 3), 0, Send},
 		"expiry warning, draining":                    {about(directory.ExpiryWarning), draining, 0, Send},
+		"expiry warning, refusing logs":               {about(directory.ExpiryWarning), refusing, 0, Send},
 		"expiry warning, all is well":                 {about(directory.ExpiryWarning), in(directory.Connected, 1), 0, Drop},
 		"a kind that a later version sends":           {about("applause"), in(directory.Connected, 1), 0, Drop},
 	} {

@@ -201,17 +201,15 @@ func TestLimits(t *testing.T) {
 		o.now = o.now.Add(time.Hour)
 	}
 	counts := make(map[directory.NoticeKind]int)
-	var last time.Time
+	last := make(map[directory.NoticeKind]time.Time)
 	for _, m := range o.mailer.All() {
 		counts[m.Kind]++
-		if m.Kind == directory.Involuntary {
-			if m.At.Sub(last) < 24*time.Hour {
-				t.Errorf("two involuntary mails within %v", m.At.Sub(last))
-			}
-			last = m.At
+		if m.At.Sub(last[m.Kind]) < 24*time.Hour {
+			t.Errorf("two %s mails within %v", m.Kind, m.At.Sub(last[m.Kind]))
 		}
+		last[m.Kind] = m.At
 	}
-	o.want("mails", counts, map[directory.NoticeKind]int{directory.Involuntary: 10, directory.ExpiryWarning: 1, directory.Recovered: 1})
+	o.want("mails", counts, map[directory.NoticeKind]int{directory.Involuntary: 10, directory.ExpiryWarning: 10, directory.Recovered: 1})
 }
 
 // TestLimitToTheMillisecond holds the border of the 24 hours.

@@ -8,6 +8,7 @@ import (
 	htmltemplate "html/template"
 	"io/fs"
 	"path"
+	"strconv"
 	"strings"
 	"text/template"
 	"time"
@@ -79,6 +80,12 @@ type page struct {
 	Status      string
 	Code        string
 	Description string
+	// Refuses says that the destination fails because it refuses each log, for the log's own sake.
+	Refuses bool
+	// Cause is why logs wait: disconnected, disabled, failing, refused or backlog.
+	Cause string
+	// Losses are what an expiry warning is about; nil for the other kinds, and in notices of an earlier version.
+	Losses *losses
 
 	// These are said by words.tmpl.
 	Subject   string
@@ -86,6 +93,18 @@ type page struct {
 	Summary   string
 	Guidance  string
 }
+
+// losses are logs that are about to be lost. The counts are written with their thousands apart.
+type losses struct {
+	Logs, Waiting string
+	// One says that it is a single log, More that there are others, which were not counted.
+	One, More bool
+	First     string
+	Codes     []lossCode
+}
+
+// lossCode is why so many logs were refused last. Code and Status are empty for logs that were not tried yet.
+type lossCode struct{ Logs, Code, Status string }
 
 // The most characters that are shown of a name, and of an id, whose own limit it is. In a subject both are
 // shorter, so that what is the mail's own stays in sight, and an id of the usual 36 characters is whole.
@@ -107,6 +126,8 @@ func (r *Renderer) Render(n directory.Notice, owner directory.Workspace, d direc
 		ErrorTime:    timestamp(n.At),
 		Since:        timestamp(n.Since),
 	}
+	p.Cause, p.Losses = causeOf(d), lossesOf(n.Losses)
+	p.Refuses = n.Kind == directory.Involuntary && failure.Find(n.Code).Class == failure.Log
 	if p.ResourceName == "" {
 		p.ResourceName = p.ResourceID
 	}
@@ -134,6 +155,49 @@ func (r *Renderer) Render(n directory.Notice, owner directory.Workspace, d direc
 		return Mail{}, fmt.Errorf("render the HTML of the %s mail: %w", n.Kind, err)
 	}
 	return Mail{Kind: n.Kind, DestinationID: d.ID, Subject: p.Subject, Text: text.String(), HTML: html.String(), ListID: r.listID}, nil
+}
+
+// causeOf is the one word for why logs wait for a destination.
+func causeOf(d directory.Destination) string {
+	switch {
+	case d.State == directory.Disconnected || d.State == directory.Disabled:
+		return string(d.State)
+	case d.Health.State == directory.Failing:
+		return "failing"
+	case d.Health.Refuses():
+		return "refused"
+	}
+	return "backlog"
+}
+
+// codesShown is how many codes a mail names; the most frequent come first.
+const codesShown = 5
+
+func lossesOf(l *directory.Losses) *losses {
+	if l == nil {
+		return nil
+	}
+	shown := &losses{Logs: grouped(l.Logs), Waiting: grouped(l.Waiting), One: l.Logs == 1 && !l.More, More: l.More, First: timestamp(l.First)}
+	for _, c := range l.Codes[:min(codesShown, len(l.Codes))] {
+		line := lossCode{Logs: grouped(c.Logs)}
+		if c.Code != "" {
+			line.Code, line.Status = string(c.Code), failure.Find(c.Code).Status
+			if !failure.Known(c.Code) {
+				line.Code = legible.Name(line.Code, longestName)
+			}
+		}
+		shown.Codes = append(shown.Codes, line)
+	}
+	return shown
+}
+
+// grouped writes a count with its thousands apart.
+func grouped(n int) string {
+	text := strconv.Itoa(n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
 }
 
 // say sets a field to what the words have under that name.

@@ -49,21 +49,39 @@ func TestGolden(t *testing.T) {
 	bucket := directory.Destination{ID: "acme-archive", Name: "Acme Archive", WorkspaceID: "acme", Kind: directory.S3}
 	hostile := directory.Workspace{ID: "evil", Name: "<script>alert(1)</script>\r\nBcc: eve@evil.example {{.Product}} & \u202e\"Söhne\""}
 	trap := directory.Destination{ID: "trap", Name: "</td></table><img src=x onerror=alert(1)>\n\nFrom: ceo", WorkspaceID: "evil", Kind: directory.AzureBlob}
+	in := func(s directory.State) directory.Destination {
+		d := siem
+		d.State = s
+		return d
+	}
+	failing, refusing := in(directory.Connected), in(directory.Connected)
+	failing.Health = directory.Health{State: directory.Failing, Since: noon.Add(-6 * 24 * time.Hour), Code: failure.HTTPNotFound}
+	refusing.Health = directory.Health{State: directory.Healthy, Refused: directory.Refusals{Since: noon.Add(-6 * 24 * time.Hour), Code: failure.HTTPLogRefused}}
+	many := warning(failure.HTTPNotFound, directory.CodeCount{Code: failure.HTTPNotFound, Logs: 10_000})
+	many.Losses.More = true
 	for name, c := range map[string]struct {
 		notice directory.Notice
 		owner  directory.Workspace
 		d      directory.Destination
 	}{
-		"involuntary-granular":    {directory.Notice{Kind: directory.Involuntary, Since: noon.Add(-time.Hour), Code: failure.HTTPUnauthorized, At: noon}, acme, siem},
-		"involuntary-s3":          {directory.Notice{Kind: directory.Involuntary, Since: noon, Code: failure.S3RegionMismatch, At: noon}, acme, bucket},
-		"involuntary-general":     {directory.Notice{Kind: directory.Involuntary, Since: noon.Add(-time.Hour), Code: failure.Unknown, At: noon}, acme, siem},
-		"involuntary-answer":      {directory.Notice{Kind: directory.Involuntary, Since: noon.Add(-time.Hour), Code: failure.S3Refused, Answer: "HTTP 403 QuotaExceeded", At: noon}, acme, bucket},
-		"involuntary-unknown":     {directory.Notice{Kind: directory.Involuntary, Since: noon.Add(-time.Hour), Code: failure.Unknown, Answer: "HTTP 418", At: noon}, acme, siem},
-		"voluntary":               {directory.Notice{Kind: directory.Voluntary, Generation: 2, Since: noon.Add(-8 * time.Hour), At: noon}, acme, siem},
-		"recovered":               {directory.Notice{Kind: directory.Recovered, Since: noon.Add(-51 * time.Hour), Code: failure.HTTPUnauthorized, At: noon}, acme, siem},
-		"expiry-warning":          {directory.Notice{Kind: directory.ExpiryWarning, Since: noon.Add(-6 * 24 * time.Hour), Code: failure.HTTPNotFound, At: noon}, acme, siem},
-		"expiry-warning-disabled": {directory.Notice{Kind: directory.ExpiryWarning, Since: noon.Add(-137 * time.Hour), At: noon}, acme, siem},
-		"hostile-names":           {directory.Notice{Kind: directory.Involuntary, Since: noon, Code: failure.AzureBlobContainerNotFound, At: noon}, hostile, trap},
+		"involuntary-granular":        {directory.Notice{Kind: directory.Involuntary, Since: noon.Add(-time.Hour), Code: failure.HTTPUnauthorized, At: noon}, acme, siem},
+		"involuntary-s3":              {directory.Notice{Kind: directory.Involuntary, Since: noon, Code: failure.S3RegionMismatch, At: noon}, acme, bucket},
+		"involuntary-general":         {directory.Notice{Kind: directory.Involuntary, Since: noon.Add(-time.Hour), Code: failure.Unknown, At: noon}, acme, siem},
+		"involuntary-answer":          {directory.Notice{Kind: directory.Involuntary, Since: noon.Add(-time.Hour), Code: failure.S3Refused, Answer: "HTTP 403 QuotaExceeded", At: noon}, acme, bucket},
+		"involuntary-unknown":         {directory.Notice{Kind: directory.Involuntary, Since: noon.Add(-time.Hour), Code: failure.Unknown, Answer: "HTTP 418", At: noon}, acme, siem},
+		"voluntary":                   {directory.Notice{Kind: directory.Voluntary, Generation: 2, Since: noon.Add(-8 * time.Hour), At: noon}, acme, siem},
+		"recovered":                   {directory.Notice{Kind: directory.Recovered, Since: noon.Add(-51 * time.Hour), Code: failure.HTTPUnauthorized, At: noon}, acme, siem},
+		"involuntary-refuses":         {directory.Notice{Kind: directory.Involuntary, Since: noon.Add(-time.Hour), Code: failure.HTTPLogTooLarge, At: noon}, acme, siem},
+		"expiry-warning":              {warning(failure.HTTPNotFound, directory.CodeCount{Code: failure.HTTPNotFound, Logs: 1204}, directory.CodeCount{Logs: 96}), acme, failing},
+		"expiry-warning-disabled":     {warning("", directory.CodeCount{Logs: 24}), acme, in(directory.Disabled)},
+		"expiry-warning-disconnected": {warning("", directory.CodeCount{Logs: 24}), acme, in(directory.Disconnected)},
+		"expiry-warning-refused": {warning(failure.HTTPLogRefused, directory.CodeCount{Code: failure.HTTPLogRefused, Logs: 70},
+			directory.CodeCount{Code: failure.HTTPLogTooLarge, Logs: 3}, directory.CodeCount{Code: "http.of_a_later_version", Logs: 1}), acme, refusing},
+		"expiry-warning-one":     {warning(failure.HTTPLogRefused, directory.CodeCount{Code: failure.HTTPLogRefused, Logs: 1}), acme, refusing},
+		"expiry-warning-many":    {many, acme, failing},
+		"expiry-warning-backlog": {warning("", directory.CodeCount{Logs: 12_000}), acme, in(directory.Connected)},
+		"expiry-warning-earlier": {directory.Notice{Kind: directory.ExpiryWarning, Since: noon.Add(-6 * 24 * time.Hour), Code: failure.HTTPNotFound, At: noon}, acme, failing},
+		"hostile-names":          {directory.Notice{Kind: directory.Involuntary, Since: noon, Code: failure.AzureBlobContainerNotFound, At: noon}, hostile, trap},
 		"lure": {directory.Notice{Kind: directory.Involuntary, Since: noon, Code: failure.HTTPUnauthorized, At: noon},
 			directory.Workspace{ID: "login.evil.example", Name: lure}, directory.Destination{ID: strings.Repeat("evil.example.", 9), Name: lure, Kind: directory.HTTP}},
 		"without-names": {directory.Notice{Kind: directory.Voluntary, At: noon}, directory.Workspace{ID: "acme"}, directory.Destination{ID: "acme-siem", Kind: directory.HTTP}},
@@ -80,6 +98,16 @@ func TestGolden(t *testing.T) {
 			}
 		})
 	}
+}
+
+// warning is an expiry warning about logs that failed for so many reasons.
+func warning(code failure.Code, codes ...directory.CodeCount) directory.Notice {
+	l := directory.Losses{First: noon.Add(23 * time.Hour), Until: noon.Add(24 * time.Hour), Codes: codes}
+	for _, c := range codes {
+		l.Logs += c.Logs
+	}
+	l.Waiting = l.Logs * 7
+	return directory.Notice{Kind: directory.ExpiryWarning, Since: noon.Add(-6 * 24 * time.Hour), Code: code, At: noon, Losses: &l}
 }
 
 func golden(t *testing.T, name, got string) {

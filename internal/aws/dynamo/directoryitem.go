@@ -117,6 +117,13 @@ func destinationItem(d directory.Destination) item {
 	i["health_since"] = number(millis(d.Health.Since))
 	i["health_until"] = number(millis(d.Health.Until))
 	i["health_asked_at"] = number(millis(d.Health.AskedAt))
+	i["health_taken_at"] = number(millis(d.Health.TakenAt))
+	if r := d.Health.Refused; d.Health.Refuses() {
+		i["refused_since"] = number(millis(r.Since))
+		i["refused_logs"] = number(r.Logs)
+		i.setText("refused_code", string(r.Code))
+		i.setText("refused_answer", r.Answer)
+	}
 	i["opened_at"] = number(millis(d.OpenedAt))
 	i.setText("name", d.Name)
 	i.setText("kind", string(d.Kind))
@@ -130,7 +137,6 @@ func destinationItem(d directory.Destination) item {
 	if len(d.Credentials) > 0 {
 		i["credentials"] = &types.AttributeValueMemberB{Value: d.Credentials}
 	}
-	i.mark("warned", d.Warned)
 	i.mark("draining", d.Draining)
 	i.mark("last_look", d.LastLook)
 	if d.NeedsAttention() {
@@ -140,10 +146,11 @@ func destinationItem(d directory.Destination) item {
 }
 
 func parseDestination(i item) (directory.Destination, error) {
-	var version, revision, generation, stateSince, healthSince, healthUntil, askedAt, openedAt int64
+	var version, revision, generation, stateSince, healthSince, healthUntil, askedAt, takenAt, refusedSince, refusedLogs, openedAt int64
 	err := i.numbers(map[string]*int64{
 		"version": &version, "revision": &revision, "generation": &generation, "state_since": &stateSince, "health_since": &healthSince,
-		"health_until": &healthUntil, "health_asked_at": &askedAt, "opened_at": &openedAt,
+		"health_until": &healthUntil, "health_asked_at": &askedAt, "health_taken_at": &takenAt, "refused_since": &refusedSince,
+		"refused_logs": &refusedLogs, "opened_at": &openedAt,
 	})
 	if err != nil {
 		return directory.Destination{}, fmt.Errorf("destination %s: %w", i.id(), err)
@@ -166,8 +173,14 @@ func parseDestination(i item) (directory.Destination, error) {
 			Answer:  i.text("health_answer"),
 			Until:   fromMillis(healthUntil),
 			AskedAt: fromMillis(askedAt),
+			TakenAt: fromMillis(takenAt),
+			Refused: directory.Refusals{
+				Since:  fromMillis(refusedSince),
+				Logs:   int(refusedLogs),
+				Code:   failure.Code(i.text("refused_code")),
+				Answer: i.text("refused_answer"),
+			},
 		},
-		Warned:   i.truth("warned"),
 		Draining: i.truth("draining"),
 		LastLook: i.truth("last_look"),
 		OpenedAt: fromMillis(openedAt),

@@ -32,7 +32,7 @@ func (c *Cache) waiting(ctx context.Context, destinationID string, after deliver
 	waiting := make([]delivery.Waiting, len(page))
 	for i, d := range page {
 		waiting[i] = delivery.Waiting{
-			Hint: delivery.Hint{Key: d.Key, At: d.NextAt}, Owner: d.Owner, Parked: d.Parked, Attempts: d.Attempts, Tried: d.Tried,
+			Hint: delivery.Hint{Key: d.Key, At: d.NextAt}, Owner: d.Owner, Parked: d.Parked, Attempts: d.Attempts, Tried: d.Tried, Code: d.Code,
 		}
 	}
 	return waiting, nil
