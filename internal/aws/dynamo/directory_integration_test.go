@@ -12,6 +12,7 @@ import (
 
 	"github.com/auditrelay/auditrelay/internal/delivery/porttest"
 	"github.com/auditrelay/auditrelay/internal/directory"
+	"github.com/auditrelay/auditrelay/internal/failure"
 )
 
 // TestDestinationsChangeOneByOne shows that of two who change a destination at once, one wins and the other is told.
@@ -30,7 +31,7 @@ func TestDestinationsChangeOneByOne(t *testing.T) {
 		first := put("create", fresh, nil)
 		put("create again", fresh, directory.ErrChanged)
 		mine, yours := first, first
-		mine.Name, mine.Warned, yours.Name = "mine", true, "yours"
+		mine.Name, mine.Health.Refused, yours.Name = "mine", directory.Refusals{Since: time.UnixMilli(1).UTC(), Logs: 2, Code: failure.HTTPLogRefused}, "yours"
 		mine = put("change", mine, nil)
 		put("change what was changed", yours, directory.ErrChanged)
 		got, err := d.CurrentDestination(t.Context(), "dest-1")
