@@ -37,6 +37,9 @@ type DestinationName struct {
 // LogDeliveryFailedDetail tells of a failed event.
 type LogDeliveryFailedDetail struct {
 	LogID string `json:"log_id"`
+	// Hash is the beginning of the SHA-256 of the log as it is sent, before the destination's template. It tells
+	// apart two logs under one id.
+	Hash string `json:"hash,omitempty"`
 	// WorkspaceID is the workspace of the log.
 	WorkspaceID   string `json:"workspace_id"`
 	DestinationID string `json:"destination_id"`

@@ -18,6 +18,7 @@ const (
 	failed         = "Failed"
 	unrouted       = "Unrouted"
 	rejected       = "Rejected"
+	repeated       = "Repeated"
 	attempts       = "Attempts"
 	attemptsFailed = "AttemptsFailed"
 	held           = "Held"

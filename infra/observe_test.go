@@ -116,7 +116,7 @@ func testDashboard(t *testing.T, tmpl template) {
 	}
 	body := compact(tmpl.Resources[ids[0]].at("DashboardBody"))
 	want := []string{
-		`"Accepted"`, `"Delivered"`, `"Failed"`, `"Unrouted"`, `"Rejected"`, `"Attempts"`, `"AttemptsFailed"`, `"Held"`, `"Faults"`, `"OldestAge"`,
+		`"Accepted"`, `"Delivered"`, `"Failed"`, `"Unrouted"`, `"Rejected"`, `"Repeated"`, `"Attempts"`, `"AttemptsFailed"`, `"Held"`, `"Faults"`, `"OldestAge"`,
 		`"MailsSent"`, `"MailsRefused"`, `"MailsUncertain"`, `"MailAddressesRefused"`, `"MailsWithoutRecipient"`, `"Reputation.BounceRate"`,
 		"604800 - oldest", runbook,
 	}

@@ -16,7 +16,7 @@ type savedQuery struct {
 func savedQueries() []savedQuery {
 	return []savedQuery{
 		{"one log's life", awslogs.QueryStringProps{
-			Fields: jsii.Strings("@timestamp", "msg", "destination_id", "attempt", "why", "outcome", "code", "detail", "duration_ms", "next_attempt_at", "message_id",
+			Fields: jsii.Strings("@timestamp", "msg", "destination_id", "hash", "attempt", "why", "outcome", "code", "detail", "duration_ms", "next_attempt_at", "message_id",
 				"receives", "reason"),
 			FilterStatements: jsii.Strings("log_id = 'LOG_ID'"),
 			Sort:             jsii.String("@timestamp asc"),
@@ -34,12 +34,12 @@ func savedQueries() []savedQuery {
 		}},
 		{"logs that went twice", awslogs.QueryStringProps{
 			FilterStatements: jsii.Strings("msg = 'delivery.attempted' and outcome = 'delivered'"),
-			StatsStatements:  jsii.Strings("count(*) as times, max(receives) as handed_out, count_distinct(message_id) as messages by destination_id, log_id"),
+			StatsStatements:  jsii.Strings("count(*) as times, max(receives) as handed_out, count_distinct(message_id) as messages by destination_id, workspace_id, log_id, hash"),
 			Sort:             jsii.String("times desc"),
 			Limit:            jsii.Number(50),
 		}},
 		{"failed events", awslogs.QueryStringProps{
-			Fields:           jsii.Strings("failed_at", "workspace_id", "destination_id", "log_id", "type", "attempts", "code"),
+			Fields:           jsii.Strings("failed_at", "workspace_id", "destination_id", "log_id", "hash", "type", "attempts", "code"),
 			FilterStatements: jsii.Strings("msg = 'delivery.failed'"),
 			Sort:             jsii.String("@timestamp desc"),
 		}},

@@ -219,13 +219,17 @@ func (d *demo) balance(ctx context.Context, logs int) error {
 	}
 	l := d.world.Journal.Ledger()
 	fmt.Fprintf(d.out, "%d failed events are on record, each after its seven days.\n", len(d.world.Cache.FailedEvents()))
-	fmt.Fprintf(d.out, "\n%d accepted = %d delivered + %d pending + %d failed\n", l.Accepted, l.Delivered, l.Pending, l.Failed)
+	repeated := ""
+	if l.Repeated > 0 {
+		repeated = fmt.Sprintf(" + %d repeated", l.Repeated)
+	}
+	fmt.Fprintf(d.out, "\n%d accepted = %d delivered + %d pending + %d failed%s\n", l.Accepted, l.Delivered, l.Pending, l.Failed, repeated)
 	for id, n := range held {
 		if n != logs {
 			return fmt.Errorf("%s holds %d logs, want %d", id, n, logs)
 		}
 	}
-	if l.Accepted != l.Delivered+l.Pending+l.Failed || l.Pending != 0 {
+	if l.Accepted != l.Delivered+l.Pending+l.Failed+l.Repeated || l.Pending != 0 {
 		return fmt.Errorf("the ledger does not balance: %+v", l)
 	}
 	return nil

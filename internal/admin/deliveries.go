@@ -15,6 +15,7 @@ import (
 // PendingDelivery is a log that waits in the cache for a destination.
 type PendingDelivery struct {
 	LogID         string       `json:"log_id"`
+	Hash          string       `json:"hash,omitempty" doc:"The beginning of the SHA-256 of the log as it is sent, before the destination's template: it tells apart two logs under one id."`
 	WorkspaceID   string       `json:"workspace_id"`
 	DestinationID string       `json:"destination_id"`
 	Attempts      int          `json:"attempts" doc:"Tries that were made; 0 for a log that only waits."`
@@ -43,6 +44,7 @@ type Backlog struct {
 // FailedEvent is a delivery that was given up.
 type FailedEvent struct {
 	LogID         string       `json:"log_id"`
+	Hash          string       `json:"hash,omitempty" doc:"The beginning of the SHA-256 of the log as it is sent, before the destination's template: it tells apart two logs under one id."`
 	WorkspaceID   string       `json:"workspace_id"`
 	DestinationID string       `json:"destination_id"`
 	Type          string       `json:"type"`
@@ -61,6 +63,7 @@ type FailedPage struct {
 // Attempt is one attempt, or one time that a log was held.
 type Attempt struct {
 	LogID         string           `json:"log_id"`
+	Hash          string           `json:"hash,omitempty" doc:"The beginning of the SHA-256 of the log as it is sent, before the destination's template: it tells apart two logs under one id."`
 	WorkspaceID   string           `json:"workspace_id"`
 	DestinationID string           `json:"destination_id"`
 	Kind          directory.Kind   `json:"kind"`
@@ -117,7 +120,7 @@ func (a *API) listPending(ctx context.Context, in *struct {
 	}
 	for _, d := range found {
 		out.Body.Items = append(out.Body.Items, PendingDelivery{
-			LogID: d.LogID, WorkspaceID: d.WorkspaceID, DestinationID: d.DestinationID, Attempts: d.Attempts, AcceptedAt: d.AcceptedAt,
+			LogID: d.LogID, Hash: d.Hash, WorkspaceID: d.WorkspaceID, DestinationID: d.DestinationID, Attempts: d.Attempts, AcceptedAt: d.AcceptedAt,
 			NextAttemptAt: nextAttempt(d.Key, d.NextAt), ExpiresAt: d.ExpiresAt(), Code: d.Code,
 		})
 	}
@@ -188,7 +191,7 @@ func (a *API) listAttempts(ctx context.Context, in *struct {
 	}}
 	for i, r := range found.Records {
 		out.Body.Items[i] = Attempt{
-			LogID: r.LogID, WorkspaceID: r.WorkspaceID, DestinationID: r.DestinationID, Kind: r.Kind, Attempt: r.Attempt, Outcome: r.Outcome, Code: r.Code,
+			LogID: r.LogID, Hash: r.Hash, WorkspaceID: r.WorkspaceID, DestinationID: r.DestinationID, Kind: r.Kind, Attempt: r.Attempt, Outcome: r.Outcome, Code: r.Code,
 			At: r.At, DurationMS: r.Took.Milliseconds(), NextAttemptAt: nextAttempt(r.Key, r.NextAt), Why: r.Why, MessageID: r.MessageID, Receives: r.Receives,
 		}
 	}
@@ -219,7 +222,7 @@ func answerFailed(found []delivery.FailedEvent, limit int) *struct{ Body FailedP
 	}
 	for _, e := range found {
 		out.Body.Items = append(out.Body.Items, FailedEvent{
-			LogID: e.LogID, WorkspaceID: e.WorkspaceID, DestinationID: e.DestinationID, Type: e.Type, AcceptedAt: e.AcceptedAt, FailedAt: e.FailedAt,
+			LogID: e.LogID, Hash: e.Hash, WorkspaceID: e.WorkspaceID, DestinationID: e.DestinationID, Type: e.Type, AcceptedAt: e.AcceptedAt, FailedAt: e.FailedAt,
 			Attempts: e.Attempts, Code: e.Code,
 		})
 	}

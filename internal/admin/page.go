@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/auditrelay/auditrelay/events"
+	"github.com/auditrelay/auditrelay/internal/auditlog"
 	"github.com/auditrelay/auditrelay/internal/delivery"
 )
 
@@ -41,7 +42,7 @@ func decodeCursor(cursor string, n int) (parts []string, ok bool) {
 
 // keyCursor points behind a delivery or a failed event.
 func keyCursor(k delivery.Key) *string {
-	return encodeCursor(k.DestinationID, strconv.FormatInt(k.AcceptedAt.UnixMilli(), 10), k.WorkspaceID, k.LogID)
+	return encodeCursor(k.DestinationID, strconv.FormatInt(k.AcceptedAt.UnixMilli(), 10), k.WorkspaceID, k.LogID, k.Hash)
 }
 
 // latestAcceptance bounds the time in a cursor: 13 digits of milliseconds.
@@ -52,8 +53,8 @@ func parseKeyCursor(cursor string) (delivery.Key, error) {
 	if cursor == "" {
 		return delivery.Key{}, nil
 	}
-	parts, ok := decodeCursor(cursor, 4)
-	if !ok {
+	parts, ok := decodeCursor(cursor, 5)
+	if !ok || !auditlog.IsHash(parts[4]) && parts[4] != "" {
 		return delivery.Key{}, badCursor()
 	}
 	ms, err := strconv.ParseInt(parts[1], 10, 64)
@@ -65,7 +66,7 @@ func parseKeyCursor(cursor string) (delivery.Key, error) {
 			return delivery.Key{}, badCursor()
 		}
 	}
-	return delivery.Key{DestinationID: parts[0], WorkspaceID: parts[2], LogID: parts[3], AcceptedAt: time.UnixMilli(ms).UTC()}, nil
+	return delivery.Key{DestinationID: parts[0], WorkspaceID: parts[2], LogID: parts[3], AcceptedAt: time.UnixMilli(ms).UTC(), Hash: parts[4]}, nil
 }
 
 // after is the id behind which a list by id goes on, "" for the first page.

@@ -3,6 +3,7 @@ package auditlog
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"strings"
 )
 
 // HashLength is how many characters Document.Hash has: 64 bits, which tell apart the few documents that one
@@ -15,6 +16,12 @@ const HashLength = 16
 func (d Document) Hash() string {
 	sum := sha256.Sum256(d.JSON)
 	return hex.EncodeToString(sum[:HashLength/2])
+}
+
+// IsHash says whether a text has the form of a hash.
+func IsHash(text string) bool {
+	_, err := hex.DecodeString(text)
+	return err == nil && len(text) == HashLength && text == strings.ToLower(text)
 }
 
 // Identity is what tells the log from every other, and is the same for one that comes again: the workspace, the

@@ -25,7 +25,7 @@ type Outbox interface {
 // failedAnnouncement tells the bus of a failed event. The kind is empty if the destination was deleted.
 func failedAnnouncement(e FailedEvent, kind directory.Kind, now time.Time) events.Announcement {
 	return events.Announcement{DetailType: events.LogDeliveryFailed, At: now, Detail: events.LogDeliveryFailedDetail{
-		LogID: e.LogID, WorkspaceID: e.WorkspaceID, DestinationID: e.DestinationID, Kind: string(kind), Type: e.Type,
+		LogID: e.LogID, Hash: e.Hash, WorkspaceID: e.WorkspaceID, DestinationID: e.DestinationID, Kind: string(kind), Type: e.Type,
 		AcceptedAt: e.AcceptedAt, FailedAt: e.FailedAt, Attempts: e.Attempts, Code: string(e.Code),
 	}}
 }

@@ -66,7 +66,6 @@ func (d *Deliver) accept(ctx context.Context, batch []Message, read func(Message
 	messages := make([]*settlement, len(batch))
 	look := d.look()
 	var trials []trial
-	seen := make(map[Key]int, len(batch)) // places in trials
 	var rejections []Rejection
 	var rejected []*settlement
 	for i, m := range batch {
@@ -85,20 +84,12 @@ func (d *Deliver) accept(ctx context.Context, batch []Message, read func(Message
 		case err != nil:
 			d.fault(messages[i:i+1], err)
 		}
-		for _, t := range ts {
-			t.messages, t.why = []*settlement{messages[i]}, WhyFresh
-			if first, ok := seen[t.Key]; ok { // sent twice in one millisecond: one delivery settles both
-				trials[first].messages = append(trials[first].messages, messages[i])
-				continue
-			}
-			seen[t.Key] = len(trials)
-			trials = append(trials, t)
-		}
+		trials = append(trials, ts...)
 	}
 	if len(rejections) > 0 {
 		d.reject(ctx, rejections, rejected)
 	}
-	d.run(ctx, d.unknown(ctx, trials))
+	d.run(ctx, d.unknown(ctx, d.admitted(trials)))
 	return messages
 }
 

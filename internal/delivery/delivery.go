@@ -17,6 +17,9 @@ type Key struct {
 	WorkspaceID   string
 	LogID         string
 	AcceptedAt    time.Time
+	// Hash is the document's, see auditlog.Document: a producer may have sent two logs under one id. It is empty
+	// for a delivery that was stored when keys had none.
+	Hash string
 }
 
 // ExpiresAt is when the delivery is given up.

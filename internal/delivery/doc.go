@@ -9,10 +9,11 @@
 //     as it came or as a note, see [auditlog.Keepable].
 //     Death: it is rejected once more; a person sees it twice.
 //  3. It is routed (look.go, directory.Route) and becomes one [Delivery] for each destination. No destination: it is counted as unrouted and done, by an
-//     answer of the directory that is younger than the log.
+//     answer of the directory that is younger than the log. Messages of the batch that bring the same log, by its content too, share one delivery and
+//     are settled with it (repeat.go).
 //     Death: nothing was written; step 1.
 //  4. The deliveries are grouped by destination and handed to their sinks (attempt.go, package sink), each group beside the others, with a time limit.
-//     Death: the destination may hold the log already. It is sent again; object names and webhook ids are made of the log's id.
+//     Death: the destination may hold the log already. It is sent again; object names and webhook ids are made of the log.
 //  5. Delivered: the message is settled. Nothing was ever written to the cache.
 //  6. Failed: [Decide] (decide.go) reads the table in schedule.go and says when to try again. A hint is put on the retry queue if that is within
 //     15 minutes, then the delivery is written to the cache, and only when that write is durable is the message settled.

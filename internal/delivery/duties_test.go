@@ -183,7 +183,7 @@ func TestHourlyWorkIsNotMissed(t *testing.T) {
 						told = append(told, at)
 					}
 					for _, n := range notices {
-						_ = s.notices.Queue.Ack(n.ID)
+						_ = s.notices.Queue.Ack(n.Handle)
 					}
 				}
 				if diff := cmp.Diff(tt.want, told); diff != "" {

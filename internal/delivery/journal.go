@@ -27,6 +27,9 @@ const (
 	EventFailed Event = "delivery.failed"
 	// EventUnrouted: no destination wants the log; it is done.
 	EventUnrouted Event = "log.unrouted"
+	// EventRepeated: the message brought what another message had brought; it is settled with that one's delivery.
+	// Reason names the other.
+	EventRepeated Event = "delivery.repeated"
 	// EventRejected: the message is no valid log; it is on the rejected queue.
 	EventRejected Event = "log.rejected"
 	// EventFailing: deliveries to the destination no longer get through.
@@ -48,7 +51,7 @@ type Entry struct {
 	Key
 	Type string
 	Kind directory.Kind
-	// MessageID is the ingest message that the log came in, for accepted, unrouted and rejected; and the one, of either
+	// MessageID is the ingest message that the log came in, for accepted, repeated, unrouted and rejected; and the one, of either
 	// queue, that led to an attempt or to a fault. Receives is how often it had been handed out by then.
 	MessageID string
 	Receives  int

@@ -44,6 +44,7 @@ func (l *Lines) Record(e Entry) {
 		r.AddAttrs(slog.Int("receives", e.Receives))
 	}
 	addText(&r, "log_id", e.LogID)
+	addText(&r, "hash", e.Hash)
 	addText(&r, "workspace_id", e.WorkspaceID)
 	addText(&r, "destination_id", e.DestinationID)
 	addText(&r, "kind", string(e.Kind))
@@ -86,6 +87,7 @@ type counts struct {
 	Failed         int `json:"Failed,omitempty"`
 	Unrouted       int `json:"Unrouted,omitempty"`
 	Rejected       int `json:"Rejected,omitempty"`
+	Repeated       int `json:"Repeated,omitempty"`
 	Attempts       int `json:"Attempts,omitempty"`
 	AttemptsFailed int `json:"AttemptsFailed,omitempty"`
 	Held           int `json:"Held,omitempty"`
@@ -123,6 +125,8 @@ func (l *Lines) count(e Entry) {
 		c.Unrouted += first(e)
 	case EventRejected:
 		c.Rejected += first(e)
+	case EventRepeated:
+		c.Repeated += first(e)
 	case EventFault:
 		c.Faults++
 	case EventWaiting:

@@ -22,19 +22,20 @@ func (d *Deliver) route(ctx context.Context, m Message, body []byte, s *settleme
 	if err != nil {
 		return nil, about(key, err)
 	}
-	entry := Entry{At: d.Now(), Key: key, Type: log.Type, MessageID: m.ID, Receives: m.Receives, Redelivered: m.Receives > 1}
 	if len(destinations) == 0 {
-		entry.Event, entry.Reason = EventUnrouted, "no destination of the workspace or shared by its parent wants this type"
+		unrouted := Entry{Event: EventUnrouted, At: d.Now(), Key: key, Type: log.Type, MessageID: m.ID, Receives: m.Receives,
+			Redelivered: m.Receives > 1, Reason: "no destination of the workspace or shared by its parent wants this type"}
 		if !known {
-			entry.Reason = "the workspace is not in the directory"
+			unrouted.Reason = "the workspace is not in the directory"
 		}
-		d.Journal.Record(entry)
+		d.Journal.Record(unrouted)
 		return nil, nil
 	}
 	doc, err := auditlog.Prepare(log)
 	if err != nil {
 		return nil, err
 	}
+	key.Hash = doc.Hash()
 	trials := make([]trial, len(destinations))
 	for i, dest := range destinations {
 		key.DestinationID = dest.ID
@@ -42,10 +43,10 @@ func (d *Deliver) route(ctx context.Context, m Message, body []byte, s *settleme
 			Delivery:    Delivery{Key: key, Owner: ownerOf(dest, log.WorkspaceID), Document: doc},
 			dest:        dest,
 			verdict:     admit(dest),
+			messages:    []*settlement{s},
 			redelivered: m.Receives > 1,
+			why:         WhyFresh,
 		}
-		entry.Event, entry.Key, entry.Kind = EventAccepted, key, dest.Kind
-		d.Journal.Record(entry)
 	}
 	return trials, nil
 }

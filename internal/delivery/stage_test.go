@@ -128,7 +128,7 @@ func (s *stage) hints(t *testing.T) {
 			t.Fatalf("the hints %v must come again", left)
 		}
 		for _, m := range batch {
-			_ = s.retries.Queue.Ack(m.ID)
+			_ = s.retries.Queue.Ack(m.Handle)
 		}
 	}
 }
@@ -153,7 +153,7 @@ func (s *stage) second(t *testing.T) {
 			t.Log(err)
 			continue // it comes again
 		}
-		_ = s.drains.Queue.Ack(p.ID)
+		_ = s.drains.Queue.Ack(p.Handle)
 	}
 	s.hints(t)
 	s.to(s.now().Add(time.Second))

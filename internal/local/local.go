@@ -137,8 +137,8 @@ func (w *World) Apply(ctx context.Context, d Directory) error {
 // tellPending says what ends with the process.
 func (w *World) tellPending(out io.Writer) {
 	l := w.Journal.Ledger()
-	fmt.Fprintf(out, "stopped: %d accepted, %d delivered, %d failed, %d unrouted, %d rejected, %d pending\n",
-		l.Accepted, l.Delivered, l.Failed, l.Unrouted, l.Rejected, l.Pending)
+	fmt.Fprintf(out, "stopped: %d accepted, %d delivered, %d failed, %d unrouted, %d rejected, %d repeated, %d pending\n",
+		l.Accepted, l.Delivered, l.Failed, l.Unrouted, l.Rejected, l.Repeated, l.Pending)
 	byDestination := make(map[string]int)
 	for _, d := range w.Cache.All() {
 		byDestination[d.DestinationID]++

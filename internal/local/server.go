@@ -200,6 +200,7 @@ func parseDuration(text string) (time.Duration, error) {
 // Attempt is one entry of GET /attempts.
 type Attempt struct {
 	LogID         string           `json:"log_id"`
+	Hash          string           `json:"hash,omitempty"`
 	WorkspaceID   string           `json:"workspace_id"`
 	DestinationID string           `json:"destination_id"`
 	Kind          string           `json:"kind"`
@@ -223,7 +224,7 @@ func (s *Server) attempts(w http.ResponseWriter, r *http.Request) {
 			continue
 		}
 		list = append(list, Attempt{
-			LogID: e.LogID, WorkspaceID: e.WorkspaceID, DestinationID: e.DestinationID, Kind: string(e.Kind), Attempt: e.Attempt,
+			LogID: e.LogID, Hash: e.Hash, WorkspaceID: e.WorkspaceID, DestinationID: e.DestinationID, Kind: string(e.Kind), Attempt: e.Attempt,
 			Outcome: e.Outcome, Code: string(e.Code), At: e.At, DurationMS: e.Took.Milliseconds(), NextAttemptAt: nextAttempt(e.Key, e.NextAt),
 			Why: e.Why, MessageID: e.MessageID, Receives: e.Receives,
 		})
@@ -242,6 +243,7 @@ func nextAttempt(k delivery.Key, at time.Time) *time.Time {
 // FailedEvent is one entry of GET /failed.
 type FailedEvent struct {
 	LogID         string    `json:"log_id"`
+	Hash          string    `json:"hash,omitempty"`
 	WorkspaceID   string    `json:"workspace_id"`
 	DestinationID string    `json:"destination_id"`
 	AcceptedAt    time.Time `json:"accepted_at"`
@@ -254,7 +256,7 @@ func (s *Server) failed(w http.ResponseWriter, _ *http.Request) {
 	list := make([]FailedEvent, 0)
 	for _, e := range s.World.Cache.FailedEvents() {
 		list = append(list, FailedEvent{
-			LogID: e.LogID, WorkspaceID: e.WorkspaceID, DestinationID: e.DestinationID,
+			LogID: e.LogID, Hash: e.Hash, WorkspaceID: e.WorkspaceID, DestinationID: e.DestinationID,
 			AcceptedAt: e.AcceptedAt, FailedAt: e.FailedAt, Attempts: e.Attempts, Code: string(e.Code),
 		})
 	}

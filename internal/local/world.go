@@ -329,7 +329,7 @@ func consume[T any](w *World, q *memory.Queue[T], function func([]memory.Receive
 			unsettled := function(batch)
 			for _, m := range batch {
 				if !slices.Contains(unsettled, m.ID) {
-					_ = q.Ack(m.ID)
+					_ = q.Ack(m.Handle)
 				}
 			}
 		})
@@ -339,7 +339,7 @@ func consume[T any](w *World, q *memory.Queue[T], function func([]memory.Receive
 func (w *World) accept(ctx context.Context, batch []memory.Received[[]byte]) (unsettled []string) {
 	messages := make([]delivery.Message, len(batch))
 	for i, m := range batch {
-		messages[i] = delivery.Message{ID: m.ID, Body: m.Body, SentAt: m.SentAt, Receives: m.Receives, Handle: m.ID}
+		messages[i] = delivery.Message{ID: m.ID, Body: m.Body, SentAt: m.SentAt, Receives: m.Receives, Handle: m.Handle}
 	}
 	return w.deliver.Accept(ctx, messages)
 }
@@ -347,7 +347,7 @@ func (w *World) accept(ctx context.Context, batch []memory.Received[[]byte]) (un
 func (w *World) retry(ctx context.Context, batch []memory.Received[delivery.Hint]) (unsettled []string) {
 	messages := make([]delivery.HintMessage, len(batch))
 	for i, m := range batch {
-		messages[i] = delivery.HintMessage{ID: m.ID, Hint: m.Body, Receives: m.Receives, Handle: m.ID}
+		messages[i] = delivery.HintMessage{ID: m.ID, Hint: m.Body, Receives: m.Receives, Handle: m.Handle}
 	}
 	return w.deliver.Retry(ctx, messages)
 }

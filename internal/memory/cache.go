@@ -79,7 +79,7 @@ func (c *Cache) dueTree(d delivery.Delivery) *btree.BTreeG[dueItem] {
 
 func compareKeys(a, b delivery.Key) int {
 	return cmp.Or(strings.Compare(a.DestinationID, b.DestinationID), a.AcceptedAt.Compare(b.AcceptedAt),
-		strings.Compare(a.WorkspaceID, b.WorkspaceID), strings.Compare(a.LogID, b.LogID))
+		strings.Compare(a.WorkspaceID, b.WorkspaceID), strings.Compare(a.LogID, b.LogID), strings.Compare(a.Hash, b.Hash))
 }
 
 func byAcceptance(a, b delivery.Key) int {

@@ -14,6 +14,8 @@ type Ledger struct {
 	Failed    int `json:"failed"`
 	Unrouted  int `json:"unrouted"`
 	Rejected  int `json:"rejected"`
+	// Repeated are those that came again in another message, and are settled with the first's delivery.
+	Repeated int `json:"repeated"`
 }
 
 // Journal keeps every entry and the ledger.
@@ -25,6 +27,7 @@ type Journal struct {
 	entries    []delivery.Entry
 	deliveries map[delivery.Key]place
 	messages   map[string]place
+	repeats    map[repeat]place
 	ledger     Ledger
 }
 
@@ -38,6 +41,7 @@ const (
 	failed
 	unrouted
 	rejected
+	repeated
 	routed // a message that has become deliveries, which are counted themselves
 )
 
@@ -61,6 +65,9 @@ func (j *Journal) Record(e delivery.Entry) {
 		}
 	case delivery.EventFailed:
 		j.moveDelivery(e.Key, failed)
+	case delivery.EventRepeated:
+		j.moveMessage(e.MessageID, routed)
+		j.moveRepeat(repeat{e.MessageID, e.DestinationID})
 	case delivery.EventUnrouted:
 		j.moveMessage(e.MessageID, unrouted)
 	case delivery.EventRejected:
@@ -87,6 +94,16 @@ func (j *Journal) moveDelivery(k delivery.Key, to place) {
 	j.deliveries[k] = j.move(j.deliveries[k], to)
 }
 
+// repeat is a message's part in a delivery that another message has brought.
+type repeat struct{ messageID, destinationID string }
+
+func (j *Journal) moveRepeat(r repeat) {
+	if j.repeats == nil {
+		j.repeats = make(map[repeat]place)
+	}
+	j.repeats[r] = j.move(j.repeats[r], repeated)
+}
+
 // move counts a step from one column to another and answers where it ends. Nothing comes back to pending, and what was delivered stays so.
 func (j *Journal) move(from, to place) place {
 	if from == to || from == delivered || (to == pending && from != nowhere) {
@@ -110,6 +127,8 @@ func (j *Journal) add(p place, n int) {
 		l.Unrouted += n
 	case rejected:
 		l.Rejected += n
+	case repeated:
+		l.Repeated += n
 	case nowhere, routed:
 		return
 	}

@@ -77,7 +77,7 @@ func TestSource(t *testing.T) {
 				now = now.Add(after)
 				handles := make(map[string]string)
 				for _, m := range q.Receive(100) {
-					handles[m.Body] = m.ID
+					handles[m.Body] = m.Handle
 				}
 				return handles
 			},
@@ -94,7 +94,7 @@ func TestRetryQueue(t *testing.T) {
 			var hints []delivery.Hint
 			for _, m := range q.Queue.Receive(1000) {
 				hints = append(hints, m.Body)
-				if err := q.Queue.Ack(m.ID); err != nil {
+				if err := q.Queue.Ack(m.Handle); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -15,7 +15,9 @@ const MaxDelay = 900 * time.Second
 
 // Received is a message that a queue handed out.
 type Received[T any] struct {
-	ID       string
+	ID string
+	// Handle names this copy of it; of the first it is the id.
+	Handle   string
 	Body     T
 	SentAt   time.Time
 	Receives int
@@ -27,7 +29,7 @@ type Queue[T any] struct {
 	Now func() time.Time
 	// Visibility is how long a message that was handed out stays hidden.
 	Visibility time.Duration
-	// Copies, if set, says how many extra copies of a message the queue makes; each is handed out and acknowledged by itself.
+	// Copies, if set, says how many extra copies of a message the queue makes. They have one id, and each is handed out and acknowledged by itself.
 	Copies func() int
 	// Hook can make acknowledgements fail.
 	Hook Hook
@@ -35,7 +37,7 @@ type Queue[T any] struct {
 	mu       sync.Mutex
 	sequence int
 	waiting  visibleFirst[T]
-	byID     map[string]*entry[T]
+	byHandle map[string]*entry[T]
 }
 
 type entry[T any] struct {
@@ -57,15 +59,18 @@ func (q *Queue[T]) Send(body T, delay time.Duration) (id string, err error) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.byID == nil {
-		q.byID = make(map[string]*entry[T])
+	if q.byHandle == nil {
+		q.byHandle = make(map[string]*entry[T])
 	}
 	for range copies {
 		q.sequence++
-		e := &entry[T]{Received: Received[T]{ID: strconv.Itoa(q.sequence), Body: body, SentAt: now}, visibleAt: now.Add(delay), sequence: q.sequence}
-		q.byID[e.ID] = e
+		handle := strconv.Itoa(q.sequence)
+		if id == "" {
+			id = handle
+		}
+		e := &entry[T]{Received: Received[T]{ID: id, Handle: handle, Body: body, SentAt: now}, visibleAt: now.Add(delay), sequence: q.sequence}
+		q.byHandle[handle] = e
 		heap.Push(&q.waiting, e)
-		id = e.ID
 	}
 	return id, nil
 }
@@ -89,28 +94,28 @@ func (q *Queue[T]) Receive(limit int) []Received[T] {
 // ErrGone is Ack's answer for a message that is not on the queue.
 var ErrGone = errors.New("the message is not on the queue")
 
-// Ack deletes a message.
-func (q *Queue[T]) Ack(id string) error {
+// Ack deletes a copy of a message.
+func (q *Queue[T]) Ack(handle string) error {
 	return q.Hook.do(CallAck, func() error {
 		q.mu.Lock()
 		defer q.mu.Unlock()
-		e, ok := q.byID[id]
+		e, ok := q.byHandle[handle]
 		if !ok {
 			return ErrGone
 		}
 		heap.Remove(&q.waiting, e.place)
-		delete(q.byID, id)
+		delete(q.byHandle, handle)
 		return nil
 	})
 }
 
-// Hide keeps a message from being handed out again for that long from now.
-func (q *Queue[T]) Hide(id string, d time.Duration) error {
+// Hide keeps a copy of a message from being handed out again for that long from now.
+func (q *Queue[T]) Hide(handle string, d time.Duration) error {
 	return q.Hook.do(CallHide, func() error {
 		now := q.Now()
 		q.mu.Lock()
 		defer q.mu.Unlock()
-		e, ok := q.byID[id]
+		e, ok := q.byHandle[handle]
 		if !ok {
 			return ErrGone
 		}
@@ -120,7 +125,7 @@ func (q *Queue[T]) Hide(id string, d time.Duration) error {
 	})
 }
 
-// Source is a queue from the side of a function that its messages are handed to. It implements delivery.Source; a message's handle is its id.
+// Source is a queue from the side of a function that its messages are handed to. It implements delivery.Source.
 type Source[T any] struct{ Queue *Queue[T] }
 
 // Hide implements delivery.Source.

@@ -53,7 +53,7 @@ func newSamples(seed uint64) (*samples, error) {
 			return nil, err
 		}
 		at := time.UnixMilli(1793611800123).UTC()
-		key := delivery.Key{DestinationID: destinationID(k), WorkspaceID: workspaceID(k), LogID: doc.ID, AcceptedAt: at}
+		key := delivery.Key{DestinationID: destinationID(k), WorkspaceID: workspaceID(k), LogID: doc.ID, AcceptedAt: at, Hash: doc.Hash()}
 		d := delivery.Delivery{Key: key, Attempts: 1, NextAt: at, Code: "net.timeout", Riding: true, Document: doc}
 		s.documents[k] = doc.JSON
 		s.bytes[k], s.indexBytes = sizer.Delivery(d)

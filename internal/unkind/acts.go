@@ -213,17 +213,26 @@ func (w *World) send(b burst) {
 	})
 }
 
+// namesakes is how many logs come to one under whose id another log follows, as of a producer that does not keep its ids apart.
+const namesakes = 7
+
 // sendOne sends a log now, or as if it had been sent some time ago.
 func (w *World) sendOne(workspace, kind string, age time.Duration) {
 	w.mu.Lock()
 	w.produced++
-	id := fmt.Sprintf("log-%04d", w.produced)
+	id, contents := fmt.Sprintf("log-%04d", w.produced), []string{"one"}
+	if w.produced%namesakes == 0 {
+		contents = append(contents, "another")
+	}
 	w.mu.Unlock()
 	now := time.Now().UTC()
-	l := events.Log{ID: id, WorkspaceID: workspace, Type: kind, OccurredAt: now.Add(-age), Payload: json.RawMessage(`{"id":"` + id + `"}`)}
-	body, err := json.Marshal(l)
-	if err != nil {
-		panic(err)
+	for _, content := range contents {
+		l := events.Log{ID: id, WorkspaceID: workspace, Type: kind, OccurredAt: now.Add(-age),
+			Payload: json.RawMessage(`{"id":"` + id + `","content":"` + content + `"}`)}
+		body, err := json.Marshal(l)
+		if err != nil {
+			panic(err)
+		}
+		w.accept(l, body, now.Add(-age).Truncate(time.Millisecond))
 	}
-	w.accept(l, body, now.Add(-age).Truncate(time.Millisecond))
 }

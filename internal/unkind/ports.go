@@ -34,7 +34,7 @@ func (p retries) Send(ctx context.Context, rides []delivery.Ride) []error {
 		c := call{service: "sqs", about: "retry " + batch[0].DestinationID + " " + batch[0].LogID}
 		err := p.e.reach(ctx, c, func() error {
 			for _, r := range batch {
-				p.e.world.retry.send(r.DestinationID+" "+r.WorkspaceID+" "+r.LogID, r.Hint, r.Delay)
+				p.e.world.retry.send(r.DestinationID+" "+r.WorkspaceID+" "+r.LogID+" "+r.Hash, r.Hint, r.Delay)
 				p.e.world.hinted(r.Hint)
 			}
 			return nil

@@ -92,7 +92,7 @@ func (w *World) view() view {
 		}
 		for _, d := range list {
 			v.waiting[d.Key] = d
-			v.kept[id][logName{d.WorkspaceID, d.LogID}] = true
+			v.kept[id][nameOfKey(d.Key)] = true
 		}
 		failed, err := w.cache.Failed(ctx, id, delivery.Key{}, false, 100_000)
 		if err != nil {
@@ -100,15 +100,20 @@ func (w *World) view() view {
 		}
 		for _, f := range failed {
 			v.failed[f.Key] = f
-			v.kept[id][logName{f.WorkspaceID, f.LogID}] = true
+			v.kept[id][nameOfKey(f.Key)] = true
 		}
 	}
 	for _, body := range w.ingest.held() {
 		v.queued[nameOf(body)] = true
 	}
 	for _, e := range w.entries {
-		if e.Event == delivery.EventAccepted || e.Event == delivery.EventUnrouted {
-			v.dealt[logName{e.WorkspaceID, e.LogID}] = e.at
+		switch e.Event {
+		case delivery.EventAccepted:
+			v.dealt[nameOfKey(e.Key)] = e.at
+		case delivery.EventUnrouted:
+			for _, l := range w.under(e.Key) {
+				v.dealt[l.logName] = e.at
+			}
 		}
 	}
 	return v
@@ -180,14 +185,22 @@ func (w *World) unrouted(_ view, add add) {
 		if e.Event != delivery.EventUnrouted {
 			continue
 		}
-		l := w.logs[logName{e.WorkspaceID, e.LogID}]
-		if l == nil {
-			continue
-		}
-		if wanted := w.routes(l, later(l.sentAt, w.start), e.at); len(wanted) > 0 {
-			add(Unrouted, "log %s, sent at %v, was unrouted at %v; %v wanted it", l.id, l.sentAt.Sub(w.start), e.at.Sub(w.start), wanted)
+		for _, l := range w.under(e.Key) {
+			if wanted := w.routes(l, later(l.sentAt, w.start), e.at); len(wanted) > 0 {
+				add(Unrouted, "log %s, sent at %v, was unrouted at %v; %v wanted it", l.id, l.sentAt.Sub(w.start), e.at.Sub(w.start), wanted)
+			}
 		}
 	}
+}
+
+// under are the logs under the id of an entry that says nothing of the content.
+func (w *World) under(k delivery.Key) (logs []*sentLog) {
+	for _, l := range w.order {
+		if l.workspace == k.WorkspaceID && l.id == k.LogID {
+			logs = append(logs, l)
+		}
+	}
+	return logs
 }
 
 // owners looks at what waits for destinations that have long taken logs.
@@ -250,7 +263,7 @@ func (w *World) ends(v view, add add) {
 	late, attempts := 0, 0
 	var most time.Duration
 	count := func(k delivery.Key, at time.Time, n int) {
-		if d := w.lateness(k, at); d > 0 && k.ExpiresAt().After(v.dealt[logName{k.WorkspaceID, k.LogID}]) {
+		if d := w.lateness(k, at); d > 0 && k.ExpiresAt().After(v.dealt[nameOfKey(k)]) {
 			late++
 			attempts += n
 			most = max(most, at.Sub(k.ExpiresAt()))

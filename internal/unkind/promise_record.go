@@ -1,13 +1,13 @@
 package unkind
 
 import (
-	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/auditrelay/auditrelay/events"
+	"github.com/auditrelay/auditrelay/internal/auditlog"
 	"github.com/auditrelay/auditrelay/internal/aws/dynamo/dynamotest"
 	"github.com/auditrelay/auditrelay/internal/delivery"
 	"github.com/auditrelay/auditrelay/internal/directory"
@@ -17,12 +17,15 @@ func sortedNames[V any](m map[string]V) []string { return slices.Sorted(maps.Key
 
 // nameOf names the log in a message.
 func nameOf(body []byte) logName {
-	var l struct {
-		ID          string `json:"id"`
-		WorkspaceID string `json:"workspace_id"`
+	log, err := auditlog.Decode(body)
+	if err != nil {
+		panic(err) // every message is of this package's making
 	}
-	_ = json.Unmarshal(body, &l) // every message is of this package's making
-	return logName{l.WorkspaceID, l.ID}
+	doc, err := auditlog.Prepare(log)
+	if err != nil {
+		panic(err)
+	}
+	return nameOfDocument(doc)
 }
 
 // announced looks for the failed events on the bus, and for what admins did there and in the activity audit.
@@ -30,17 +33,17 @@ func (w *World) announced(v view, add add) {
 	told := make(map[string]bool)
 	for _, a := range w.told {
 		if d, ok := a.Detail.(events.LogDeliveryFailedDetail); ok {
-			told[d.DestinationID+" "+d.LogID] = true
+			told[d.DestinationID+" "+d.LogID+" "+d.Hash] = true
 		}
 	}
 	written := make(map[string]bool)
 	for _, e := range w.entries {
 		if e.Event == delivery.EventFailed {
-			written[e.DestinationID+" "+e.LogID] = true
+			written[e.DestinationID+" "+e.LogID+" "+e.Hash] = true
 		}
 	}
 	for k, f := range v.failed {
-		name := k.DestinationID + " " + k.LogID
+		name := k.DestinationID + " " + k.LogID + " " + k.Hash
 		if v.now.Sub(later(f.FailedAt, w.calm)) < 5*time.Minute {
 			continue
 		}
@@ -142,7 +145,7 @@ func (w *World) balance(v view, add add) {
 	done := make(map[logName]bool) // under whatever key
 	for k, a := range accounts {
 		if _, waits := v.waiting[k]; a.delivered || a.failed || waits {
-			done[logName{k.WorkspaceID, k.LogID}] = true
+			done[nameOfKey(k)] = true
 		}
 	}
 	for k, a := range accounts {
@@ -151,16 +154,16 @@ func (w *World) balance(v view, add add) {
 		if a.accepted > 1 && !w.kinds.Has(Duplicate) {
 			add(Ledger, "log %s was counted as accepted %d times", k.LogID, a.accepted)
 		}
-		if done[logName{k.WorkspaceID, k.LogID}] && w.kinds.Has(Redrive) {
+		if done[nameOfKey(k)] && w.kinds.Has(Redrive) {
 			continue // a message that was sent again is a delivery of its own
 		}
-		if l := w.logs[logName{k.WorkspaceID, k.LogID}]; l != nil && !slices.Contains(w.routes(l, later(l.sentAt, w.start), v.now), k.DestinationID) {
+		if l := w.logs[nameOfKey(k)]; l != nil && !slices.Contains(w.routes(l, later(l.sentAt, w.start), v.now), k.DestinationID) {
 			continue // the message came again, and went another way
 		}
-		if !a.delivered && !a.failed && !waits && !ended && !v.queued[logName{k.WorkspaceID, k.LogID}] {
+		if !a.delivered && !a.failed && !waits && !ended && !v.queued[nameOfKey(k)] {
 			add(Ledger, "log %s to %s is pending in the ledger and nowhere in the stores", k.LogID, k.DestinationID)
 		}
-		if a.delivered && w.receivers[k.DestinationID].has(logName{k.WorkspaceID, k.LogID}) == 0 {
+		if a.delivered && w.receivers[k.DestinationID].has(nameOfKey(k)) == 0 {
 			add(Ledger, "log %s counts as delivered to %s, which has not got it", k.LogID, k.DestinationID)
 		}
 	}
@@ -197,7 +200,7 @@ func (w *World) fair(v view, add add) {
 				}
 			}
 			for k := range v.failed {
-				end, l := k.ExpiresAt(), w.logs[logName{k.WorkspaceID, k.LogID}]
+				end, l := k.ExpiresAt(), w.logs[nameOfKey(k)]
 				from := end.Add(-lastWithin)
 				if k.DestinationID != id || l == nil || end.After(ends[i]) || from.Before(later(w.calm, later(s.at, l.came)).Add(15*time.Minute)) {
 					continue

@@ -34,8 +34,12 @@ type trouble struct {
 	pause time.Duration
 }
 
-// logName names a log.
-type logName struct{ workspace, id string }
+// logName names a log. Two under one id differ by their hashes.
+type logName struct{ workspace, id, hash string }
+
+func nameOfKey(k delivery.Key) logName { return logName{k.WorkspaceID, k.LogID, k.Hash} }
+
+func nameOfDocument(d auditlog.Document) logName { return logName{d.WorkspaceID, d.ID, d.Hash()} }
 
 // asked is one request for one log.
 type asked struct {
@@ -62,7 +66,7 @@ func (r *receiver) take(ctx context.Context, s sink, doc auditlog.Document) erro
 	if answer == nil && s.d.Version < r.since {
 		answer = &failure.Error{Code: failure.HTTPUnauthorized}
 	}
-	a := asked{at: now, log: logName{doc.WorkspaceID, doc.ID}, version: s.d.Version, generation: s.d.Generation, by: s.e.id}
+	a := asked{at: now, log: nameOfDocument(doc), version: s.d.Version, generation: s.d.Generation, by: s.e.id}
 	if answer != nil {
 		a.code = answer.Code
 	}
@@ -88,7 +92,7 @@ func (r *receiver) take(ctx context.Context, s sink, doc auditlog.Document) erro
 func (r *receiver) unanswered(s sink, doc auditlog.Document) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.lost = append(r.lost, asked{at: time.Now(), log: logName{doc.WorkspaceID, doc.ID}, version: s.d.Version, generation: s.d.Generation, by: s.e.id, code: failure.NetTimeout})
+	r.lost = append(r.lost, asked{at: time.Now(), log: nameOfDocument(doc), version: s.d.Version, generation: s.d.Generation, by: s.e.id, code: failure.NetTimeout})
 }
 
 // timeout is what a sink makes of a request that got no answer.

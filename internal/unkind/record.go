@@ -86,10 +86,10 @@ func (w *World) note(format string, arguments ...any) {
 	}
 }
 
-func (w *World) sent(l events.Log, at time.Time) {
+func (w *World) sent(l events.Log, body []byte, at time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	name := logName{l.WorkspaceID, l.ID}
+	name := nameOf(body)
 	if known := w.logs[name]; known != nil {
 		known.times++
 		return

@@ -333,6 +333,6 @@ func (w *World) cancel(t connection.Timer) {
 
 // accept is the ingest queue's: from here on the log is the product's.
 func (w *World) accept(l events.Log, body []byte, sentAt time.Time) {
-	w.sent(l, sentAt)
+	w.sent(l, body, sentAt)
 	w.ingest.put(l.WorkspaceID+" "+l.ID, body, sentAt, 0)
 }

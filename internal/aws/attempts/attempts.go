@@ -31,6 +31,7 @@ type line struct {
 	Message       string           `json:"msg"`
 	Time          time.Time        `json:"time"`
 	LogID         string           `json:"log_id"`
+	Hash          string           `json:"hash"`
 	WorkspaceID   string           `json:"workspace_id"`
 	DestinationID string           `json:"destination_id"`
 	AcceptedAt    time.Time        `json:"accepted_at"`
@@ -156,7 +157,7 @@ func parse(message string) (record admin.AttemptRecord, ok bool) {
 	}
 	return admin.AttemptRecord{
 		Key: delivery.Key{DestinationID: l.DestinationID, WorkspaceID: l.WorkspaceID, LogID: l.LogID,
-			AcceptedAt: l.AcceptedAt},
+			AcceptedAt: l.AcceptedAt, Hash: l.Hash},
 		Kind: l.Kind, Attempt: l.Attempt, Outcome: l.Outcome, Code: l.Code,
 		At: l.Time, Took: time.Duration(l.DurationMS) * time.Millisecond, NextAt: l.NextAttemptAt,
 		Why: l.Why, MessageID: l.MessageID, Receives: l.Receives,

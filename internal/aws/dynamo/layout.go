@@ -2,14 +2,14 @@
 //
 // Table deliveries, with partition key pk, sort key sk, time to live ttl, and a stream of new and old images:
 //
-//	pk D#<destination>#<write shard>   sk <accepted>#<workspace>#<log>   a delivery
-//	pk F#<failed shard>                sk <destination>#<accepted>#<workspace>#<log>   a failed event
-//	pk P#requeue                       sk progress                       how far requeue has come
-//	pk P#drain                         sk <identity>                     how far the drain of a destination has come
-//	pk P#turns                         sk <identity>                     how far the turns of its parked logs have come
+//	pk D#<destination>#<write shard>   sk <accepted>#<workspace>#<log>#<hash>                 a delivery
+//	pk F#<failed shard>                sk <destination>#<accepted>#<workspace>#<log>#<hash>   a failed event
+//	pk P#requeue                       sk progress                                            how far requeue has come
+//	pk P#drain                         sk <identity>                                          how far the drain of a destination has come
+//	pk P#turns                         sk <identity>                                          how far the turns of its parked logs have come
 //
 // Accepted is in milliseconds, 13 digits, so that a partition is in the order of acceptance, of failed events by destination. Ids hold no '#', and
-// it sorts before all that they hold, so it separates.
+// it sorts before all that they hold, so it separates. What was written when keys had no hash ends with the log.
 // The index due has partition key ds, sort key du and includes rd.
 //
 // Table directory, with partition key pk and time to live ttl:
@@ -126,7 +126,11 @@ func failedKey(k delivery.Key) item {
 }
 
 func sortKey(k delivery.Key) string {
-	return fmt.Sprintf("%013d#%s#%s", k.AcceptedAt.UnixMilli(), k.WorkspaceID, k.LogID)
+	sk := fmt.Sprintf("%013d#%s#%s", k.AcceptedAt.UnixMilli(), k.WorkspaceID, k.LogID)
+	if k.Hash == "" {
+		return sk
+	}
+	return sk + "#" + k.Hash
 }
 
 // parseKey reads the key of a delivery or a failed event.
@@ -138,11 +142,12 @@ func parseKey(pk, sk string) (delivery.Key, error) {
 	}
 	accepted, rest, ok2 := strings.Cut(sk, "#")
 	workspace, log, ok3 := strings.Cut(rest, "#")
+	log, hash, _ := strings.Cut(log, "#")
 	ms, err := strconv.ParseInt(accepted, 10, 64)
 	if !ok || !ok2 || !ok3 || err != nil {
 		return delivery.Key{}, fmt.Errorf("item %s / %s has a malformed key", pk, sk)
 	}
-	return delivery.Key{DestinationID: destination, WorkspaceID: workspace, LogID: log, AcceptedAt: fromMillis(ms)}, nil
+	return delivery.Key{DestinationID: destination, WorkspaceID: workspace, LogID: log, AcceptedAt: fromMillis(ms), Hash: hash}, nil
 }
 
 // millis is a time as an attribute holds it; 0 is the zero time.

@@ -29,6 +29,7 @@ type hint struct {
 	Workspace   string `json:"w"`
 	Log         string `json:"l"`
 	Accepted    int64  `json:"a"`
+	Hash        string `json:"h,omitempty"`
 	At          int64  `json:"t"`
 	Drain       bool   `json:"n,omitempty"`
 	Reserved    bool   `json:"r,omitempty"`
@@ -55,7 +56,7 @@ func (q *RetryQueue) Send(ctx context.Context, rides []delivery.Ride) []error {
 }
 
 func rideEntry(r delivery.Ride) types.SendMessageBatchRequestEntry {
-	body, err := json.Marshal(hint{r.DestinationID, r.WorkspaceID, r.LogID, r.AcceptedAt.UnixMilli(), r.At.UnixMilli(), r.Drain, r.Reserved, string(r.Why)})
+	body, err := json.Marshal(hint{r.DestinationID, r.WorkspaceID, r.LogID, r.AcceptedAt.UnixMilli(), r.Hash, r.At.UnixMilli(), r.Drain, r.Reserved, string(r.Why)})
 	if err != nil {
 		panic("sqs: a struct of strings and numbers is no JSON: " + err.Error())
 	}
@@ -82,6 +83,7 @@ func parseHint(body string) (delivery.Hint, error) {
 			WorkspaceID:   h.Workspace,
 			LogID:         h.Log,
 			AcceptedAt:    time.UnixMilli(h.Accepted).UTC(),
+			Hash:          h.Hash,
 		},
 		At:       time.UnixMilli(h.At).UTC(),
 		Drain:    h.Drain,

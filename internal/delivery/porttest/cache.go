@@ -33,6 +33,7 @@ func Cache(t *testing.T, open func(t *testing.T) Store, deviations ...string) {
 		"documents of all sizes":              sizes,
 		"one log to several destinations":     severalDestinations,
 		"one log accepted again much later":   acceptedAgain,
+		"two logs under one id":               namesakes,
 		"a context that has ended":            ended,
 		TwoWriters:                            race,
 		"load gives what is there, once":      loadTwice,
@@ -102,6 +103,24 @@ func newOverOld(t *testing.T, c delivery.Cache) {
 	again.Attempts, again.NextAt = 2, d.NextAt.Add(time.Minute)
 	save(t, c, again)
 	holds(t, c, []delivery.Key{d.Key}, stored(again))
+}
+
+// namesakes are two logs of one moment that differ by their contents alone, and one that was stored when keys had no hash.
+func namesakes(t *testing.T, c delivery.Cache) {
+	var ds []delivery.Delivery
+	for i, hash := range []string{"", "0123456789abcdef", "fedcba9876543210"} {
+		d := entering(key("dest-1", "log-1"))
+		d.Hash, d.Attempts = hash, i+1
+		ds = append(ds, d)
+	}
+	keys := []delivery.Key{ds[0].Key, ds[1].Key, ds[2].Key}
+	save(t, c, ds...)
+	holds(t, c, keys, stored(ds[0]), stored(ds[1]), stored(ds[2]))
+	later := stored(ds[1])
+	later.Attempts = 7
+	save(t, c, later)
+	expect(t, c.Remove(t.Context(), keys[2:]), nil)
+	holds(t, c, keys, stored(ds[0]), stored(later))
 }
 
 func sameKeyTwice(t *testing.T, c delivery.Cache) {

@@ -29,6 +29,7 @@ func FailedEvents(t *testing.T, open func(t *testing.T) FailedStore) {
 		"given up again after it was back": giveUpBack,
 		"recorded once":                    recordOnce,
 		"the neighbours stay":              giveUpNeighbours,
+		"two logs under one id":            giveUpNamesakes,
 		"many at once give up one":         giveUpRace,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
@@ -43,7 +44,9 @@ func event(log string) delivery.FailedEvent {
 func (s FailedStore) recorded(t *testing.T, want ...delivery.FailedEvent) {
 	t.Helper()
 	got := s.Recorded(t)
-	order := func(a, b delivery.FailedEvent) int { return cmp.Compare(a.LogID, b.LogID) }
+	order := func(a, b delivery.FailedEvent) int {
+		return cmp.Or(cmp.Compare(a.LogID, b.LogID), cmp.Compare(a.Hash, b.Hash))
+	}
 	slices.SortFunc(got, order)
 	slices.SortFunc(want, order)
 	if diff := gocmp.Diff(want, got); diff != "" {
@@ -65,6 +68,17 @@ func giveUp(t *testing.T, s FailedStore) {
 	s.giveUp(t, e, nil)
 	holds(t, s, []delivery.Key{d.Key})
 	s.recorded(t, e)
+}
+
+func giveUpNamesakes(t *testing.T, s FailedStore) {
+	one, two := event("a"), event("a")
+	two.Hash = "fedcba9876543210"
+	save(t, s, entering(one.Key), entering(two.Key))
+	s.giveUp(t, one, nil)
+	holds(t, s, []delivery.Key{one.Key, two.Key}, stored(entering(two.Key)))
+	s.recorded(t, one)
+	s.giveUp(t, two, nil)
+	s.recorded(t, one, two)
 }
 
 func giveUpTwice(t *testing.T, s FailedStore) {

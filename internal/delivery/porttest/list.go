@@ -29,6 +29,7 @@ func Lists(t *testing.T, open func(t *testing.T) ListedStore) {
 		"nothing waits":             listNothing,
 		"the oldest first, paged":   listPending,
 		"one destination's alone":   listOneDestination,
+		"two logs under one id":     listNamesakes,
 		"failed events, both ways":  listFailed,
 		"failed events of all":      listFailedOfAll,
 		"no failed event":           listNoFailed,
@@ -122,6 +123,19 @@ func listPending(t *testing.T, s ListedStore) {
 func listOneDestination(t *testing.T, s ListedStore) {
 	save(t, s, entering(key("dest-1", "mine")), entering(key("dest-10", "theirs")), entering(key("dest", "others")))
 	wantIDs(t, pendingIDs(t, s, "dest-1", 10), []string{"mine"})
+}
+
+func listNamesakes(t *testing.T, s ListedStore) {
+	var ds []delivery.Delivery
+	for _, hash := range []string{"", "0123456789abcdef", "fedcba9876543210"} {
+		d := entering(key("dest-1", "a"))
+		d.Hash = hash
+		ds = append(ds, d)
+	}
+	save(t, s, ds...)
+	for _, size := range []int{1, 2, 10} {
+		wantIDs(t, pendingIDs(t, s, "dest-1", size), []string{"a", "a", "a"})
+	}
 }
 
 func listFailed(t *testing.T, s ListedStore) {

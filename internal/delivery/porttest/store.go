@@ -27,7 +27,7 @@ type Store interface {
 var accepted = time.Date(2026, 11, 2, 9, 30, 0, 123e6, time.UTC)
 
 func key(destination, log string) delivery.Key {
-	return delivery.Key{DestinationID: destination, WorkspaceID: "ws_1.main-x", LogID: log, AcceptedAt: accepted}
+	return delivery.Key{DestinationID: destination, WorkspaceID: "ws_1.main-x", LogID: log, AcceptedAt: accepted, Hash: "0123456789abcdef"}
 }
 
 // entering is a delivery that was tried once and enters the cache.

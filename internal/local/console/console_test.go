@@ -188,7 +188,7 @@ func TestTheLedgerAndTheFiguresAgree(t *testing.T) {
 	}
 	got := text(s.get(t, "/").Body.String())
 	for _, want := range []string{
-		"accepted 5 delivered 1 pending 1 failed 1 unrouted 1 rejected 1",
+		"accepted 5 delivered 1 pending 1 failed 1 unrouted 1 rejected 1 repeated 0",
 		"Delivered 1 Pending 1 Failed 1 Oldest that waits none Next attempt in 1 h 4 min",
 	} {
 		if !strings.Contains(got, want) {

@@ -111,7 +111,7 @@ func (s *server) document(r *http.Request, k delivery.Key) (text, from string) {
 			if receiver.DestinationID != k.DestinationID {
 				continue
 			}
-			if got := receiver.Log(k.LogID, ""); got != nil {
+			if got := receiver.Log(k.LogID, k.Hash); got != nil {
 				return indented(got), "As the built-in receiver got it."
 			}
 		}

@@ -74,7 +74,10 @@ func sooner(a, b due) bool {
 	if a.key.WorkspaceID != b.key.WorkspaceID {
 		return a.key.WorkspaceID < b.key.WorkspaceID
 	}
-	return a.key.LogID < b.key.LogID
+	if a.key.LogID != b.key.LogID {
+		return a.key.LogID < b.key.LogID
+	}
+	return a.key.Hash < b.key.Hash
 }
 
 // tally adds up the journal, each entry once, so that a page costs the same however long the journal is.
