@@ -2,27 +2,36 @@ package main
 
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigateway"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/jsii-runtime-go"
 )
 
-// newAPI gives the management API its address, which takes signed requests only, and makes the policy for the roles that may send them.
-func newAPI(stack awscdk.Stack, s settings, admin awslambda.Function) (awslambda.FunctionUrl, awsiam.ManagedPolicy) {
-	url := admin.AddFunctionUrl(&awslambda.FunctionUrlOptions{AuthType: awslambda.FunctionUrlAuthType_AWS_IAM})
-	arn := jsii.Strings(*admin.FunctionArn())
-	// Lambda asks for both, and this way the second cannot be used to invoke the function with an event of one's own.
-	return url, awsiam.NewManagedPolicy(stack, jsii.String("Operator"), &awsiam.ManagedPolicyProps{
+// apiStage is the API's one stage. It stands in the address, before /v1.
+const apiStage = "api"
+
+// newAPI puts the management API behind a REST API that takes signed requests only, and makes the policy for the
+// roles that may send them. Function URLs and HTTP APIs do not exist in every region, REST APIs do
+// (docs/decisions/0085-the-api-behind-a-rest-api.md).
+func newAPI(stack awscdk.Stack, s settings, admin awslambda.Function) (awsapigateway.RestApi, awsiam.ManagedPolicy) {
+	api := awsapigateway.NewRestApi(stack, jsii.String("Api"), &awsapigateway.RestApiProps{
+		RestApiName:           jsii.String(s.stackName()),
+		Description:           jsii.String("The management API of " + s.stackName()),
+		EndpointConfiguration: &awsapigateway.EndpointConfiguration{Types: &[]awsapigateway.EndpointType{awsapigateway.EndpointType_REGIONAL}},
+		DeployOptions:         &awsapigateway.StageOptions{StageName: jsii.String(apiStage)},
+		CloudWatchRole:        jsii.Bool(false), // it would be the account's, not the stack's
+	})
+	api.Node().TryRemoveChild(jsii.String("Endpoint")) // an output that the stack has under a name of its own
+	api.Root().AddResource(jsii.String("{proxy+}"), nil).AddMethod(jsii.String("ANY"),
+		awsapigateway.NewLambdaIntegration(admin, &awsapigateway.LambdaIntegrationOptions{
+			Proxy: jsii.Bool(true), AllowTestInvoke: jsii.Bool(false), Timeout: seconds(adminTimeout),
+		}),
+		&awsapigateway.MethodOptions{AuthorizationType: awsapigateway.AuthorizationType_IAM})
+	return api, awsiam.NewManagedPolicy(stack, jsii.String("Operator"), &awsiam.ManagedPolicyProps{
 		Description: jsii.String("Manage the workspaces and destinations of " + s.stackName()),
 		Statements: &[]awsiam.PolicyStatement{
-			awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-				Actions: jsii.Strings("lambda:InvokeFunctionUrl"), Resources: arn,
-				Conditions: &map[string]any{"StringEquals": map[string]any{"lambda:FunctionUrlAuthType": "AWS_IAM"}},
-			}),
-			awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-				Actions: jsii.Strings("lambda:InvokeFunction"), Resources: arn,
-				Conditions: &map[string]any{"Bool": map[string]any{"lambda:InvokedViaFunctionUrl": true}},
-			}),
+			allow(jsii.Strings(*api.ArnForExecuteApi(jsii.String("*"), jsii.String("/*"), jsii.String(apiStage))), "execute-api:Invoke"),
 		},
 	})
 }

@@ -28,8 +28,10 @@ const (
 	// disconnectTimeout and notifyTimeout are for a few calls of AWS services.
 	disconnectTimeout = 30 * time.Second
 	notifyTimeout     = 30 * time.Second
-	// adminTimeout leaves room for one test of a destination, or one search of the attempts, 20 s each, and for what follows.
-	adminTimeout = 40 * time.Second
+	// adminTimeout is as long as a REST API waits for an answer, 29 s
+	// (https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-execution-service-limits-table.html).
+	// It leaves room for one test of a destination, or one search of the attempts, 20 s each, and for what follows.
+	adminTimeout = 29 * time.Second
 )
 
 // function is one Lambda function, as far as functions differ.

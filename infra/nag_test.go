@@ -24,7 +24,8 @@ func suppressions() []suppression {
 	const (
 		roles     = "AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:iam::*:role/auditrelay-*]"
 		schedules = "AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:scheduler:<AWS::Region>:<AWS::AccountId>:schedule/auditrelay-dev/*]"
-		theirs    = "customers make these roles in their own accounts, and each trusts this role by name and external id; the grant is bounded by the role's name"
+		api       = "each change is an entry of the activity audit, with the caller; to log requests, the account must have a role for all of its APIs, which is not the stack's to set"
+		theirs    = "customers make these roles in their own accounts, and each trusts the path of this role, and an external id; the grant is bounded by the role's name"
 	)
 	return []suppression{
 		{"Payloads", "AwsSolutions-S1", "objects live fifteen days at most and are named in the functions' logs; whoever must record each access turns on CloudTrail data events"},
@@ -39,6 +40,12 @@ func suppressions() []suppression {
 		{"ScheduleDeadLetters", "AwsSolutions-SQS3", "it is the dead-letter queue of schedules, which are made at run time, and of a function's asynchronous events"},
 		{"ExpireRole", "AwsSolutions-IAM5[Resource::*]", "dynamodb:ListStreams cannot be granted on less; it lists the names of streams and reads nothing"},
 		{"BusDeadLetters", "AwsSolutions-SQS3", "it is the dead-letter queue of the bus, which CloudFormation does not show on the queue"},
+		{"Api", "AwsSolutions-APIG1", api},
+		{"Api", "AwsSolutions-APIG6", api},
+		{"Api", "AwsSolutions-APIG2", "the function validates each request against the document of the API"},
+		{"Api", "AwsSolutions-APIG3", "a request without a signature of the account's own roles ends at the API; a firewall would cost by the month"},
+		{"Api", "AwsSolutions-COG4", "requests are signed by IAM: those who call are operators, not users"},
+		{"Operator", "AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:execute-api:<AWS::Region>:<AWS::AccountId>:<ApiF70053CD>/api/*/*]", "every path and method of this API"},
 		{"Producer", "AwsSolutions-IAM5[Resource::<PayloadsCDFAA0A2.Arn>/payloads/*]", prefix},
 	}
 }

@@ -165,7 +165,7 @@ func testOutputs(t *testing.T, tmpl template) {
 		"PayloadBucketName": "{Payloads}",
 		"ProducerPolicyArn": "{Producer}",
 		"AlarmTopicArn":     "{Alarms}",
-		"ApiUrl":            "{AdminFunctionUrl.FunctionUrl}",
+		"ApiUrl":            "https://{Api}.execute-api.{AWS::Region}.{AWS::URLSuffix}/{ApiDeploymentStageapi}/",
 		"OperatorPolicyArn": "{Operator}",
 		"EventBusName":      "{Bus}",
 		"DestinationTrustPolicy": `{"Statement":[{"Action":"sts:AssumeRole","Condition":{"ArnLike":{"aws:PrincipalArn":` +

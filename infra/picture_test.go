@@ -64,8 +64,8 @@ func startsOf(tmpl template, function string) (parts []picture.Part) {
 			if slices.Contains(refs(r.at("Targets")), function) {
 				parts = append(parts, picture.Part{Sort: picture.Event, Name: fmt.Sprint(r.at("ScheduleExpression"))})
 			}
-		case "AWS::Lambda::Url":
-			if slices.Contains(refs(r.at("TargetFunctionArn")), function) {
+		case "AWS::ApiGateway::Method":
+			if slices.Contains(refs(r.at("Integration", "Uri")), function) {
 				parts = append(parts, picture.Part{Sort: picture.Event, Name: "signed requests"})
 			}
 		case "AWS::IAM::Role":

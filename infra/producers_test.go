@@ -25,13 +25,10 @@ func testProducers(t *testing.T, tmpl template) {
 	}
 }
 
-// testOperators holds what the managed policy for operators allows: to call the API by its address, and nothing else.
+// testOperators holds what the managed policy for operators allows: to call the API, and nothing else.
 func testOperators(t *testing.T, tmpl template) {
-	want := jsonOf(t, `[
-		{"Effect":"Allow","Action":"lambda:InvokeFunctionUrl","Resource":"{Admin.Arn}",
-			"Condition":{"StringEquals":{"lambda:FunctionUrlAuthType":"AWS_IAM"}}},
-		{"Effect":"Allow","Action":"lambda:InvokeFunction","Resource":"{Admin.Arn}",
-			"Condition":{"Bool":{"lambda:InvokedViaFunctionUrl":true}}}]`)
+	want := jsonOf(t, `[{"Effect":"Allow","Action":"execute-api:Invoke",
+		"Resource":"arn:{AWS::Partition}:execute-api:{AWS::Region}:{AWS::AccountId}:{Api}/api/*/*"}]`)
 	var got []any
 	for _, v := range list(tmpl.one(t, "AWS::IAM::ManagedPolicy", "Operator").at("PolicyDocument", "Statement")) {
 		s := maps.Clone(v.(map[string]any))

@@ -19,7 +19,7 @@ func newStack(scope constructs.Construct, s settings) awscdk.Stack {
 	p := parts{stack: stack, s: s, key: key, qs: qs, st: st, cs: newConnections(stack, s, key), post: newPost(stack, s)}
 	fs := newFunctions(p)
 	producers := newProducers(stack, s, key, qs, st)
-	url, operators := newAPI(stack, s, fs.admin.Function)
+	api, operators := newAPI(stack, s, fs.admin.Function)
 	alarms := alarmsOf(p, fs)
 	topic := newAlarms(stack, s, key, alarms)
 	board := newDashboard(p, fs, alarms)
@@ -28,7 +28,7 @@ func newStack(scope constructs.Construct, s settings) awscdk.Stack {
 	output(stack, "IngestQueueUrl", "Where producers send logs", qs.ingest.QueueUrl())
 	output(stack, "PayloadBucketName", "Where producers put logs too large for a message, under "+producerPrefix, st.payloads.BucketName())
 	output(stack, "ProducerPolicyArn", "The managed policy for producers' roles", producers.ManagedPolicyArn())
-	output(stack, "ApiUrl", "The management API, for `auditrelay` and other signed requests", url.Url())
+	output(stack, "ApiUrl", "The management API, for `auditrelay` and other signed requests", api.Url())
 	output(stack, "OperatorPolicyArn", "The managed policy for the roles of whoever operates it", operators.ManagedPolicyArn())
 	output(stack, "EventBusName", "Where what becomes of destinations is told", p.cs.bus.EventBusName())
 	output(stack, "DestinationTrustPolicy", "The trust policy of an S3 destination's role, for the external id of its workspace", trustPolicy(stack, s))

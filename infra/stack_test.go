@@ -329,7 +329,7 @@ func testFunctions(t *testing.T, tmpl template) {
 		"Expire":     "provided.al2023 arm64 bootstrap 60 s, recursion <nil>",
 		"Disconnect": "provided.al2023 arm64 bootstrap 30 s, recursion <nil>",
 		"Notify":     "provided.al2023 arm64 bootstrap 30 s, recursion <nil>",
-		"Admin":      "provided.al2023 arm64 bootstrap 40 s, recursion <nil>",
+		"Admin":      "provided.al2023 arm64 bootstrap 29 s, recursion <nil>",
 	}
 	got := make(map[string]string)
 	for _, id := range tmpl.ids("AWS::Lambda::Function") {
@@ -437,13 +437,45 @@ func testEventSources(t *testing.T, tmpl template) {
 		t.Errorf("event sources (-want +got):\n%s", diff)
 	}
 	testUnsettled(t, tmpl)
-	url := tmpl.one(t, "AWS::Lambda::Url", "AdminFunctionUrl")
-	if url.at("AuthType") != "AWS_IAM" || compact(url.at("TargetFunctionArn")) != "{Admin.Arn}" || len(tmpl.ids("AWS::Lambda::Url")) != 1 {
-		t.Errorf("the function URL: %v of %v", url.Properties, tmpl.ids("AWS::Lambda::Url"))
-	}
+	testAPI(t, tmpl)
 	rule := tmpl.one(t, "AWS::Events::Rule", "EveryMinute")
 	if rule.at("ScheduleExpression") != "rate(1 minute)" || !slices.Equal(refs(rule.at("Targets")), []string{tmpl.id(t, "AWS::Lambda::Function", "Requeue")}) {
 		t.Errorf("the one-minute rule: %v", rule.Properties)
+	}
+}
+
+// testAPI holds that nothing but the REST API reaches admin from outside, that it asks for a signature on every
+// path and method, and that it waits as long as the function may take.
+func testAPI(t *testing.T, tmpl template) {
+	if public := slices.Concat(tmpl.ids("AWS::Lambda::Url"), tmpl.ids("AWS::ApiGatewayV2::Api")); public != nil {
+		t.Errorf("these do not exist in every region: %v", public)
+	}
+	api := tmpl.one(t, "AWS::ApiGateway::RestApi", "Api")
+	if diff := cmp.Diff([]any{"REGIONAL"}, api.at("EndpointConfiguration", "Types")); diff != "" || len(tmpl.ids("AWS::ApiGateway::Account")) > 0 {
+		t.Errorf("the API's endpoint (-want +got), and accounts %v:\n%s", tmpl.ids("AWS::ApiGateway::Account"), diff)
+	}
+	var got []string
+	for _, id := range tmpl.ids("AWS::ApiGateway::Method") {
+		m := tmpl.Resources[id]
+		got = append(got, fmt.Sprintf("%v on %s: %v, %v of %s within %v ms", m.at("HttpMethod"), compact(m.at("ResourceId")), m.at("AuthorizationType"),
+			m.at("Integration", "Type"), compact(m.at("Integration", "Uri")), m.at("Integration", "TimeoutInMillis")))
+	}
+	const uri = "arn:{AWS::Partition}:apigateway:{AWS::Region}:lambda:path/2015-03-31/functions/{Admin.Arn}/invocations"
+	if diff := cmp.Diff([]string{"ANY on {Apiproxy}: AWS_IAM, AWS_PROXY of " + uri + " within 29000 ms"}, got); diff != "" {
+		t.Errorf("methods (-want +got):\n%s", diff)
+	}
+	if timeout := tmpl.one(t, "AWS::Lambda::Function", "Admin").at("Timeout"); timeout != 29.0 {
+		t.Errorf("admin may take %v s, and a REST API waits for 29", timeout)
+	}
+	got = nil
+	for _, id := range tmpl.ids("AWS::Lambda::Permission") {
+		if p := tmpl.Resources[id]; slices.Contains(refs(p.at("FunctionName")), tmpl.id(t, "AWS::Lambda::Function", "Admin")) {
+			got = append(got, fmt.Sprintf("%v by %v as %s", p.at("Action"), p.at("Principal"), compact(p.at("SourceArn"))))
+		}
+	}
+	const source = "arn:{AWS::Partition}:execute-api:{AWS::Region}:{AWS::AccountId}:{Api}/{ApiDeploymentStageapi}/*/*"
+	if diff := cmp.Diff([]string{"lambda:InvokeFunction by apigateway.amazonaws.com as " + source}, got); diff != "" {
+		t.Errorf("who may invoke admin (-want +got):\n%s", diff)
 	}
 }
 

@@ -165,7 +165,7 @@ func (p parts) admin(fs functions) function {
 	role := newScheduleRole(p, fs.disconnect)
 	return function{
 		name:        "admin",
-		description: "Serves the management API at its function URL",
+		description: "Serves the management API",
 		timeout:     adminTimeout,
 		memoryMB:    512,
 		config: config.Admin{

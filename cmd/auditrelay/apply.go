@@ -28,7 +28,7 @@ Credentials cannot be read back and compared: they are sent with new destination
 and with all of them if --credentials is given.
 If a step is refused, those before it stand; correct the file and apply it again.`,
 		Example: `  auditrelay apply --local -f streams.yaml --dry-run
-  auditrelay apply --api https://….lambda-url.eu-central-1.on.aws -f streams.yaml`,
+  auditrelay apply --api https://….execute-api.eu-central-1.amazonaws.com/api -f streams.yaml`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if file == "" {

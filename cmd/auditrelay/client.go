@@ -28,7 +28,9 @@ import (
 const (
 	localAddress = "http://127.0.0.1:8686"
 	apiVariable  = "AUDITRELAY_API"
-	// callTimeout is longer than the function behind the URL takes to try a destination.
+	// signedService is what signatures of requests to API Gateway are for.
+	signedService = "execute-api"
+	// callTimeout is longer than the API waits for the function behind it.
 	callTimeout = time.Minute
 )
 
@@ -38,7 +40,7 @@ type reach struct {
 }
 
 func (r *reach) flags(cmd *cobra.Command) {
-	cmd.PersistentFlags().StringVar(&r.api, "api", "", "the URL of the function admin; requests are signed with your AWS credentials (default $"+apiVariable+")")
+	cmd.PersistentFlags().StringVar(&r.api, "api", "", "the address of the management API; requests are signed with your AWS credentials (default $"+apiVariable+")")
 	cmd.PersistentFlags().StringVar(&r.local, "local", "", "talk to auditrelay local, at "+localAddress+" unless another address is given (--local=URL)")
 	cmd.PersistentFlags().Lookup("local").NoOptDefVal = localAddress
 }
@@ -56,7 +58,7 @@ func (r *reach) open(ctx context.Context) (*client, error) {
 		address = os.Getenv(apiVariable)
 	}
 	if address == "" {
-		return nil, usageError("say where the API is: --local for auditrelay local, or --api with the function URL that cdk deploy printed as AdminUrl (or set " + apiVariable + ")")
+		return nil, usageError("say where the API is: --local for auditrelay local, or --api with the address that cdk deploy printed as ApiUrl (or set " + apiVariable + ")")
 	}
 	c, err := newClient("--api", address)
 	if err != nil {
@@ -85,7 +87,7 @@ type client struct {
 func newClient(flag, address string) (*client, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return nil, usageError(flag + " must be an address such as " + localAddress + " or https://….lambda-url.eu-central-1.on.aws")
+		return nil, usageError(flag + " must be an address such as " + localAddress + " or https://….execute-api.eu-central-1.amazonaws.com/api")
 	}
 	if flag == "--api" && u.Scheme == "http" && !loopback(u.Hostname()) {
 		return nil, usageError(flag + " must begin with https://: a request holds a signature and may hold credentials. Plain http is for this machine alone")
@@ -100,10 +102,11 @@ func loopback(host string) bool {
 	return strings.EqualFold(host, "localhost") || err == nil && address.Unmap().IsLoopback()
 }
 
-// regionOf reads the region out of a function URL's host name: <id>.lambda-url.<region>.on.aws.
+// regionOf reads the region out of an API's own host name: <id>.execute-api.<region>.amazonaws.com, or another
+// domain in other partitions. A domain of the operator's names none.
 func regionOf(host string) string {
 	parts := strings.Split(host, ".")
-	if len(parts) > 2 && parts[1] == "lambda-url" {
+	if len(parts) > 3 && parts[1] == signedService {
 		return parts[2]
 	}
 	return ""
@@ -179,8 +182,8 @@ func (c *client) read(resp *http.Response, into any) error {
 			return &p
 		}
 		if resp.StatusCode == http.StatusForbidden {
-			return fmt.Errorf("%s answers 403 Forbidden: your AWS credentials lack lambda:InvokeFunctionUrl or lambda:InvokeFunction "+
-				"on the function admin; the stack's policy OperatorPolicyArn has both", c.base.Host)
+			return fmt.Errorf("%s answers 403 Forbidden: your AWS credentials lack execute-api:Invoke on the management API, or the "+
+				"address is not its ApiUrl with the path; the stack's policy OperatorPolicyArn has the permission", c.base.Host)
 		}
 		return fmt.Errorf("%s answers %s; is it the address of the management API?", c.base.Host, resp.Status)
 	}
@@ -203,7 +206,7 @@ func (c *client) unreachable(err error) error {
 	return fmt.Errorf("cannot reach %s: %w", c.base.Host, err)
 }
 
-// sign signs a request to a function URL with Signature Version 4.
+// sign signs a request to the API with Signature Version 4.
 func (c *client) sign(ctx context.Context, r *http.Request, body []byte) error {
 	if c.account == nil {
 		return nil
@@ -216,7 +219,7 @@ func (c *client) sign(ctx context.Context, r *http.Request, body []byte) error {
 		return usageError("the address does not name its AWS region; set AWS_REGION")
 	}
 	hash := sha256.Sum256(body)
-	if err := v4.NewSigner().SignHTTP(ctx, credentials, r, hex.EncodeToString(hash[:]), "lambda", c.region, time.Now()); err != nil {
+	if err := v4.NewSigner().SignHTTP(ctx, credentials, r, hex.EncodeToString(hash[:]), signedService, c.region, time.Now()); err != nil {
 		return fmt.Errorf("sign the request: %w", err)
 	}
 	return nil

@@ -23,7 +23,7 @@ func TestRequestsAreSigned(t *testing.T) {
 		_, _ = io.Copy(io.Discard, r.Body)
 	}))
 	defer server.Close()
-	c, err := newClient("--api", server.URL)
+	c, err := newClient("--api", server.URL+"/api/")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,8 +32,11 @@ func TestRequestsAreSigned(t *testing.T) {
 	if _, err := c.do(t.Context(), call{method: http.MethodPut, path: "/v1/workspaces/a", body: map[string]string{"kind": "standalone"}}); err != nil {
 		t.Fatal(err)
 	}
+	if got.URL.Path != "/api/v1/workspaces/a" {
+		t.Errorf("the request goes to %s, without the stage that stands in the address", got.URL.Path)
+	}
 	authorization := got.Header.Get("Authorization")
-	if !strings.HasPrefix(authorization, "AWS4-HMAC-SHA256 Credential=AKID/") || !strings.Contains(authorization, "/eu-central-1/lambda/aws4_request") {
+	if !strings.HasPrefix(authorization, "AWS4-HMAC-SHA256 Credential=AKID/") || !strings.Contains(authorization, "/eu-central-1/execute-api/aws4_request") {
 		t.Errorf("the request is signed by %q", authorization)
 	}
 	if got.Header.Get("X-Amz-Security-Token") != "token" {
@@ -41,12 +44,12 @@ func TestRequestsAreSigned(t *testing.T) {
 	}
 }
 
-// A function URL answers 403 without an explanation to whoever lacks one of two permissions, so both are
-// named.
+// A REST API answers 403 to a caller without the permission, and also for a path that it does not have, such as
+// one without its stage.
 func TestForbidden(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusForbidden)
-		_, _ = io.WriteString(w, `{"Message":"Forbidden"}`)
+		_, _ = io.WriteString(w, `{"message":"Missing Authentication Token"}`)
 	}))
 	defer server.Close()
 	c, err := newClient("--api", server.URL)
@@ -54,15 +57,18 @@ func TestForbidden(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = c.do(t.Context(), call{method: http.MethodGet, path: "/v1/workspaces"})
-	for _, want := range []string{"403 Forbidden", "lambda:InvokeFunctionUrl", "lambda:InvokeFunction ", "OperatorPolicyArn"} {
+	for _, want := range []string{"403 Forbidden", "execute-api:Invoke", "ApiUrl", "OperatorPolicyArn"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
 		}
 	}
 }
 
-func TestRegionOfAFunctionURL(t *testing.T) {
-	for host, want := range map[string]string{"abc.lambda-url.eu-central-1.on.aws": "eu-central-1", "127.0.0.1:8686": "", "api.acme.example": ""} {
+func TestRegionOfAnAddress(t *testing.T) {
+	for host, want := range map[string]string{
+		"abc.execute-api.eu-central-1.amazonaws.com": "eu-central-1", "abc.execute-api.us-gov-west-1.amazonaws.com": "us-gov-west-1",
+		"abc.execute-api.cn-north-1.amazonaws.com.cn": "cn-north-1", "127.0.0.1:8686": "", "api.acme.example": "", "execute-api.acme.example": "",
+	} {
 		if got := regionOf(host); got != want {
 			t.Errorf("%s: region %q, want %q", host, got, want)
 		}

@@ -79,7 +79,7 @@ func examples(cmd *cobra.Command) (here, account []string) {
 	whole := strings.ReplaceAll(cmd.Example, "\\\n  ", "\x00") // a line that goes on stays with its beginning
 	for line := range strings.Lines(whole) {
 		line = strings.ReplaceAll(strings.TrimPrefix(strings.TrimSuffix(line, "\n"), "  "), "\x00", "\\\n")
-		if strings.Contains(line, ".on.aws") || strings.Contains(line, ".amazonaws.com") || strings.HasPrefix(line, "auditrelay doctor") {
+		if strings.Contains(line, ".amazonaws.com") || strings.HasPrefix(line, "auditrelay doctor") {
 			account = append(account, line)
 		} else {
 			here = append(here, line)

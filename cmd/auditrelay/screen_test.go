@@ -267,13 +267,13 @@ func TestPlainHTTPIsForThisMachine(t *testing.T) {
 		flag, address string
 		ok            bool
 	}{
-		{"--api", "https://abc.lambda-url.eu-central-1.on.aws", true},
+		{"--api", "https://abc.execute-api.eu-central-1.amazonaws.com/api", true},
 		{"--api", "http://127.0.0.1:8686", true},
 		{"--api", "http://127.9.9.9:8686/x", true},
 		{"--api", "http://LOCALHOST:8686", true},
 		{"--api", "http://[::1]:8686", true},
 		{"--api", "http://[::ffff:127.0.0.1]:8686", true},
-		{"--api", "http://abc.lambda-url.eu-central-1.on.aws", false},
+		{"--api", "http://abc.execute-api.eu-central-1.amazonaws.com/api", false},
 		{"--api", "HTTP://api.acme.example", false},
 		{"--api", "http://10.1.2.3", false},
 		{"--api", "http://[::ffff:10.1.2.3]", false},

@@ -26,7 +26,7 @@ func statusCommand() *cobra.Command {
 		Use:   "status [DESTINATION…]",
 		Short: "How destinations stand: state, health, backlog, oldest log, time to first loss",
 		Example: `  auditrelay status --local
-  auditrelay status siem archive --api https://….lambda-url.eu-central-1.on.aws -o json`,
+  auditrelay status siem archive --api https://….execute-api.eu-central-1.amazonaws.com/api -o json`,
 		Args: func(_ *cobra.Command, args []string) error { return strayAddress(args) },
 		RunE: func(cmd *cobra.Command, ids []string) error {
 			c, err := r.open(cmd.Context())

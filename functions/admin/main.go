@@ -1,4 +1,4 @@
-// Admin serves the management API at its function URL, which takes IAM-signed requests only.
+// Admin serves the management API behind a REST API, which takes IAM-signed requests only.
 package main
 
 import (
@@ -10,8 +10,8 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
 
-	"github.com/auditrelay/auditrelay/internal/aws/functionurl"
 	"github.com/auditrelay/auditrelay/internal/aws/handler"
+	"github.com/auditrelay/auditrelay/internal/aws/restapi"
 	"github.com/auditrelay/auditrelay/internal/aws/session"
 	"github.com/auditrelay/auditrelay/internal/config"
 	"github.com/auditrelay/auditrelay/internal/delivery"
@@ -32,8 +32,8 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	answer := functionurl.Handler(api)
-	lambda.Start(func(ctx context.Context, r events.LambdaFunctionURLRequest) (events.LambdaFunctionURLResponse, error) {
+	answer := restapi.Handler(api)
+	lambda.Start(func(ctx context.Context, r events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
 		defer func() { lines.Flush(time.Now()) }()
 		return answer(ctx, r)
 	})

@@ -27,14 +27,14 @@ const signature = "signature"
 func described() huma.Config {
 	c := huma.DefaultConfig("auditrelay management API", "1")
 	c.Info.Description = "Workspaces, destinations, their connections, what waits for them, and what was given up after seven days. " +
-		"Requests are signed by AWS Signature Version 4 (service lambda); auditrelay local takes them unsigned."
+		"Requests are signed by AWS Signature Version 4 (service execute-api); auditrelay local takes them unsigned."
 	c.Info.Contact = &huma.Contact{Name: "auditrelay", URL: "https://github.com/auditrelay/auditrelay"}
 	c.Info.License = &huma.License{Name: "Apache 2.0", Identifier: "Apache-2.0"}
 	c.Servers = []*huma.Server{
 		{
-			URL: "https://{id}.lambda-url.{region}.on.aws", Description: "A deployment: the output ApiUrl of its stack",
+			URL: "https://{id}.execute-api.{region}.amazonaws.com/api", Description: "A deployment: the output ApiUrl of its stack",
 			Variables: map[string]*huma.ServerVariable{
-				"id":     {Default: "abc123", Description: "The id of the function URL"},
+				"id":     {Default: "abc123", Description: "The id of the REST API"},
 				"region": {Default: "eu-central-1", Description: "The AWS region of the stack"},
 			},
 		},
@@ -42,8 +42,8 @@ func described() huma.Config {
 	}
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{signature: {
 		Type: "apiKey", In: "header", Name: "Authorization",
-		Description: "AWS Signature Version 4 for the service lambda, by credentials that have lambda:InvokeFunctionUrl and " +
-			"lambda:InvokeFunction on the function admin. The stack's policy OperatorPolicyArn has both.",
+		Description: "AWS Signature Version 4 for the service execute-api, by credentials that have execute-api:Invoke on the " +
+			"REST API. The stack's policy OperatorPolicyArn has it.",
 		Extensions: map[string]any{"x-amazon-apigateway-authtype": "awsSigv4"},
 	}}
 	c.Security = []map[string][]string{{signature: {}}, {}} // none: auditrelay local

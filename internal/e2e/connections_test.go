@@ -4,11 +4,11 @@ package e2e
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -83,18 +83,20 @@ func (d *deployment) api(t *testing.T, method, path, body string) string {
 	return answer
 }
 
-// ask sends a request to the management API, as the function URL does for a caller who signed it.
+// ask sends a request to the management API, as the REST API does for a caller who signed it.
 func (d *deployment) ask(t *testing.T, method, path, query, body string) (status int, text string) {
 	t.Helper()
-	d.requireURL(t)
-	request := events.LambdaFunctionURLRequest{
-		Version: "2.0", RawPath: path, RawQueryString: query, Headers: map[string]string{"content-type": "application/json"},
-		Body: base64.StdEncoding.EncodeToString([]byte(body)), IsBase64Encoded: true,
-		RequestContext: events.LambdaFunctionURLRequestContext{
-			DomainName: "api.lambda-url.example", HTTP: events.LambdaFunctionURLRequestContextHTTPDescription{Method: method, Path: path, SourceIP: "192.0.2.1", UserAgent: "e2e"},
-			Authorizer: &events.LambdaFunctionURLRequestContextAuthorizerDescription{
-				IAM: &events.LambdaFunctionURLRequestContextAuthorizerIAMDescription{UserARN: "arn:aws:iam::" + account + ":role/operator"},
-			},
+	d.requireAPI(t)
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request := events.APIGatewayProxyRequest{
+		Resource: "/{proxy+}", Path: path, HTTPMethod: method, PathParameters: map[string]string{"proxy": strings.TrimPrefix(path, "/")},
+		MultiValueQueryStringParameters: values, MultiValueHeaders: map[string][]string{"Content-Type": {"application/json"}}, Body: body,
+		RequestContext: events.APIGatewayProxyRequestContext{
+			DomainName: "api.execute-api.example", HTTPMethod: method, Path: "/api" + path, Stage: "api",
+			Identity: events.APIGatewayRequestIdentity{SourceIP: "192.0.2.1", UserAgent: "e2e", UserArn: "arn:aws:iam::" + account + ":role/operator"},
 		},
 	}
 	payload, err := json.Marshal(request)
@@ -105,26 +107,43 @@ func (d *deployment) ask(t *testing.T, method, path, query, body string) (status
 	if err != nil {
 		t.Fatalf("%s %s: %v", method, path, err)
 	}
-	var answer events.LambdaFunctionURLResponse
+	var answer events.APIGatewayProxyResponse
 	if err := json.Unmarshal(response, &answer); err != nil {
 		t.Fatalf("%s %s answers %s (%v)", method, path, response, err)
 	}
 	return answer.StatusCode, answer.Body
 }
 
-// requireURL holds that admin is reached by a URL that takes signed requests alone.
-func (d *deployment) requireURL(t *testing.T) {
+// requireAPI holds that admin is reached by a REST API that takes signed requests alone, and may invoke it.
+func (d *deployment) requireAPI(t *testing.T) {
 	t.Helper()
-	urls := d.all("AWS::Lambda::Url")
-	if len(urls) != 1 {
-		t.Fatalf("the template has %d function URLs, want one", len(urls))
+	methods := d.all("AWS::ApiGateway::Method")
+	if len(methods) != 1 {
+		t.Fatalf("the template has %d methods of REST APIs, want one", len(methods))
 	}
-	var url struct{ AuthType, TargetFunctionArn string }
-	if err := properties(d.values, urls[0], &url); err != nil {
+	var method struct {
+		RestApiId, HttpMethod, AuthorizationType string
+		Integration                              struct{ Type, Uri string }
+	}
+	if err := properties(d.values, methods[0], &method); err != nil {
 		t.Fatal(err)
 	}
-	if url.AuthType != "AWS_IAM" || d.byARN(url.TargetFunctionArn) != d.functions["admin"] {
-		t.Fatalf("the function URL is %+v", url)
+	_, function, _ := strings.Cut(strings.TrimSuffix(method.Integration.Uri, "/invocations"), "/functions/")
+	if method.AuthorizationType != "AWS_IAM" || method.HttpMethod != "ANY" || method.Integration.Type != "AWS_PROXY" || d.byARN(function) != d.functions["admin"] {
+		t.Fatalf("the method is %+v", method)
+	}
+	var permission struct{ Action, FunctionName, Principal, SourceArn string }
+	for _, id := range d.all("AWS::Lambda::Permission") {
+		if err := properties(d.values, id, &permission); err != nil {
+			t.Fatal(err)
+		}
+		if permission.Principal == "apigateway.amazonaws.com" {
+			break
+		}
+	}
+	source := "arn:aws:execute-api:" + region + ":" + account + ":" + method.RestApiId + "/api/*/*"
+	if permission.Action != "lambda:InvokeFunction" || permission.SourceArn != source || permission.FunctionName != function {
+		t.Fatalf("the permission is %+v, want one for %s", permission, source)
 	}
 }
 

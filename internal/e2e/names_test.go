@@ -50,6 +50,10 @@ func (v *values) ref(id string) any {
 		return v.arn(id)
 	case "AWS::SES::EmailIdentity":
 		return v.text(v.eval(r.Properties["EmailIdentity"]))
+	case "AWS::ApiGateway::Stage":
+		return v.text(v.eval(r.Properties["StageName"]))
+	case "AWS::ApiGateway::RestApi", "AWS::ApiGateway::Resource", "AWS::ApiGateway::Deployment":
+		return strings.ToLower(id)
 	case "AWS::KMS::Key", "AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::Lambda::Function", "AWS::IAM::Role", "AWS::Logs::LogGroup",
 		"AWS::Events::EventBus", "AWS::Events::Rule", "AWS::Scheduler::ScheduleGroup", "AWS::SES::ConfigurationSet", "AWS::CloudWatch::Dashboard":
 		return v.name(id)
@@ -69,8 +73,8 @@ func (v *values) attribute(id, attribute string) any {
 		return v.arn(id) + "/stream/2026-01-01T00:00:00.000"
 	case attribute == "QueueName", attribute == "Name":
 		return v.name(id)
-	case attribute == "FunctionUrl" && r.Type == "AWS::Lambda::Url":
-		return "https://" + strings.ToLower(id) + ".lambda-url." + region + ".on.aws/"
+	case attribute == "RootResourceId" && r.Type == "AWS::ApiGateway::RestApi":
+		return strings.ToLower(id) + "-root"
 	}
 	panic(&unresolved{fmt.Sprintf("the attribute %s of %s, a %s", attribute, id, r.Type)})
 }

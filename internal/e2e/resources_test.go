@@ -80,7 +80,7 @@ func (s servers) create(t *testing.T, v *values) {
 // made are the types that the host makes or acts out. Their grants and names are used, or they are emulated.
 var made = []string{
 	"AWS::SQS::Queue", "AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::Events::EventBus", "AWS::Scheduler::ScheduleGroup", "AWS::Logs::LogGroup",
-	"AWS::Lambda::Function", "AWS::Lambda::EventSourceMapping", "AWS::Lambda::Permission", "AWS::Lambda::Url", "AWS::Events::Rule", "AWS::IAM::Role", "AWS::IAM::Policy", "AWS::IAM::ManagedPolicy",
+	"AWS::Lambda::Function", "AWS::Lambda::EventSourceMapping", "AWS::Lambda::Permission", "AWS::ApiGateway::RestApi", "AWS::ApiGateway::Resource", "AWS::ApiGateway::Method", "AWS::ApiGateway::Deployment", "AWS::ApiGateway::Stage", "AWS::Events::Rule", "AWS::IAM::Role", "AWS::IAM::Policy", "AWS::IAM::ManagedPolicy",
 	"AWS::KMS::Key", "AWS::SES::EmailIdentity", "AWS::SES::ConfigurationSet",
 }
 

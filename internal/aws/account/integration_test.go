@@ -63,7 +63,7 @@ const template = `{"Resources":{
 	"Ingest":{"Type":"AWS::SQS::Queue","Properties":{"QueueName":"ingest"}},
 	"Bus":{"Type":"AWS::Events::EventBus","Properties":{"Name":"auditrelay-dev"}},
 	"NotifyLog":{"Type":"AWS::Logs::LogGroup","Properties":{"LogGroupName":"/auditrelay/dev/notify"}}},
-	"Outputs":{"IngestQueueUrl":{"Value":{"Ref":"Ingest"}},"ApiUrl":{"Value":"https://x.lambda-url.eu-central-1.on.aws/"}}}`
+	"Outputs":{"IngestQueueUrl":{"Value":{"Ref":"Ingest"}},"ApiUrl":{"Value":"https://x.execute-api.eu-central-1.amazonaws.com/api/"}}}`
 
 // TestSee looks at accounts on moto: sound ones, before a deploy and after, and one with each fault.
 func TestSee(t *testing.T) {

@@ -13,14 +13,14 @@ import (
 	"github.com/auditrelay/auditrelay/internal/admin"
 	"github.com/auditrelay/auditrelay/internal/aws/attempts"
 	"github.com/auditrelay/auditrelay/internal/aws/dynamo"
-	"github.com/auditrelay/auditrelay/internal/aws/functionurl"
+	"github.com/auditrelay/auditrelay/internal/aws/restapi"
 	"github.com/auditrelay/auditrelay/internal/aws/sqs"
 	"github.com/auditrelay/auditrelay/internal/config"
 	"github.com/auditrelay/auditrelay/internal/delivery"
 	"github.com/auditrelay/auditrelay/internal/sink"
 )
 
-// Admin takes the requests of the function URL.
+// Admin takes the requests of the REST API.
 func Admin(c config.Admin, account aws.Config, journal delivery.Journal) (http.Handler, error) {
 	private, err := c.Prefixes()
 	if err != nil {
@@ -47,7 +47,7 @@ func Admin(c config.Admin, account aws.Config, journal delivery.Journal) (http.H
 		Network:      sink.Network{AllowPrivate: private, AllowHTTP: c.AllowHTTP},
 		Account:      func(context.Context) (aws.Config, error) { return account, nil },
 		Now:          time.Now,
-		Caller:       functionurl.Caller,
+		Caller:       restapi.Caller,
 		Journal:      journal,
 		Fault:        faults(journal),
 	}

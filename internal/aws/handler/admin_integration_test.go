@@ -4,6 +4,7 @@ package handler_test
 
 import (
 	"bytes"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -19,13 +20,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/auditrelay/auditrelay/internal/aws/emulator"
-	"github.com/auditrelay/auditrelay/internal/aws/functionurl"
 	"github.com/auditrelay/auditrelay/internal/aws/handler"
+	"github.com/auditrelay/auditrelay/internal/aws/restapi"
 	"github.com/auditrelay/auditrelay/internal/config"
 	"github.com/auditrelay/auditrelay/internal/delivery"
 )
 
-// TestAdminOnRealServices takes the requests of a function URL through every adapter that the management API uses.
+// TestAdminOnRealServices takes the requests of a REST API through every adapter that the management API uses.
 func TestAdminOnRealServices(t *testing.T) {
 	account := emulator.Start(t, emulator.Moto)
 	var lines bytes.Buffer
@@ -33,7 +34,7 @@ func TestAdminOnRealServices(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer := functionurl.Handler(api)
+	answer := restapi.Handler(api)
 	const destination = `{"name":"SIEM","workspace_id":"acme","kind":"http","settings":{"url":"https://siem.example/logs"},"credentials":{"bearer":"s3cr3t"}}`
 	for _, c := range []struct {
 		method, path, query, body string
@@ -61,11 +62,12 @@ func TestAdminOnRealServices(t *testing.T) {
 		{"DELETE", "/v1/workspaces/acme", "", "", 204, ""},
 		{"GET", "/v1/workspaces/acme", "", "", 404, "no workspace"},
 	} {
-		e := events.LambdaFunctionURLRequest{RawPath: c.path, RawQueryString: c.query, Body: c.body}
-		e.RequestContext.HTTP.Method = c.method
-		e.RequestContext.Authorizer = &events.LambdaFunctionURLRequestContextAuthorizerDescription{
-			IAM: &events.LambdaFunctionURLRequestContextAuthorizerIAMDescription{UserARN: "arn:aws:iam::123456789012:user/ada"},
+		query, err := url.ParseQuery(c.query)
+		if err != nil {
+			t.Fatal(err)
 		}
+		e := events.APIGatewayProxyRequest{HTTPMethod: c.method, Path: c.path, MultiValueQueryStringParameters: query, Body: c.body}
+		e.RequestContext.Identity.UserArn = "arn:aws:iam::123456789012:user/ada"
 		got, err := answer(t.Context(), e)
 		if err != nil || got.StatusCode != c.status || !strings.Contains(got.Body, c.says) {
 			t.Fatalf("%s %s: %d %s (%v), want %d and %q; the log says %s", c.method, c.path, got.StatusCode, got.Body, err, c.status, c.says, &lines)
