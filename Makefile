@@ -102,6 +102,7 @@ docs: node_modules ## Make the pages and pictures that are made from code; the c
 	go test ./cmd/auditrelay -run TestManualIsCurrent -update
 	go test ./internal/foreign -run TestSourcesTableIsCurrent -update
 	go test ./internal/picture -run PictureIsCurrent -update
+	go test ./internal/region -run TestRegionsAreDocumented -update
 	go test ./internal/delivery -run TestLifePictureIsCurrent -update
 	go test ./internal/simulate -run TestPlotsAreCurrent -update
 	go test ./infra -run 'TestStack$$' -update

@@ -167,7 +167,7 @@ func alarmsOf(p parts, fs functions) []alarm {
 }
 
 func mailAlarms(m meter, p post) []alarm {
-	return []alarm{
+	all := []alarm{
 		{
 			name: "mails-refused", section: "mail-failures", metric: m.of(mailsRefused, sum, interval), periods: 3,
 			means: "SES keeps refusing mails about connections. They are tried again for two days.",
@@ -180,11 +180,14 @@ func mailAlarms(m meter, p post) []alarm {
 			name: "mails-without-recipient", section: "mail-failures", metric: m.of(withoutRecipients, sum, interval),
 			means: "A mail was due and the workspace that owns the destination has nobody to send it to.",
 		},
-		{
-			name: "mail-bounces", section: "mail-failures", metric: bounceRate(p), above: bouncesAtMost,
-			means: "Over 4 % of the mails come back. At 5 % SES puts the account under review.",
-		},
 	}
+	if p.set == nil { // the metric is in the region that mails leave from, and an alarm sees its own alone
+		return all
+	}
+	return append(all, alarm{
+		name: "mail-bounces", section: "mail-failures", metric: bounceRate(p), above: bouncesAtMost,
+		means: "Over 4 % of the mails come back. At 5 % SES puts the account under review.",
+	})
 }
 
 // imbalance is how many deliveries of an hour were accepted and then neither tried, nor held, nor, over seven days old by then, given up. Each is one of

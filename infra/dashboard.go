@@ -59,11 +59,14 @@ func now(m meter) awscloudwatch.IWidget {
 }
 
 func mailRow(m meter, p post) *[]awscloudwatch.IWidget {
-	return &[]awscloudwatch.IWidget{
+	row := []awscloudwatch.IWidget{
 		graph("Mails, every 5 minutes", 16, m.of(mailsSent, sum, interval), m.of(mailsRefused, sum, interval), m.of(mailsUncertain, sum, interval),
 			m.of(addressesRefused, sum, interval), m.of(withoutRecipients, sum, interval)),
-		graph("Mails that come back, share", 8, bounceRate(p)),
 	}
+	if p.set != nil {
+		row = append(row, graph("Mails that come back, share", 8, bounceRate(p)))
+	}
+	return &row
 }
 
 func queueRow(p parts) *[]awscloudwatch.IWidget {

@@ -97,9 +97,10 @@ func (g grants) notify() []awsiam.PolicyStatement {
 		g.owned(),
 		allow(jsii.Strings(*g.st.directory.TableArn()), "dynamodb:GetItem", "dynamodb:PutItem"), // claims
 		awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-			Actions:    jsii.Strings("ses:SendEmail"),
-			Resources:  g.identities(),
-			Conditions: &map[string]any{"StringEquals": map[string]any{"ses:FromAddress": g.s.mailAddress()}},
+			Actions:   jsii.Strings("ses:SendEmail"),
+			Resources: g.identities(),
+			// SES holds the case of an address against an identity, and IAM's comparison need not do it again.
+			Conditions: &map[string]any{"StringEqualsIgnoreCase": map[string]any{"ses:FromAddress": g.s.mailAddress()}},
 		}),
 		g.crypto("sqs", "dynamodb"),
 	}

@@ -152,7 +152,7 @@ func testGrants(t *testing.T, tmpl template) {
 // testBounds holds the conditions that stand for a narrower resource.
 func testBounds(t *testing.T, tmpl template) {
 	want := map[string]any{
-		"Notify ses:SendEmail": jsonOf(t, `{"StringEquals":{"ses:FromAddress":"notices@auditrelay.invalid"}}`),
+		"Notify ses:SendEmail": jsonOf(t, `{"StringEqualsIgnoreCase":{"ses:FromAddress":"notices@auditrelay.invalid"}}`),
 		"Admin iam:PassRole":   jsonOf(t, `{"StringEquals":{"iam:PassedToService":"scheduler.amazonaws.com"}}`),
 	}
 	for _, function := range []string{"Deliver", "Requeue", "Disconnect"} { // of the directory, only what was told

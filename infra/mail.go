@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/mail"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -9,36 +10,58 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// The ways to prove to SES that the sender of mails is ours.
+// The ways in which SES comes to know the sender of mails. An identity belongs to the account and the region, not
+// to a stage: others may send by it, or have made it.
 const (
-	// identityDomain has SES verify the sender's domain, by three DNS records that the stack puts out.
-	identityDomain = "domain"
-	// identityAddress has SES verify the sender's address alone, by a mail with a link.
-	identityAddress = "address"
-	// identityExisting leaves it to whoever has done it in this account and region, another stage with the same domain for example.
+	// identityExisting leaves it to an operator, once in an account and region.
 	identityExisting = "existing"
+	// identityDomain has the stack make the identity of the sender's domain, which three DNS records verify.
+	identityDomain = "domain"
+	// identityAddress has the stack make the identity of the sender's address alone, which a mail with a link
+	// verifies.
+	identityAddress = "address"
 )
 
 // post is how mails leave.
 type post struct {
+	// set is nil if mails leave from another region, in which a stack makes nothing.
 	set awsses.ConfigurationSet
 	// identity is nil if the stack makes none.
 	identity awsses.EmailIdentity
 }
 
 func newPost(stack awscdk.Stack, s settings) post {
-	p := post{set: awsses.NewConfigurationSet(stack, jsii.String("Mails"), &awsses.ConfigurationSetProps{
-		ConfigurationSetName: jsii.String(s.stackName()),
-		ReputationMetrics:    jsii.Bool(true),
-		SuppressionReasons:   awsses.SuppressionReasons_BOUNCES_AND_COMPLAINTS,
-	})}
+	var p post
+	if s.MailRegion == "" {
+		p.set = awsses.NewConfigurationSet(stack, jsii.String("Mails"), &awsses.ConfigurationSetProps{
+			ConfigurationSetName: jsii.String(s.stackName()),
+			ReputationMetrics:    jsii.Bool(true),
+			SuppressionReasons:   awsses.SuppressionReasons_BOUNCES_AND_COMPLAINTS,
+		})
+	}
 	switch s.MailIdentity {
 	case identityDomain:
-		p.identity = awsses.NewEmailIdentity(stack, jsii.String("Sender"), &awsses.EmailIdentityProps{Identity: awsses.Identity_Domain(jsii.String(s.mailDomain()))})
+		p.identity = newSender(stack, awsses.Identity_Domain(jsii.String(strings.ToLower(s.mailDomain()))))
 	case identityAddress:
-		p.identity = awsses.NewEmailIdentity(stack, jsii.String("Sender"), &awsses.EmailIdentityProps{Identity: awsses.Identity_Email(jsii.String(s.mailAddress()))})
+		p.identity = newSender(stack, awsses.Identity_Email(jsii.String(s.mailAddress())))
 	}
 	return p
+}
+
+// newSender makes an identity, which outlives the stack: other stages may send by it by then. A create that fails
+// takes it back, so that the next one can make it.
+func newSender(stack awscdk.Stack, of awsses.Identity) awsses.EmailIdentity {
+	sender := awsses.NewEmailIdentity(stack, jsii.String("Sender"), &awsses.EmailIdentityProps{Identity: of})
+	sender.ApplyRemovalPolicy(awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE)
+	return sender
+}
+
+// setName is the name of the configuration set, or empty.
+func (p post) setName() string {
+	if p.set == nil {
+		return ""
+	}
+	return *p.set.ConfigurationSetName()
 }
 
 // dkim are the DNS records that verify a domain, or empty.
@@ -53,14 +76,25 @@ func (p post) dkim(s settings) string {
 	return strings.Join(records, ", ")
 }
 
-// identities are those that SES may look at for the sender: its domain's, and its own where one exists.
+// identities are those that SES may look at for the sender: its own, its domain's and each domain's above, of
+// which a verified one is enough
+// (https://docs.aws.amazon.com/ses/latest/dg/creating-identities.html). Which of them there are is not known here.
 func (g grants) identities() *[]*string {
 	name := func(kind, name string) *string {
-		return g.stack.FormatArn(&awscdk.ArnComponents{Service: jsii.String("ses"), Resource: jsii.String(kind), ResourceName: jsii.String(name)})
+		at := awscdk.ArnComponents{Service: jsii.String("ses"), Resource: jsii.String(kind), ResourceName: jsii.String(name)}
+		if g.s.MailRegion != "" {
+			at.Region = jsii.String(g.s.MailRegion)
+		}
+		return g.stack.FormatArn(&at)
 	}
-	return &[]*string{
-		name("identity", g.s.mailDomain()), name("identity", g.s.mailAddress()), name("configuration-set", *g.post.set.ConfigurationSetName()),
+	arns := []*string{name("identity", g.s.mailAddress())}
+	for _, domain := range g.s.mailDomains() {
+		arns = append(arns, name("identity", domain))
 	}
+	if set := g.post.setName(); set != "" {
+		arns = append(arns, name("configuration-set", set))
+	}
+	return &arns
 }
 
 // mailAddress is the sender without its name. readSettings has checked it.
@@ -75,4 +109,17 @@ func (s settings) mailAddress() string {
 func (s settings) mailDomain() string {
 	address := s.mailAddress()
 	return address[strings.LastIndexByte(address, '@')+1:]
+}
+
+// mailDomains are the sender's domain, as it is written and in the lower case that SES has domains in, and each
+// domain above it that is more than a top-level one.
+func (s settings) mailDomains() []string {
+	domains := []string{s.mailDomain()}
+	for domain := strings.ToLower(s.mailDomain()); strings.Contains(domain, "."); {
+		if !slices.Contains(domains, domain) {
+			domains = append(domains, domain)
+		}
+		_, domain, _ = strings.Cut(domain, ".")
+	}
+	return domains
 }

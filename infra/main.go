@@ -24,6 +24,10 @@ func synth() error {
 	if err != nil {
 		return err
 	}
+	// So is this one, with the region that the stack goes to.
+	if s, err = s.in(os.Getenv("CDK_DEFAULT_REGION")); err != nil {
+		return err
+	}
 	s.Build = "build"
 	if err := s.checkBuild(); err != nil {
 		return err

@@ -171,9 +171,7 @@ func testOutputs(t *testing.T, tmpl template) {
 		"DestinationTrustPolicy": `{"Statement":[{"Action":"sts:AssumeRole","Condition":{"ArnLike":{"aws:PrincipalArn":` +
 			`"arn:{AWS::Partition}:iam::{AWS::AccountId}:role/auditrelay/dev/*"},"StringEquals":{"sts:ExternalId":"EXTERNAL-ID"}},"Effect":"Allow",` +
 			`"Principal":{"AWS":"arn:{AWS::Partition}:iam::{AWS::AccountId}:root"}}],"Version":"2012-10-17"}`,
-		"MailDnsRecords": "{Sender.DkimDNSTokenName1} CNAME {Sender.DkimDNSTokenValue1}, {Sender.DkimDNSTokenName2} CNAME {Sender.DkimDNSTokenValue2}, " +
-			"{Sender.DkimDNSTokenName3} CNAME {Sender.DkimDNSTokenValue3}",
-		"DashboardUrl": "https://{AWS::Region}.console.aws.amazon.com/cloudwatch/home?region={AWS::Region}#dashboards/dashboard/{Dashboard}",
+		"DashboardUrl": "https://{AWS::Region}.console.{console}/cloudwatch/home?region={AWS::Region}#dashboards/dashboard/{Dashboard}",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("outputs (-want +got):\n%s", diff)

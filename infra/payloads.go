@@ -30,7 +30,7 @@ func newKey(stack awscdk.Stack, s settings) awskms.Key {
 	})
 	key.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		Sid:        jsii.String("LogGroups"),
-		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.Sprintf("logs.%s.amazonaws.com", *awscdk.Aws_REGION()), nil)},
+		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String(viaService("logs")), nil)},
 		Actions:    jsii.Strings("kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"),
 		Resources:  jsii.Strings("*"), // in a key's policy this means the key itself
 		Conditions: &map[string]any{"ArnLike": map[string]any{

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/auditrelay/auditrelay/internal/config"
+	"github.com/auditrelay/auditrelay/internal/region"
 )
 
 // settings are what one deployment of the stack can choose. They come from the CDK context: cdk.json, or `--context name=value`.
@@ -25,6 +26,8 @@ type settings struct {
 	// MailFrom is the sender of mails about connections, an address with or without a name before it, and MailIdentity how SES knows it.
 	MailFrom     string
 	MailIdentity string
+	// MailRegion is where mails leave, if not from the stack's own region; empty for that.
+	MailRegion string
 	// MailReplyTo is where answers go; empty for the sender. MailProduct stands in each subject; empty for auditrelay.
 	MailReplyTo string
 	MailProduct string
@@ -57,6 +60,7 @@ var (
 	stagePattern   = regexp.MustCompile(`^[a-z][a-z0-9-]{0,19}$`)
 	accountPattern = regexp.MustCompile(`^[0-9]{12}$`)
 	productPattern = regexp.MustCompile(`^[^\pC]{0,60}$`)
+	regionPattern  = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]$`)
 	rolesPattern   = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]{3,}\*?$`)
 )
 
@@ -70,7 +74,8 @@ func readSettings(context map[string]any, deployable bool) (settings, error) {
 		DestinationRoles: r.text("destinationRoles", defaultDestinationRoles, rolesPattern,
 			"a role name, or at least three characters of one and a closing *, such as auditrelay-*"),
 		MailFrom:            r.sender("mailFrom", deployable),
-		MailIdentity:        r.choice("mailIdentity", identityDomain, identityAddress, identityExisting),
+		MailIdentity:        r.choice("mailIdentity", identityExisting, identityDomain, identityAddress),
+		MailRegion:          r.region("mailRegion"),
 		MailReplyTo:         r.address("mailReplyTo"),
 		MailProduct:         r.text("mailProduct", "", productPattern, "a name of at most 60 characters"),
 		MailOff:             r.kinds("mailOff"),
@@ -81,8 +86,23 @@ func readSettings(context map[string]any, deployable bool) (settings, error) {
 		AllowHTTP:           r.truth("allowHttp"),
 		KeepRejectedBodies:  r.truth("keepRejectedBodies"),
 	}
+	if s.MailRegion != "" && s.MailIdentity != identityExisting {
+		r.refuse("mailIdentity", s.MailIdentity, "existing, or be left out, together with mailRegion: a stack makes nothing in another region")
+	}
 	r.unknown()
 	return s, errors.Join(r.errs...)
+}
+
+// in are the settings of a stack in a region, or the error why it cannot work there. The region is empty where
+// nobody has chosen one yet.
+func (s settings) in(name string) (settings, error) {
+	if name == "" {
+		return s, nil
+	}
+	if s.MailRegion == name {
+		s.MailRegion = ""
+	}
+	return s, region.Check(name, s.MailRegion)
 }
 
 // checkBuild says whether every function is compiled.
@@ -134,6 +154,15 @@ func (r *reader) text(key, fallback string, pattern *regexp.Regexp, want string)
 	}
 	if !pattern.MatchString(v) {
 		r.refuse(key, v, want)
+	}
+	return v
+}
+
+// region is the name of one, or empty.
+func (r *reader) region(key string) string {
+	v := r.value(key)
+	if v != "" && !regionPattern.MatchString(v) {
+		r.refuse(key, v, "a region of AWS such as eu-central-1, or be left out")
 	}
 	return v
 }

@@ -21,7 +21,7 @@ func TestReadSettings(t *testing.T) {
 		{
 			name:    "only what is needed",
 			context: map[string]any{"stage": "dev"},
-			want:    settings{Stage: "dev", DestinationRoles: "auditrelay-*", MailFrom: "notices@auditrelay.invalid", MailIdentity: "domain"},
+			want:    settings{Stage: "dev", DestinationRoles: "auditrelay-*", MailFrom: "notices@auditrelay.invalid", MailIdentity: "existing"},
 		},
 		{
 			name:       "all, as the command line gives it",
@@ -43,7 +43,7 @@ func TestReadSettings(t *testing.T) {
 			context: map[string]any{"stage": "dev", "reservedConcurrency": 8.0, "allowPrivateCidrs": []any{"10.1.0.0/16"}, "allowHttp": false, "@aws-cdk/x:y": true, "aws:cdk:z": 1},
 			want: settings{
 				Stage: "dev", DestinationRoles: "auditrelay-*", ReservedConcurrency: 8, AllowPrivateCIDRs: []string{"10.1.0.0/16"},
-				MailFrom: "notices@auditrelay.invalid", MailIdentity: "domain",
+				MailFrom: "notices@auditrelay.invalid", MailIdentity: "existing",
 			},
 		},
 		{name: "no stage", context: nil, refused: []string{"stage is missing"}},
@@ -58,7 +58,10 @@ func TestReadSettings(t *testing.T) {
 		{name: "account", context: map[string]any{"stage": "dev", "producerAccounts": []any{111122223333.0}}, refused: []string{"producerAccounts", "written as text"}},
 		{name: "no sender", deployable: true, context: map[string]any{"stage": "dev"}, refused: []string{"mailFrom is missing", "--context mailFrom=notices@acme.example"}},
 		{name: "sender", context: map[string]any{"stage": "dev", "mailFrom": "acme.example"}, refused: []string{`mailFrom is "acme.example"`}},
-		{name: "identity", context: map[string]any{"stage": "dev", "mailIdentity": "mine"}, refused: []string{`mailIdentity is "mine"`, "domain, address, existing"}},
+		{name: "identity", context: map[string]any{"stage": "dev", "mailIdentity": "mine"}, refused: []string{`mailIdentity is "mine"`, "existing, domain, address"}},
+		{name: "a region for mails", context: map[string]any{"stage": "dev", "mailRegion": "Frankfurt"}, refused: []string{`mailRegion is "Frankfurt"`, "such as eu-central-1"}},
+		{name: "an identity elsewhere", context: map[string]any{"stage": "dev", "mailRegion": "eu-west-1", "mailIdentity": "domain"},
+			refused: []string{`mailIdentity is "domain"`, "together with mailRegion"}},
 		{name: "mails that must be sent", context: map[string]any{"stage": "dev", "mailOff": "voluntary"}, refused: []string{`mailOff is "voluntary"`}},
 		{name: "product", context: map[string]any{"stage": "dev", "mailProduct": "a\r\nBcc: b"}, refused: []string{"mailProduct"}},
 		{name: "misspelt", context: map[string]any{"stage": "dev", "allowHTTP": "true"}, refused: []string{"allowHTTP is unknown: these are known: stage"}},
@@ -94,5 +97,51 @@ func TestCheckBuild(t *testing.T) {
 	}
 	if err := s.checkBuild(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestRegions holds what a region makes of the settings, or the sentence by which it is refused.
+func TestRegions(t *testing.T) {
+	for name, test := range map[string]struct {
+		region, mails, want string
+		refused             string
+	}{
+		"nobody has chosen one":            {mails: "eu-west-1", want: "eu-west-1"},
+		"mails from the same":              {region: "eu-central-1"},
+		"mails from the same, by name":     {region: "eu-central-1", mails: "eu-central-1"},
+		"mails from another":               {region: "ap-east-1", mails: "ap-southeast-1", want: "ap-southeast-1"},
+		"a region without function URLs":   {region: "eu-central-2"},
+		"GovCloud":                         {region: "us-gov-west-1"},
+		"a region without SES":             {region: "mx-central-1", refused: "mx-central-1 has no SES, by which mails leave: give mailRegion"},
+		"a partition without SES":          {region: "cn-north-1", refused: "this one has no SES at all"},
+		"mails from another partition":     {region: "us-gov-west-1", mails: "us-east-1", refused: "it is in another partition of AWS than us-gov-west-1"},
+		"mails from where there is no SES": {region: "us-east-1", mails: "ap-east-1", refused: "ap-east-1 has no SES"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := settings{MailRegion: test.mails}.in(test.region)
+			if test.refused != "" {
+				if err == nil || !strings.Contains(err.Error(), test.refused) {
+					t.Errorf("%v, want %q", err, test.refused)
+				}
+				return
+			}
+			if err != nil || s.MailRegion != test.want {
+				t.Errorf("mails leave from %q (%v), want %q", s.MailRegion, err, test.want)
+			}
+		})
+	}
+}
+
+// TestMailDomains holds which identities of domains SES may take for a sender.
+func TestMailDomains(t *testing.T) {
+	for sender, want := range map[string][]string{
+		"notices@acme.example":                {"acme.example"},
+		"Acme <notices@mail.eu.acme.example>": {"mail.eu.acme.example", "eu.acme.example", "acme.example"},
+		"Notices@Acme.Example":                {"Acme.Example", "acme.example"},
+		"notices@Mail.ACME.example":           {"Mail.ACME.example", "mail.acme.example", "acme.example"},
+	} {
+		if diff := cmp.Diff(want, settings{MailFrom: sender}.mailDomains()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", sender, diff)
+		}
 	}
 }

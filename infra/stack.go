@@ -36,8 +36,8 @@ func newStack(scope constructs.Construct, s settings) awscdk.Stack {
 		output(stack, "MailDnsRecords", "The DNS records by which SES knows the sender", jsii.String(records))
 	}
 	output(stack, "AlarmTopicArn", "Where alarms go; subscribe whoever is on call", topic.TopicArn())
-	output(stack, "DashboardUrl", "How deliveries fare", jsii.Sprintf("https://%s.console.aws.amazon.com/cloudwatch/home?region=%s#dashboards/dashboard/%s",
-		*awscdk.Aws_REGION(), *awscdk.Aws_REGION(), *board.DashboardName()))
+	output(stack, "DashboardUrl", "How deliveries fare", jsii.Sprintf("https://%s.console.%s/cloudwatch/home?region=%s#dashboards/dashboard/%s",
+		*awscdk.Aws_REGION(), *consoleDomain(stack), *awscdk.Aws_REGION(), *board.DashboardName()))
 	return stack
 }
 
@@ -46,3 +46,14 @@ func output(stack awscdk.Stack, name, description string, value *string) {
 }
 
 func (s settings) stackName() string { return "auditrelay-" + s.Stage }
+
+// consoleDomain is where the console is in the stack's partition
+// (https://docs.aws.amazon.com/general/latest/gr/rande.html, and the guides to GovCloud, China and the European
+// Sovereign Cloud).
+func consoleDomain(stack awscdk.Stack) *string {
+	of := func(domain string) *map[string]any { return &map[string]any{"console": domain} }
+	partitions := awscdk.NewCfnMapping(stack, jsii.String("Partitions"), &awscdk.CfnMappingProps{Mapping: &map[string]*map[string]any{
+		"aws": of("aws.amazon.com"), "aws-us-gov": of("amazonaws-us-gov.com"), "aws-cn": of("amazonaws.cn"), "aws-eusc": of("amazonaws-eusc.eu"),
+	}})
+	return partitions.FindInMap(awscdk.Aws_PARTITION(), jsii.String("console"), nil)
+}

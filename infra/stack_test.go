@@ -122,6 +122,76 @@ func TestStackOfOtherSettings(t *testing.T) {
 	t.Run("data keeps its place", func(t *testing.T) { testRetained(t, tmpl) })
 }
 
+// TestStackOfMails holds what a stack has in SES, which is the account's: nothing that another stage may have made,
+// nothing that another stage needs when this one is gone, and nothing in another region.
+func TestStackOfMails(t *testing.T) {
+	const ses = "arn:{AWS::Partition}:ses:{AWS::Region}:{AWS::AccountId}:"
+	for name, test := range map[string]struct {
+		settings func(*settings)
+		made     []string // identities, with what becomes of them
+		by       []string // what notify may send by
+		alarms   int      // of bounces
+		records  bool
+	}{
+		"by default": {
+			settings: func(s *settings) { s.MailFrom = "Notices@Mail.Acme.example" },
+			by: []string{ses + "configuration-set/{Mails}", ses + "identity/Mail.Acme.example", ses + "identity/Notices@Mail.Acme.example",
+				ses + "identity/acme.example", ses + "identity/mail.acme.example"},
+			alarms: 1,
+		},
+		"a domain, on request": {
+			settings: func(s *settings) { s.MailFrom, s.MailIdentity = "notices@Acme.example", identityDomain },
+			made:     []string{"acme.example RetainExceptOnCreate"},
+			by:       []string{ses + "configuration-set/{Mails}", ses + "identity/Acme.example", ses + "identity/acme.example", ses + "identity/notices@Acme.example"},
+			alarms:   1, records: true,
+		},
+		"an address, on request": {
+			settings: func(s *settings) { s.MailFrom, s.MailIdentity = "Acme <Notices@acme.example>", identityAddress },
+			made:     []string{"Notices@acme.example RetainExceptOnCreate"},
+			by:       []string{ses + "configuration-set/{Mails}", ses + "identity/Notices@acme.example", ses + "identity/acme.example"},
+			alarms:   1,
+		},
+		"from another region": {
+			settings: func(s *settings) { s.MailFrom, s.MailRegion = "notices@acme.example", "ap-southeast-1" },
+			by: []string{"arn:{AWS::Partition}:ses:ap-southeast-1:{AWS::AccountId}:identity/acme.example",
+				"arn:{AWS::Partition}:ses:ap-southeast-1:{AWS::AccountId}:identity/notices@acme.example"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := defaults(t)
+			test.settings(&s)
+			tmpl := synthesize(t, s)
+			var made []string
+			for _, id := range tmpl.ids("AWS::SES::EmailIdentity") {
+				r := tmpl.Resources[id]
+				made = append(made, fmt.Sprint(r.at("EmailIdentity"), " ", r.DeletionPolicy))
+			}
+			if diff := cmp.Diff(test.made, made); diff != "" {
+				t.Errorf("identities (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(test.by, grantsOf(t, tmpl, "Notify")["ses:SendEmail"]); diff != "" {
+				t.Errorf("notify may send by (-want +got):\n%s", diff)
+			}
+			bounces := 0
+			for _, id := range tmpl.ids("AWS::CloudWatch::Alarm") {
+				if strings.Contains(compact(tmpl.Resources[id].at("Metrics")), "Reputation.BounceRate") {
+					bounces++
+				}
+			}
+			if _, records := tmpl.Outputs["MailDnsRecords"]; bounces != test.alarms || records != test.records {
+				t.Errorf("%d alarms of bounces, DNS records %v", bounces, records)
+			}
+			vars := resource{Properties: tmpl.one(t, "AWS::Lambda::Function", "Notify").at("Environment", "Variables").(map[string]any)}
+			if region, _ := vars.at("MAIL_REGION").(string); region != s.MailRegion || (vars.at("MAIL_CONFIGURATION_SET") != nil) != (len(tmpl.ids("AWS::SES::ConfigurationSet")) == 1) {
+				t.Errorf("notify has MAIL_REGION=%q and MAIL_CONFIGURATION_SET=%v", region, vars.at("MAIL_CONFIGURATION_SET"))
+			}
+			if !strings.Contains(fmt.Sprint(tmpl.one(t, "AWS::IAM::Role", "NotifyRole").at("Policies")), "StringEqualsIgnoreCase:map[ses:FromAddress:"+s.mailAddress()+"]") {
+				t.Error("notify may send from other addresses too")
+			}
+		})
+	}
+}
+
 // testRetained holds the logical ids of what holds data or has an address that producers know. A changed id replaces the resource: the table or
 // bucket begins empty, and messages under way are lost. Never change this list to make the test pass.
 func testRetained(t *testing.T, tmpl template) {

@@ -181,6 +181,9 @@ func compact(v any) string {
 	if get, ok := m["Fn::GetAtt"].([]any); ok {
 		return "{" + plain(get[0].(string)) + "." + get[1].(string) + "}"
 	}
+	if find, ok := m["Fn::FindInMap"].([]any); ok {
+		return "{" + find[len(find)-1].(string) + "}"
+	}
 	if join, ok := m["Fn::Join"].([]any); ok {
 		var parts []string
 		for _, p := range join[1].([]any) {

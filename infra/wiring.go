@@ -155,7 +155,8 @@ func (p parts) notify() function {
 			MailReplyTo:          p.s.MailReplyTo,
 			MailProduct:          p.s.MailProduct,
 			MailOff:              p.s.MailOff,
-			MailConfigurationSet: *p.post.set.ConfigurationSetName(),
+			MailConfigurationSet: p.post.setName(),
+			MailRegion:           p.s.MailRegion,
 		},
 		may: grants{p}.notify(),
 	}

@@ -84,14 +84,15 @@ func doctorCommand() *cobra.Command {
 
 // planFlags are the settings of a deployment that matter to the account.
 type planFlags struct {
-	stage, mailFrom, mailIdentity string
-	reserved                      int
+	stage, mailFrom, mailIdentity, mailRegion string
+	reserved                                  int
 }
 
 func (p *planFlags) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&p.stage, "stage", "", "the stage, as in the stack's name auditrelay-STAGE (default that of cdk.json, or dev)")
 	cmd.Flags().StringVar(&p.mailFrom, "mail-from", "", "the sender of mails, as the setting mailFrom")
 	cmd.Flags().StringVar(&p.mailIdentity, "mail-identity", "", "how SES knows the sender, as the setting mailIdentity")
+	cmd.Flags().StringVar(&p.mailRegion, "mail-region", "", "where mails leave, as the setting mailRegion")
 	cmd.Flags().IntVar(&p.reserved, "reserved-concurrency", 0, "what is set aside for deliver, as the setting reservedConcurrency")
 }
 
@@ -105,6 +106,7 @@ func (p *planFlags) plan(given func(flag string) bool) (doctor.Plan, error) {
 			Stage               string          `json:"stage"`
 			MailFrom            string          `json:"mailFrom"`
 			MailIdentity        string          `json:"mailIdentity"`
+			MailRegion          string          `json:"mailRegion"`
 			ReservedConcurrency json.RawMessage `json:"reservedConcurrency"`
 		} `json:"context"`
 	}
@@ -118,7 +120,8 @@ func (p *planFlags) plan(given func(flag string) bool) (doctor.Plan, error) {
 			return doctor.Plan{}, fmt.Errorf("read the settings of %s: %w", contextFile, err)
 		}
 	}
-	plan := doctor.Plan{Stage: orElse(p.stage, file.Context.Stage, "dev"), MailIdentity: orElse(p.mailIdentity, file.Context.MailIdentity, "domain"), Reserved: p.reserved}
+	plan := doctor.Plan{Stage: orElse(p.stage, file.Context.Stage, "dev"), MailIdentity: orElse(p.mailIdentity, file.Context.MailIdentity, "existing"),
+		MailRegion: orElse(p.mailRegion, file.Context.MailRegion, ""), Reserved: p.reserved}
 	if text := strings.Trim(string(file.Context.ReservedConcurrency), `"`); !given("reserved-concurrency") && text != "" {
 		if _, err := fmt.Sscanf(text, "%d", &plan.Reserved); err != nil {
 			return plan, usageError("reservedConcurrency in " + contextFile + " is no number")

@@ -24,13 +24,13 @@ func TestPlan(t *testing.T) {
 		args []string
 		want doctor.Plan
 	}{
-		"nothing": {"", nil, doctor.Plan{Stage: "dev", MailIdentity: "domain"}},
+		"nothing": {"", nil, doctor.Plan{Stage: "dev", MailIdentity: "existing"}},
 		"flags": {"", []string{"--stage", "test", "--mail-from", "a@b.example", "--mail-identity", "address", "--reserved-concurrency", "8"},
 			doctor.Plan{Stage: "test", MailFrom: "a@b.example", MailIdentity: "address", Reserved: 8}},
 		"the file": {file, nil, doctor.Plan{Stage: "prod", MailFrom: "notices@acme.example", MailIdentity: "existing", Reserved: 400}},
 		"flags over the file": {file, []string{"--stage", "test", "--reserved-concurrency", "0"},
 			doctor.Plan{Stage: "test", MailFrom: "notices@acme.example", MailIdentity: "existing"}},
-		"a number in the file": {`{"context":{"reservedConcurrency":9}}`, nil, doctor.Plan{Stage: "dev", MailIdentity: "domain", Reserved: 9}},
+		"a number in the file": {`{"context":{"reservedConcurrency":9}}`, nil, doctor.Plan{Stage: "dev", MailIdentity: "existing", Reserved: 9}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Chdir(t.TempDir())

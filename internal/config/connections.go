@@ -45,6 +45,8 @@ type Notify struct {
 	MailLocale string `env:"MAIL_LOCALE" envDefault:"en"`
 	// MailOff are the kinds that are not mailed: recovered, expiry_warning or both, separated by a comma.
 	MailOff []string `env:"MAIL_OFF"`
+	// MailRegion is where mails leave; empty for the function's own region.
+	MailRegion string `env:"MAIL_REGION"`
 	// MailConfigurationSet is SES's; empty for none.
 	MailConfigurationSet string `env:"MAIL_CONFIGURATION_SET"`
 }

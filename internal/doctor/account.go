@@ -1,9 +1,13 @@
 package doctor
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/auditrelay/auditrelay/internal/region"
 )
 
 const (
@@ -24,7 +28,7 @@ func Account(p Plan, f Facts) []Finding {
 	if findings[0].Status == Failing {
 		return findings // nothing else was answered
 	}
-	return slices.Concat(findings, region(p), bootstrap(p, f), concurrency(p, f.Concurrency), mail(p, f), stack(p, f), names(p, f))
+	return slices.Concat(findings, where(p), bootstrap(p, f), concurrency(p, f.Concurrency), mail(p, f), stack(p, f), names(p, f))
 }
 
 func caller(a Answer[Caller], region string) Finding {
@@ -54,12 +58,18 @@ func unknown[T any](check string, a Answer[T]) Finding {
 
 func known[T any](a Answer[T]) bool { return a.Err == nil && a.Denied == "" }
 
-func region(p Plan) []Finding {
-	if slices.Contains(regionsWithoutFunctionURLs(), p.Region) {
-		return []Finding{failing("region", p.Region+" has no Lambda function URLs, which the management API is behind",
-			"deploy to another region, such as "+nearest(p.Region))}
+func where(p Plan) []Finding {
+	const check = "region"
+	if refused, ok := errors.AsType[*region.Refusal](region.Check(p.Region, p.MailRegion)); ok {
+		return []Finding{failing(check, refused.Found, refused.Do)}
 	}
-	return []Finding{ok("region", p.Region+" has what the stack is made of")}
+	if _, known := region.Find(p.Region); !known {
+		return []Finding{warning(check, "nothing is known here of "+p.Region, "see whether Lambda, EventBridge Scheduler and SES are there")}
+	}
+	if p.MailRegion != "" {
+		return []Finding{ok(check, p.Region+" has what the stack is made of, and mails leave from "+p.MailRegion)}
+	}
+	return []Finding{ok(check, p.Region+" has what the stack is made of")}
 }
 
 func bootstrap(p Plan, f Facts) []Finding {
@@ -133,26 +143,34 @@ func sender(p Plan, f Facts) []Finding {
 	if !known(f.Sender) {
 		return []Finding{unknown(check, f.Sender)}
 	}
-	s, domain := f.Sender.Value, p.MailFrom[strings.LastIndexByte(p.MailFrom, '@')+1:]
-	makes, name := s.Domain, domain
-	if p.MailIdentity == "address" {
-		makes, name = s.Address, p.MailFrom
-	}
-	deployed := f.Stack.Value.Status != ""
+	domain := strings.ToLower(p.MailFrom[strings.LastIndexByte(p.MailFrom, '@')+1:])
+	s, makes := f.Sender.Value, map[string]string{"domain": domain, "address": p.MailFrom}[p.MailIdentity]
 	switch {
-	case p.MailIdentity != "existing" && makes.Exists && !deployed:
-		return []Finding{failing(check, "SES has the identity "+name+" already, and the stack would make it again", "deploy with --context mailIdentity=existing")}
+	case makes != "" && (makes == s.Domain.Name || makes == s.Address.Name) && f.Stack.Value.Status == "":
+		return []Finding{failing(check, "SES has the identity "+makes+" already, and the stack would make it again", "deploy without mailIdentity, or with mailIdentity=existing")}
 	case s.Domain.Verified || s.Address.Verified:
 		return []Finding{ok(check, "SES knows "+p.MailFrom)}
 	case s.Domain.Exists || s.Address.Exists:
-		return []Finding{warning(check, "SES has not verified "+name+": mails wait until it has", "write the DNS records that `aws sesv2 get-email-identity --email-identity "+name+"` shows")}
-	case f.Stack.Value.Deployed():
-		return []Finding{warning(check, "SES knows neither "+domain+" nor "+p.MailFrom+": mails wait until it does",
-			"is it the sender that was deployed? If so, verify one of them, see docs/deploy.md")}
-	case p.MailIdentity == "existing":
-		return []Finding{failing(check, "SES knows neither "+domain+" nor "+p.MailFrom, "verify one of them first, or deploy with --context mailIdentity=domain")}
+		name := cmp.Or(s.Domain.Name, s.Address.Name)
+		return []Finding{warning(check, "SES has not verified "+name+": mails wait until it has",
+			"write the DNS records that `aws sesv2 get-email-identity --email-identity "+name+atMailRegion(p)+"` shows")}
+	case makes != "" && f.Stack.Value.Status == "":
+		return []Finding{ok(check, "the stack makes the identity "+makes+", which has to be verified afterwards")}
 	}
-	return []Finding{ok(check, "the stack makes the identity "+name+", which has to be verified afterwards")}
+	found := "SES knows neither " + domain + " nor " + p.MailFrom + ": mails wait until it does"
+	do := "aws sesv2 create-email-identity --email-identity " + domain + atMailRegion(p) + ", and write the DNS records that it answers"
+	if f.Stack.Value.Deployed() {
+		return []Finding{warning(check, found, "is it the sender that was deployed? If so: "+do)}
+	}
+	return []Finding{failing(check, found, do)}
+}
+
+// atMailRegion is the flag of AWS's command line for where mails leave, if that is elsewhere.
+func atMailRegion(p Plan) string {
+	if p.MailRegion == "" {
+		return ""
+	}
+	return " --region " + p.MailRegion
 }
 
 // stack asks what became of an earlier deploy.

@@ -11,19 +11,22 @@ import (
 
 // sound is an account in which the plan can be deployed for the first time.
 func sound() (Plan, Facts) {
-	return Plan{Stage: "prod", Region: "eu-central-1", MailFrom: "notices@acme.example", MailIdentity: "domain"}, Facts{
+	return Plan{Stage: "prod", Region: "eu-central-1", MailFrom: "notices@acme.example"}, Facts{
 		Caller:      Answer[Caller]{Value: Caller{Account: "111122223333", ARN: "arn:aws:iam::111122223333:user/ada"}},
 		Bootstrap:   Answer[int]{Value: 21},
 		Concurrency: Answer[Concurrency]{Value: Concurrency{Limit: 1000, Unreserved: 1000}},
+		Sender:      Answer[Sender]{Value: Sender{Domain: verified("acme.example")}},
 		Mail:        Answer[Mail]{Value: Mail{Production: true, Sending: true, Enforcement: "HEALTHY", PerDay: 50000, PerSecond: 14}},
 	}
 }
+
+// verified is an identity in SES that may be sent by.
+func verified(name string) Identity { return Identity{Name: name, Exists: true, Verified: true} }
 
 // deployed is the same account after it.
 func deployed() (Plan, Facts) {
 	p, f := sound()
 	f.Stack.Value.Status = "UPDATE_COMPLETE"
-	f.Sender.Value.Domain = Identity{Exists: true, Verified: true}
 	f.Names.Value = []Resource{{Kind: "event bus", Name: "auditrelay-prod", Remove: "aws events delete-event-bus"}}
 	return p, f
 }
@@ -47,7 +50,7 @@ func TestSoundAccounts(t *testing.T) {
 		{Check: "bootstrap", Status: OK, Found: "version 21"},
 		{Check: "concurrency", Status: OK, Found: "1000 at once in this region, 1000 of them unreserved"},
 		{Check: "mail account", Status: OK, Found: "50000 mails a day, 14 a second"},
-		{Check: "sender", Status: OK, Found: "the stack makes the identity acme.example, which has to be verified afterwards"},
+		{Check: "sender", Status: OK, Found: "SES knows notices@acme.example"},
 		{Check: "stack", Status: OK, Found: "there is no auditrelay-prod yet"},
 		{Check: "leftovers", Status: OK, Found: "nothing of an earlier auditrelay-prod is in the way"},
 	}
@@ -72,9 +75,19 @@ func TestFaults(t *testing.T) {
 			},
 			[]string{"failing credentials: AWS does not know who asks: STS GetCallerIdentity: ExpiredToken → sign in, with aws sso login say, or set AWS_PROFILE"},
 		},
-		"a region without function URLs": {
-			func(p *Plan, _ *Facts) { p.Region = "eu-central-2" },
-			[]string{"failing region: eu-central-2 has no Lambda function URLs, which the management API is behind → deploy to another region, such as eu-central-1"},
+		"a region without function URLs": {func(p *Plan, _ *Facts) { p.Region = "eu-central-2" }, nil},
+		"a region without SES": {
+			func(p *Plan, _ *Facts) { p.Region = "ap-east-1" },
+			[]string{"failing region: ap-east-1 has no SES, by which mails leave → give mailRegion, a region with SES, such as `--context mailRegion=ap-southeast-1`"},
+		},
+		"mails from another region": {func(p *Plan, _ *Facts) { p.Region, p.MailRegion = "ap-east-1", "ap-southeast-1" }, nil},
+		"a partition without SES": {
+			func(p *Plan, _ *Facts) { p.Region = "cn-north-1" },
+			[]string{"failing region: cn-north-1 has no SES, by which mails leave → deploy in another partition: this one has no SES at all"},
+		},
+		"a region that is newer": {
+			func(p *Plan, _ *Facts) { p.Region = "eu-west-9" },
+			[]string{"warning region: nothing is known here of eu-west-9 → see whether Lambda, EventBridge Scheduler and SES are there"},
 		},
 		"never bootstrapped": {
 			func(_ *Plan, f *Facts) { f.Bootstrap.Value = 0 },
@@ -127,27 +140,51 @@ func TestFaults(t *testing.T) {
 			[]string{"warning mail account: SES reviews this account and may stop it; 50000 mails a day, 14 a second → answer the review in the SES console under Account dashboard"},
 		},
 		"an identity that is there": {
-			func(_ *Plan, f *Facts) { f.Sender.Value.Domain = Identity{true, true} },
-			[]string{"failing sender: SES has the identity acme.example already, and the stack would make it again → deploy with --context mailIdentity=existing"},
+			func(p *Plan, _ *Facts) { p.MailIdentity = "domain" },
+			[]string{"failing sender: SES has the identity acme.example already, and the stack would make it again → deploy without mailIdentity, or with mailIdentity=existing"},
+		},
+		"one that is there in another case": {
+			func(p *Plan, _ *Facts) { p.MailIdentity, p.MailFrom = "domain", "notices@Acme.Example" },
+			[]string{"failing sender: SES has the identity acme.example already, and the stack would make it again → deploy without mailIdentity, or with mailIdentity=existing"},
 		},
 		"an address that is there": {
-			func(p *Plan, f *Facts) { p.MailIdentity, f.Sender.Value.Address = "address", Identity{true, true} },
-			[]string{"failing sender: SES has the identity notices@acme.example already, and the stack would make it again → deploy with --context mailIdentity=existing"},
+			func(p *Plan, f *Facts) {
+				p.MailIdentity, f.Sender.Value.Address = "address", verified("notices@acme.example")
+			},
+			[]string{"failing sender: SES has the identity notices@acme.example already, and the stack would make it again → deploy without mailIdentity, or with mailIdentity=existing"},
 		},
-		"it is there, and taken": {func(p *Plan, f *Facts) { p.MailIdentity, f.Sender.Value.Domain = "existing", Identity{true, true} }, nil},
+		"it is there, and the stack's": {
+			func(p *Plan, f *Facts) {
+				p.MailIdentity, f.Stack.Value.Status, f.Names.Value = "domain", "UPDATE_COMPLETE", nil
+			}, nil,
+		},
+		"it is there, and taken":      {func(p *Plan, _ *Facts) { p.MailIdentity = "existing" }, nil},
+		"a domain above the sender's": {func(p *Plan, _ *Facts) { p.MailFrom = "notices@mail.acme.example" }, nil},
+		"a subdomain to be made below one that is there": {
+			func(p *Plan, _ *Facts) { p.MailIdentity, p.MailFrom = "domain", "notices@mail.acme.example" }, nil,
+		},
+		"an identity that the stack makes": {func(p *Plan, f *Facts) { p.MailIdentity, f.Sender.Value = "domain", Sender{} }, nil},
 		"an identity that is not": {
-			func(p *Plan, _ *Facts) { p.MailIdentity = "existing" },
-			[]string{"failing sender: SES knows neither acme.example nor notices@acme.example → verify one of them first, or deploy with --context mailIdentity=domain"},
+			func(_ *Plan, f *Facts) { f.Sender.Value = Sender{} },
+			[]string{"failing sender: SES knows neither acme.example nor notices@acme.example: mails wait until it does → " +
+				"aws sesv2 create-email-identity --email-identity acme.example, and write the DNS records that it answers"},
+		},
+		"an identity that is not elsewhere": {
+			func(p *Plan, f *Facts) { p.MailRegion, f.Sender.Value = "eu-west-1", Sender{} },
+			[]string{"failing sender: SES knows neither acme.example nor notices@acme.example: mails wait until it does → " +
+				"aws sesv2 create-email-identity --email-identity acme.example --region eu-west-1, and write the DNS records that it answers"},
 		},
 		"an identity that waits": {
-			func(p *Plan, f *Facts) { p.MailIdentity, f.Sender.Value.Domain = "existing", Identity{Exists: true} },
+			func(p *Plan, f *Facts) {
+				p.MailIdentity, f.Sender.Value.Domain = "existing", Identity{Name: "acme.example", Exists: true}
+			},
 			[]string{"warning sender: SES has not verified acme.example: mails wait until it has → " +
 				"write the DNS records that `aws sesv2 get-email-identity --email-identity acme.example` shows"},
 		},
 		"a deployed sender that is not known": {
-			func(_ *Plan, f *Facts) { f.Stack.Value.Status = "CREATE_COMPLETE" },
-			[]string{"warning sender: SES knows neither acme.example nor notices@acme.example: mails wait until it does → " +
-				"is it the sender that was deployed? If so, verify one of them, see docs/deploy.md"},
+			func(_ *Plan, f *Facts) { f.Stack.Value.Status, f.Sender.Value = "CREATE_COMPLETE", Sender{} },
+			[]string{"warning sender: SES knows neither acme.example nor notices@acme.example: mails wait until it does → is it the sender that was deployed? " +
+				"If so: aws sesv2 create-email-identity --email-identity acme.example, and write the DNS records that it answers"},
 		},
 		"no sender": {
 			func(p *Plan, _ *Facts) { p.MailFrom = "" },

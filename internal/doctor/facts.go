@@ -3,10 +3,10 @@ package doctor
 // Plan is what is to be deployed, or is, as the stack's settings have it.
 type Plan struct {
 	Stage string
-	// Region is where; MailRegion is where mails leave.
-	Region string
-	// MailFrom is the sender's address, without a name, and MailIdentity how SES is to know it: domain,
-	// address or existing. Both may be empty, which leaves mails unchecked.
+	// Region is where; MailRegion is where mails leave, empty for the same.
+	Region, MailRegion string
+	// MailFrom is the sender's address, without a name; empty leaves it unchecked. MailIdentity says what the
+	// stack makes for it: a domain, an address, or nothing, which is called existing.
 	MailFrom     string
 	MailIdentity string
 	// Reserved is the concurrency that is set aside for the function deliver; 0 for none.
@@ -79,13 +79,16 @@ type Mail struct {
 	PerSecond   float64
 }
 
-// Sender is what SES knows of the sender: of its domain, and of its address.
+// Sender is what SES knows of the sender: of its address, and of its domain or the nearest one above it that is an
+// identity.
 type Sender struct {
 	Domain, Address Identity
 }
 
 // Identity is an identity in SES.
 type Identity struct {
+	// Name is empty for one that does not exist.
+	Name             string
 	Exists, Verified bool
 }
 

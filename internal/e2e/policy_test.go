@@ -116,6 +116,8 @@ func condition(operator string, got, wanted []string) (bool, error) {
 	switch operator {
 	case "StringEquals", "ArnEquals", "Bool":
 		same = func(pattern, value string) bool { return pattern == value }
+	case "StringEqualsIgnoreCase":
+		same = strings.EqualFold
 	case "StringLike", "ArnLike":
 		same = matches
 	default:

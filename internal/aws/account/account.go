@@ -2,6 +2,7 @@
 package account
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,13 +36,15 @@ const bootstrapVersion = "/cdk-bootstrap/hnb659fds/version"
 func See(ctx context.Context, c aws.Config, p doctor.Plan) doctor.Facts {
 	var f doctor.Facts
 	var wg sync.WaitGroup
+	post := c.Copy()
+	post.Region = cmp.Or(p.MailRegion, c.Region)
 	for _, look := range []func(){
 		func() { f.Caller = answer(caller(ctx, c)) },
 		func() { f.Stack = answer(stack(ctx, c, p.StackName())) },
 		func() { f.Bootstrap = answer(bootstrap(ctx, c)) },
 		func() { f.Concurrency = answer(concurrency(ctx, c)) },
-		func() { f.Mail = answer(mail(ctx, c)) },
-		func() { f.Sender = answer(sender(ctx, c, p.MailFrom)) },
+		func() { f.Mail = answer(mail(ctx, post)) },
+		func() { f.Sender = answer(sender(ctx, post, p.MailFrom)) },
 		func() { f.Names = answer(names(ctx, c, p)) },
 	} {
 		wg.Go(look)
@@ -186,12 +189,28 @@ func sender(ctx context.Context, c aws.Config, address string) (doctor.Sender, e
 		return doctor.Sender{}, nil
 	}
 	client := sesv2.NewFromConfig(c)
-	domain, err := identity(ctx, client, address[strings.LastIndexByte(address, '@')+1:])
+	domain, err := nearest(ctx, client, strings.ToLower(address[strings.LastIndexByte(address, '@')+1:]))
 	if err != nil {
 		return doctor.Sender{}, err
 	}
 	own, err := identity(ctx, client, address)
 	return doctor.Sender{Domain: domain, Address: own}, err
+}
+
+// nearest looks for a domain, or one above it that is more than a top-level domain. A verified one covers all that
+// is below it, and counts before one that is not
+// (https://docs.aws.amazon.com/ses/latest/dg/creating-identities.html).
+func nearest(ctx context.Context, client *sesv2.Client, domain string) (found doctor.Identity, err error) {
+	for ; strings.Contains(domain, "."); _, domain, _ = strings.Cut(domain, ".") {
+		one, err := identity(ctx, client, domain)
+		if err != nil || one.Verified {
+			return one, err
+		}
+		if !found.Exists {
+			found = one
+		}
+	}
+	return found, nil
 }
 
 func identity(ctx context.Context, client *sesv2.Client, name string) (doctor.Identity, error) {
@@ -202,7 +221,7 @@ func identity(ctx context.Context, client *sesv2.Client, name string) (doctor.Id
 	if err != nil {
 		return doctor.Identity{}, err
 	}
-	return doctor.Identity{Exists: true, Verified: out.VerifiedForSendingStatus}, nil
+	return doctor.Identity{Name: name, Exists: true, Verified: out.VerifiedForSendingStatus}, nil
 }
 
 // names looks for resources that are called as the stack calls its own. Of several errors it gives one: what
@@ -225,9 +244,11 @@ func names(ctx context.Context, c aws.Config, p doctor.Plan) (list []doctor.Reso
 	_, missing = errors.AsType[*bustypes.ResourceNotFoundException](err)
 	found("event bus", "aws events delete-event-bus --name", missing, err)
 
-	_, err = sesv2.NewFromConfig(c).GetConfigurationSet(ctx, &sesv2.GetConfigurationSetInput{ConfigurationSetName: &name})
-	_, missing = errors.AsType[*mailtypes.NotFoundException](err)
-	found("configuration set of SES", "aws sesv2 delete-configuration-set --configuration-set-name", missing, err)
+	if p.MailRegion == "" { // else the stack makes none
+		_, err = sesv2.NewFromConfig(c).GetConfigurationSet(ctx, &sesv2.GetConfigurationSetInput{ConfigurationSetName: &name})
+		_, missing = errors.AsType[*mailtypes.NotFoundException](err)
+		found("configuration set of SES", "aws sesv2 delete-configuration-set --configuration-set-name", missing, err)
+	}
 
 	in := &cloudwatchlogs.DescribeLogGroupsInput{LogGroupNamePrefix: aws.String("/auditrelay/" + p.Stage + "/")}
 	groups, err := cloudwatchlogs.NewFromConfig(c).DescribeLogGroups(ctx, in)

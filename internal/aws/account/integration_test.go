@@ -96,7 +96,14 @@ func TestSee(t *testing.T) {
 		},
 		"an old bootstrap":               {fault: bootstrapped("5"), want: "failing bootstrap"},
 		"a bootstrap that is no number":  {fault: bootstrapped("new"), want: "unknown bootstrap"},
-		"a region without function URLs": {plan: func(p *doctor.Plan) { p.Region = "eu-central-2" }, want: "failing region"},
+		"a region without function URLs": {plan: func(p *doctor.Plan) { p.Region = "eu-central-2" }},
+		"a region without SES":           {plan: func(p *doctor.Plan) { p.Region = "ap-east-1" }, want: "failing region"},
+		"a domain above the sender's": {
+			plan: func(p *doctor.Plan) { p.MailIdentity, p.MailFrom = "existing", "notices@eu.mail.acme.example" },
+			fault: func(_ *testing.T, _ aws.Config, b *beyond) {
+				b.answers["/v2/email/identities/acme.example"] = `{"IdentityType":"DOMAIN","VerifiedForSendingStatus":true}`
+			},
+		},
 		"a young account": {
 			fault: func(_ *testing.T, _ aws.Config, b *beyond) {
 				b.answers[settingsPath] = `{"AccountLimit":{"ConcurrentExecutions":10,"UnreservedConcurrentExecutions":10}}`

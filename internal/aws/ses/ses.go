@@ -30,12 +30,19 @@ type Sender struct {
 	// ReplyTo and ConfigurationSet may be empty.
 	ReplyTo          string
 	ConfigurationSet string
+	// Region is where mails leave; empty for the account's.
+	Region string
 }
 
 // New opens SES. Its calls are not repeated, as those of other services are: a mail whose answer was lost may have been taken, and the repetition
 // would be a second one.
 func New(account aws.Config, s Sender) *Mailer {
-	return &Mailer{client: sesv2.NewFromConfig(account, func(o *sesv2.Options) { o.Retryer = aws.NopRetryer{} }), Sender: s}
+	return &Mailer{Sender: s, client: sesv2.NewFromConfig(account, func(o *sesv2.Options) {
+		o.Retryer = aws.NopRetryer{}
+		if s.Region != "" {
+			o.Region = s.Region
+		}
+	})}
 }
 
 // Send implements notice.Mailer.

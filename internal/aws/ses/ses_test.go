@@ -129,3 +129,21 @@ func TestRequest(t *testing.T) {
 		t.Errorf("request (-want +got):\n%s", diff)
 	}
 }
+
+// TestMailRegion holds from which region mails leave, and that the signature is for it.
+func TestMailRegion(t *testing.T) {
+	for region, want := range map[string]string{"": "eu-central-1", "ap-southeast-1": "ap-southeast-1"} {
+		var got string
+		m := New(account(func(r *http.Request) (*http.Response, error) {
+			_, scope, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=id/")
+			got = r.URL.Host + " " + strings.Join(strings.Split(scope, "/")[1:3], "/")
+			return answer(r, http.StatusOK, "")
+		}), Sender{From: "notices@acme.example", Region: region})
+		if err := m.Send(t.Context(), mail); err != nil {
+			t.Error(err)
+		}
+		if want := "email." + want + ".amazonaws.com " + want + "/ses"; got != want {
+			t.Errorf("mailRegion %q: mails go to %s, want %s", region, got, want)
+		}
+	}
+}

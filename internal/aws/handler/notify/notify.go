@@ -44,7 +44,7 @@ func New(c config.Notify, account aws.Config, journal notice.Journal) (*sqs.Noti
 	notify := &notice.Notify{
 		Directory: &dynamo.Directory{Client: database, Table: c.DirectoryTable},
 		Claims:    &dynamo.Claims{Client: database, Table: c.DirectoryTable},
-		Mailer:    ses.New(account, ses.Sender{From: c.MailFrom, ReplyTo: c.MailReplyTo, ConfigurationSet: c.MailConfigurationSet}),
+		Mailer:    ses.New(account, ses.Sender{From: c.MailFrom, ReplyTo: c.MailReplyTo, ConfigurationSet: c.MailConfigurationSet, Region: c.MailRegion}),
 		Renderer:  renderer, Journal: journal, Now: time.Now, Off: off,
 	}
 	return &sqs.NoticeHandler{Notifier: notify, Journal: journal, Now: time.Now}, nil
