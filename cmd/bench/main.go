@@ -40,7 +40,7 @@ func compare(ctx context.Context, rounds, logs int, page string) error {
 		return fmt.Errorf("make a directory: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	for name, source := range map[string]string{"deliver": "./functions/deliver", "requeue": "./functions/requeue", "bench": "./cmd/bench"} {
+	for name, source := range map[string]string{"deliver": "./functions/deliver", "requeue": "./functions/requeue", "expire": "./functions/expire", "bench": "./cmd/bench"} {
 		//nolint:gosec // programs of this repository
 		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", "lambda.norpc", "-o", filepath.Join(dir, name), source)
 		if out, err := build.CombinedOutput(); err != nil {
@@ -56,7 +56,7 @@ func compare(ctx context.Context, rounds, logs int, page string) error {
 				return err
 			}
 			samples[v.name] = append(samples[v.name], one)
-			fmt.Fprintf(os.Stderr, "round %d  %-60s %.4f CPU-s, %.0f MB\n", round+1, v.name, one.cpu, one.memory)
+			fmt.Fprintf(os.Stderr, "round %d  %-60s %.4f CPU-s, %.0f MB, %.0f a second\n", round+1, v.name, one.cpu, one.memory, one.rate)
 		}
 	}
 	show(os.Stdout, samples)
@@ -68,22 +68,23 @@ func compare(ctx context.Context, rounds, logs int, page string) error {
 
 // median gives a variant's middle values, and the span of its processor times.
 func median(list []sample) (middle sample, least, most float64) {
-	var cpu, memory []float64
+	var cpu, memory, rate []float64
 	for _, s := range list {
-		cpu, memory = append(cpu, s.cpu), append(memory, s.memory)
+		cpu, memory, rate = append(cpu, s.cpu), append(memory, s.memory), append(rate, s.rate)
 	}
 	slices.Sort(cpu)
 	slices.Sort(memory)
-	return sample{cpu[len(cpu)/2], memory[len(memory)/2]}, cpu[0], cpu[len(cpu)-1]
+	slices.Sort(rate)
+	return sample{cpu[len(cpu)/2], memory[len(memory)/2], rate[len(rate)/2]}, cpu[0], cpu[len(cpu)-1]
 }
 
 func show(out io.Writer, samples map[string][]sample) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "\tCPU-s / 1,000\tleast–most\t× bare POST\tpeak MB")
+	fmt.Fprintln(w, "\tCPU-s / 1,000\tleast–most\t× bare POST\tpeak MB\ta second")
 	bare, _, _ := median(samples[namePost])
 	for _, v := range variants() {
 		m, least, most := median(samples[v.name])
-		fmt.Fprintf(w, "%s\t%.4f\t%.4f–%.4f\t%.2f\t%.0f\n", v.name, m.cpu, least, most, m.cpu/bare.cpu, m.memory)
+		fmt.Fprintf(w, "%s\t%.4f\t%.4f–%.4f\t%.2f\t%.0f\t%.0f\n", v.name, m.cpu, least, most, m.cpu/bare.cpu, m.memory, m.rate)
 	}
 	_ = w.Flush() // the same as any line on standard output
 }
@@ -96,13 +97,13 @@ const (
 
 func table(samples map[string][]sample, rounds, logs int) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Medians of %d rounds in turn, %d logs of 1.5 KiB each, events of %d messages; %s, %d processors, %s/%s.\n\n",
-		rounds, logs, batchSize, runtime.Version(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH)
-	b.WriteString("| program and work | CPU-s / 1,000 | least–most | × bare POST | peak MB |\n|---|---|---|---|---|\n")
+	fmt.Fprintf(&b, "Medians of %d rounds in turn, %d logs of 1.5 KiB each, events of %d messages, services that answer in %d to %d ms; %s, %d processors, %s/%s.\n\n",
+		rounds, logs, batchSize, shortest.Milliseconds(), longest.Milliseconds(), runtime.Version(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH)
+	b.WriteString("| program and work | CPU-s / 1,000 | least–most | × bare POST | peak MB | a second |\n|---|---|---|---|---|---|\n")
 	bare, _, _ := median(samples[namePost])
 	for _, v := range variants() {
 		m, least, most := median(samples[v.name])
-		fmt.Fprintf(&b, "| %s | %.3f | %.3f–%.3f | %.2f | %.0f |\n", v.name, m.cpu, least, most, m.cpu/bare.cpu, m.memory)
+		fmt.Fprintf(&b, "| %s | %.3f | %.3f–%.3f | %.2f | %.0f | %.0f |\n", v.name, m.cpu, least, most, m.cpu/bare.cpu, m.memory, m.rate)
 	}
 	return b.String()
 }

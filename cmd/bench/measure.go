@@ -28,10 +28,12 @@ type bench struct {
 	items map[string]row
 }
 
-// sample is what one run used: seconds of the program's processor time for 1,000 logs, and its largest memory in megabytes.
+// sample is what one run used: seconds of the program's processor time for 1,000 logs, its largest memory in megabytes, and how many logs a second it
+// dealt with, one invocation at a time.
 type sample struct {
 	cpu    float64
 	memory float64
+	rate   float64
 }
 
 // runLimit ends a run that hangs.
@@ -44,7 +46,7 @@ func (b *bench) run(ctx context.Context, v variant) (sample, error) {
 	if v.role == roleSyslogNG {
 		return b.syslogNG(ctx, v)
 	}
-	var posts atomic.Int64
+	var posts, calls atomic.Int64
 	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		posts.Add(1)
@@ -57,7 +59,7 @@ func (b *bench) run(ctx context.Context, v variant) (sample, error) {
 		if err := store.CreateBucket("logs"); err != nil {
 			return sample{}, fmt.Errorf("make a bucket: %w", err)
 		}
-		bucket := httptest.NewServer(gofakes3.New(store).Server())
+		bucket := httptest.NewServer(late(&calls, gofakes3.New(store).Server()))
 		defer bucket.Close()
 		target = bucket.URL
 	}
@@ -65,7 +67,7 @@ func (b *bench) run(ctx context.Context, v variant) (sample, error) {
 	s.seal()
 	api := &runtimeAPI{closed: make(chan struct{})}
 	total := b.prepare(v, s, api)
-	cloud := httptest.NewServer(s)
+	cloud := httptest.NewServer(late(&calls, s))
 	defer cloud.Close()
 	lambda := httptest.NewServer(api)
 	defer lambda.Close()
@@ -73,12 +75,16 @@ func (b *bench) run(ctx context.Context, v variant) (sample, error) {
 
 	cmd := b.command(ctx, v, target, cloud.URL, strings.TrimPrefix(lambda.URL, "http://"))
 	cmd.Stderr = os.Stderr
-	var begun atomic.Int64
-	done := make(chan time.Duration, 1)
-	start := func() { begun.Store(int64(b.used(cmd))) }
+	var begun, since atomic.Int64
+	type usage struct{ cpu, wall time.Duration }
+	done := make(chan usage, 1)
+	start := func() {
+		begun.Store(int64(b.used(cmd)))
+		since.Store(time.Now().UnixNano())
+	}
 	end := func() {
 		select {
-		case done <- b.used(cmd) - time.Duration(begun.Load()):
+		case done <- usage{b.used(cmd) - time.Duration(begun.Load()), time.Since(time.Unix(0, since.Load()))}:
 		default: // the end was told before
 		}
 	}
@@ -94,7 +100,7 @@ func (b *bench) run(ctx context.Context, v variant) (sample, error) {
 	if err := cmd.Start(); err != nil {
 		return sample{}, fmt.Errorf("start %s: %w", v.name, err)
 	}
-	var used time.Duration
+	var used usage
 	var err error
 	select {
 	case used = <-done:
@@ -110,7 +116,8 @@ func (b *bench) run(ctx context.Context, v variant) (sample, error) {
 	if v.status == http.StatusServiceUnavailable {
 		b.hints, b.items = s.hints, s.items
 	}
-	return sample{cpu: used.Seconds() * 1000 / float64(total), memory: memory}, errors.Join(err, b.check(v, s, posts.Load()))
+	one := sample{cpu: used.cpu.Seconds() * 1000 / float64(total), memory: memory, rate: float64(total) / used.wall.Seconds()}
+	return one, errors.Join(err, b.check(v, s, posts.Load()))
 }
 
 // prepare makes the run's work and says how many logs are measured.
@@ -135,6 +142,8 @@ func (b *bench) prepare(v variant, s *services, api *runtimeAPI) int {
 	case dueWork:
 		s.due = b.logs
 		api.warm, api.events = [][]byte{[]byte(`{"source":"aws.events"}`)}, [][]byte{[]byte(`{"source":"aws.events"}`)}
+	case announced, removed:
+		api.warm, api.events = streamEvents(v.work, 0, streamBatch), streamEvents(v.work, streamBatch, b.logs)
 	case drainRun:
 		s.backlog = b.logs
 		page := sqsEvents([]string{"d1"}, drainARN, 1)
@@ -166,6 +175,8 @@ func (b *bench) check(v variant, s *services, posts int64) error {
 		return fmt.Errorf("%s: %d logs still in the cache", v.name, len(s.items))
 	case v.work == dueWork && len(s.hints) < 2*(b.logs-dueShards):
 		return fmt.Errorf("%s: %d hints, want about %d", v.name, len(s.hints), 2*b.logs)
+	case v.work == announced && s.announced != b.logs+streamBatch || v.work == removed && s.recorded != b.logs+streamBatch:
+		return fmt.Errorf("%s: %d events on the bus and %d recorded, want %d", v.name, s.announced, s.recorded, b.logs+streamBatch)
 	case v.work == drainRun && len(s.hints) < b.logs:
 		return fmt.Errorf("%s: %d hints, want %d", v.name, len(s.hints), b.logs)
 	}

@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/auditrelay/auditrelay/internal/directory"
@@ -24,7 +26,7 @@ type (
 	row   map[string]value
 )
 
-// services is as much of SQS, DynamoDB and KMS as the functions call. Its own time does not count.
+// services is as much of SQS, DynamoDB, EventBridge and KMS as the functions call. Its own time does not count.
 type services struct {
 	settings string // of the one destination
 	kind     string
@@ -39,6 +41,8 @@ type services struct {
 	received int
 	deleted  int
 	passed   func(deleted int)
+	// announced counts the events on the bus, recorded the failed events that were put.
+	announced, recorded int
 }
 
 // dataKey seals the credentials of the one destination.
@@ -72,8 +76,25 @@ func (s *services) seal() {
 	}
 }
 
-// receiveDelay is as long as a fast queue takes. The SDK drops messages of one that answers in less than a millisecond.
-const receiveDelay = 5 * time.Millisecond
+// A call takes from shortest to longest, as calls of these services do within a region, evenly drawn. The SDK drops messages of a queue that answers in
+// less than a millisecond.
+const (
+	shortest = 4 * time.Millisecond
+	longest  = 20 * time.Millisecond
+)
+
+// latency is how long the call of that number takes, the same in each run.
+func latency(call int64) time.Duration {
+	return shortest + time.Duration(rand.New(rand.NewPCG(1, uint64(call))).Int64N(int64(longest-shortest)))
+}
+
+// late has a service answer after its latency.
+func late(calls *atomic.Int64, service http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		<-time.After(latency(calls.Add(1)))
+		service.ServeHTTP(w, r)
+	})
+}
 
 // ServeHTTP answers a call of the SDK.
 func (s *services) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -82,9 +103,6 @@ func (s *services) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
-	}
-	if operation == "ReceiveMessage" {
-		<-time.After(receiveDelay)
 	}
 	answer, err := s.answer(operation, body)
 	status := http.StatusOK
@@ -122,7 +140,12 @@ func (s *services) answer(operation string, body []byte) (any, error) {
 	case "UpdateItem":
 		return map[string]any{"Attributes": row{"u": {"N": "1"}}}, nil
 	case "PutItem":
+		s.recorded++
 		return struct{}{}, nil
+	case "TransactWriteItems": // a change of health, which leaves the destination as it is
+		return struct{}{}, nil
+	case "PutEvents":
+		return s.announce(body)
 	case "Decrypt":
 		return map[string]any{"Plaintext": dataKey[:]}, nil
 	}
@@ -147,6 +170,19 @@ func (s *services) send(body []byte) (any, error) {
 		taken = append(taken, map[string]string{"Id": e.Id, "MessageId": "m", "MD5OfMessageBody": checksum(e.MessageBody)})
 	}
 	return map[string]any{"Successful": taken}, nil
+}
+
+func (s *services) announce(body []byte) (any, error) {
+	var in struct{ Entries []struct{ Detail string } }
+	if err := json.Unmarshal(body, &in); err != nil {
+		return nil, fmt.Errorf("read the events: %w", err)
+	}
+	taken := make([]map[string]string, len(in.Entries))
+	for i := range taken {
+		taken[i] = map[string]string{"EventId": "e"}
+	}
+	s.announced += len(taken)
+	return map[string]any{"Entries": taken}, nil
 }
 
 func (s *services) receive() any {
@@ -224,7 +260,7 @@ func (s *services) destination(draining bool) row {
 	d := row{"pk": {"S": "D#d1"}, "workspace_id": {"S": "w1"}, "version": {"N": "1"}, "revision": {"N": "1"}, "kind": {"S": s.kind},
 		"state": {"S": "connected"}, "health": {"S": "healthy"}, "settings": {"S": s.settings}, "credentials": {"B": s.sealed}}
 	if draining {
-		d["draining"] = value{"BOOL": true}
+		d["draining"], d["opened_at"] = value{"BOOL": true}, value{"N": "1790700000000"}
 	}
 	return d
 }

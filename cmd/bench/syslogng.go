@@ -89,10 +89,11 @@ log { source(logs); destination(siem); flags(flow-control); };
 		_ = cmd.Wait()
 	}()
 	var begun time.Duration
+	var since time.Time
 	for _, mark := range []struct {
 		reached <-chan struct{}
 		note    func()
-	}{{warmed, func() { begun = b.used(cmd) }}, {done, func() {}}} {
+	}{{warmed, func() { begun, since = b.used(cmd), time.Now() }}, {done, func() {}}} {
 		select {
 		case <-mark.reached:
 			mark.note()
@@ -100,7 +101,9 @@ log { source(logs); destination(siem); flags(flow-control); };
 			return sample{}, fmt.Errorf("%s: %d logs arrived: %w", v.name, received.Load(), context.Cause(ctx))
 		}
 	}
-	return sample{cpu: (b.used(cmd) - begun).Seconds() * 1000 / float64(b.logs), memory: peak(cmd.Process.Pid)}, nil
+	return sample{
+		cpu: (b.used(cmd) - begun).Seconds() * 1000 / float64(b.logs), memory: peak(cmd.Process.Pid), rate: float64(b.logs) / time.Since(since).Seconds(),
+	}, nil
 }
 
 var errNoVersion = errors.New("it does not say one")

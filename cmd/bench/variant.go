@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -23,11 +26,13 @@ type variant struct {
 type work int
 
 const (
-	fresh    work = iota // logs from the ingest queue
-	pulled               // the same, pulled by the plain loop
-	retried              // hints that lead to the cache
-	dueWork              // a run of requeue with this many due deliveries
-	drainRun             // the largest page of a drain
+	fresh     work = iota // logs from the ingest queue
+	pulled                // the same, pulled by the plain loop
+	retried               // hints that lead to the cache
+	dueWork               // a run of requeue with this many due deliveries
+	drainRun              // the largest page of a drain
+	announced             // records of the stream: failed events
+	removed               // records of the stream: deliveries that TTL removed
 )
 
 const (
@@ -53,6 +58,8 @@ func ours(ok int) []variant {
 		{name: "auditrelay, retries: loaded, one POST a log, removed", binary: "deliver", kind: "http", settings: single, status: ok, work: retried},
 		{name: nameRequeue, binary: "requeue", kind: "http", settings: single, work: dueWork},
 		{name: "auditrelay, drain page: listed, hints sent", binary: "requeue", kind: "http", settings: single, work: drainRun},
+		{name: "auditrelay, expire: failed events announced", binary: "expire", kind: "http", settings: single, work: announced},
+		{name: "auditrelay, expire: removed by TTL, recorded", binary: "expire", kind: "http", settings: single, work: removed},
 	}
 }
 
@@ -67,9 +74,11 @@ const (
 const (
 	batchSize = 100
 	warmUp    = 5
-	ingestARN = "arn:aws:sqs:eu-central-1:000000000000:ingest"
-	retryARN  = "arn:aws:sqs:eu-central-1:000000000000:retry"
-	drainARN  = "arn:aws:sqs:eu-central-1:000000000000:drain"
+	// streamBatch is how many records of the stream an event holds, as in the stack.
+	streamBatch = 1000
+	ingestARN   = "arn:aws:sqs:eu-central-1:000000000000:ingest"
+	retryARN    = "arn:aws:sqs:eu-central-1:000000000000:retry"
+	drainARN    = "arn:aws:sqs:eu-central-1:000000000000:drain"
 )
 
 // logBody is a user activity of about 1.5 KiB.
@@ -101,6 +110,37 @@ func sqsEvents(bodies []string, arn string, size int) [][]byte {
 			id := strconv.Itoa(from + i)
 			records = append(records, record{id, "handle-" + id, b, map[string]string{"SentTimestamp": sent, "ApproximateReceiveCount": "1",
 				"SenderId": "AIDA", "ApproximateFirstReceiveTimestamp": sent}, "aws:sqs", arn, "eu-central-1"})
+		}
+		text, err := json.Marshal(map[string]any{"Records": records})
+		if err != nil {
+			panic("bench: strings are no JSON: " + err.Error())
+		}
+		list = append(list, text)
+	}
+	return list
+}
+
+// streamEvents packs the ends of logs into events of the stream, with images as the table has them: a document of about 1 KB, compressed.
+func streamEvents(w work, from, n int) [][]byte {
+	document := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("compressed"), 70))
+	var list [][]byte
+	for first := from; first < from+n; first += streamBatch {
+		records := make([]map[string]any, 0, streamBatch)
+		for i := first; i < min(first+streamBatch, from+n); i++ {
+			sk := fmt.Sprintf("%013d#w1#log-%d", 1_790_000_000_000+i, i)
+			key := row{"pk": {"S": fmt.Sprint("D#d1#", i%8)}, "sk": {"S": sk}}
+			change := map[string]any{"SequenceNumber": strconv.Itoa(i)}
+			r := map[string]any{"eventName": "REMOVE", "dynamodb": change, "userIdentity": map[string]string{"type": "Service", "principalId": "dynamodb.amazonaws.com"}}
+			image := row{"n": {"N": "8"}, "r": {"N": "9"}, "t": {"S": "user_activity"}, "c": {"S": "net.timeout"}}
+			if w == announced {
+				r["eventName"], key = "INSERT", row{"pk": {"S": fmt.Sprint("F#", i%32)}, "sk": {"S": "d1#" + sk}}
+				image["fa"], change["NewImage"] = value{"N": "1790604801000"}, image
+			} else {
+				image["p"], change["OldImage"] = value{"B": document}, image
+			}
+			maps.Copy(image, key)
+			change["Keys"] = key
+			records = append(records, r)
 		}
 		text, err := json.Marshal(map[string]any{"Records": records})
 		if err != nil {

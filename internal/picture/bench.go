@@ -22,7 +22,7 @@ func Bench(page string) ([]byte, error) {
 	most := 0.0
 	for line := range strings.Lines(table) {
 		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
-		if len(cells) != 5 {
+		if len(cells) < 5 {
 			continue
 		}
 		seconds := strings.TrimSpace(cells[1])
