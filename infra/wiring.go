@@ -125,7 +125,7 @@ func (p parts) expire() function {
 		name:        "expire",
 		description: "Announces failed events from the cache's stream",
 		timeout:     expireTimeout,
-		memoryMB:    256,
+		memoryMB:    expireMemoryMB,
 		config:      config.Expire{Stores: p.stores(), Telemetry: p.telemetry(), EventBus: *p.cs.bus.EventBusArn()},
 		may:         grants{p}.expire(),
 	}

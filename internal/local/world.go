@@ -34,7 +34,7 @@ const (
 	// streamPause is how long the stream waits before it hands out again what failed.
 	streamPause = time.Second
 	// ttlLag is how late TTL removes things; DynamoDB says within a few days.
-	ttlLag = 24 * time.Hour
+	ttlLag = 48 * time.Hour
 	// attemptLimit is real time: how long a destination's attempts may take in one invocation.
 	attemptLimit = 20 * time.Second
 )

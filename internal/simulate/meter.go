@@ -102,11 +102,21 @@ func (c Counts) Named() map[string]Count {
 
 // Meter counts. It is safe for concurrent use.
 type Meter struct {
+	late func(Count) // is told of each count, if set
+
 	mu     sync.Mutex
 	counts Counts
 }
 
+// wait has calls take their time that are counted elsewhere.
+func (m *Meter) wait(c Count) {
+	if m.late != nil {
+		m.late(c)
+	}
+}
+
 func (m *Meter) add(p Purpose, c Count) {
+	m.wait(c)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.counts[p].add(c)

@@ -52,15 +52,18 @@ const (
 type naive struct{ *world }
 
 func (n naive) accept(_ *instance, group []work) {
-	for i, again := range n.try(group) {
-		if !again {
-			continue
+	again := n.try(group)
+	n.beside(func() {
+		for i, g := range group {
+			if !again[i] {
+				continue
+			}
+			if n.policy == Schedule {
+				n.meter.add(Caching, Count{Dynamo: 1, Writes: times(n.logs.itemBytes(logID(g.log)), writeUnit), Items: 1})
+			}
+			n.later(g)
 		}
-		if n.policy == Schedule {
-			n.meter.add(Caching, Count{Dynamo: 1, Writes: times(n.logs.itemBytes(logID(group[i].log)), writeUnit), Items: 1})
-		}
-		n.later(group[i])
-	}
+	})
 }
 
 // hop is the return of one log.

@@ -31,6 +31,7 @@ func (s *store) Load(ctx context.Context, keys []delivery.Key) (map[delivery.Key
 		halves += 2 * times(s.logs.itemBytes(k.LogID), readUnit)
 	}
 	s.meter.add(Loading, Count{HalfReads: halves, Items: len(keys)})
+	s.meter.wait(Count{Dynamo: times(len(keys), readsACall)})
 	return s.Cache.Load(ctx, keys)
 }
 
@@ -65,10 +66,12 @@ func (s *store) Remove(ctx context.Context, keys []delivery.Key) []error {
 
 // GiveUp implements delivery.FailedEvents: a transaction, which costs twice, of the item, its index entry and the failed event.
 func (s *store) GiveUp(ctx context.Context, ends []delivery.End) []error {
+	c := Count{Dynamo: len(ends), Items: len(ends)}
 	for _, e := range ends {
-		s.meter.add(GivingUp, Count{Dynamo: 1, Writes: 2*times(s.logs.itemBytes(e.LogID), writeUnit) + 1 + 2, Items: 1})
+		c.Writes += 2*times(s.logs.itemBytes(e.LogID), writeUnit) + 1 + 2
 		s.gaveUp(numberOf(e.LogID))
 	}
+	s.meter.add(GivingUp, c)
 	return s.Cache.GiveUp(ctx, ends)
 }
 

@@ -2,8 +2,8 @@
 // outage. It sets policies of retrying side by side, and counts the calls that the adapters would make.
 //
 // What is real: the package delivery, all of it, and the sizes of the items that package dynamo would write. What is played: Lambda's pollers
-// (batches, windows, concurrency, execution environments that remember the directory), the destinations' answers, SQS's delays, the minute. What is
-// left out: SQS's fair queues, throttling, faults of AWS. A run depends on nothing but its configuration.
+// (batches, windows, concurrency, execution environments that remember the directory), the destinations' answers, the services' of 4 to 20 ms, SQS's
+// delays, the minute, which takes no time. What is left out: SQS's fair queues, throttling, faults of AWS. A run depends on nothing but its configuration.
 package simulate
 
 import (

@@ -29,7 +29,10 @@ type world struct {
 	now      time.Time
 	agenda   agenda
 	delayed  delayed
-	pause    func(time.Duration) // has the strand at hand wait
+	strand   *strand       // at hand, nil between them
+	owed     time.Duration // by it, for calls of services
+	together *Count        // calls that go beside each other, see beside
+	calls    int
 	running  int
 	idle     []*instance
 	ingest   poller
@@ -67,6 +70,7 @@ func newWorld(c Config, p Policy, logs *samples) *world {
 	w := &world{Config: c, policy: p, logs: logs, start: begin(), now: begin(), meter: &Meter{}}
 	w.end = w.start.Add(c.Span)
 	w.down, w.up = w.start.Add(min(settle, c.Span/10)), w.start.Add(min(settle, c.Span/10)+c.Outage)
+	w.meter.late = w.late
 	w.store = &store{Cache: memory.NewCache(w.clock), meter: w.meter, logs: logs}
 	w.populate()
 	w.budget = &budget{meter: w.meter}
@@ -299,6 +303,7 @@ func (r receiver) Send(_ context.Context, logs []auditlog.Document) []delivery.R
 // post has the strand at hand wait for the destination's answers.
 func (w *world) post(destination int, logs []int) []delivery.Result {
 	results := make([]delivery.Result, len(logs))
+	before := w.settle()
 	var free [lanes]time.Duration
 	for i, log := range logs {
 		lane := slices.Index(free[:], slices.Min(free[:]))
@@ -308,11 +313,10 @@ func (w *world) post(destination int, logs []int) []delivery.Result {
 		}
 		took, err := w.answer(destination, log, w.now.Add(free[lane]))
 		free[lane] = min(attemptLimit, free[lane]+took)
-		results[i] = delivery.Result{Err: err, Took: free[lane]}
+		results[i] = delivery.Result{Err: err, Took: before + free[lane]}
 		w.tally.attempted(destination, err)
 	}
-	pause := w.pause
-	pause(slices.Max(free[:]))
+	w.strand.wait(slices.Max(free[:]))
 	return results
 }
 

@@ -264,10 +264,13 @@ func (w *World) follow() {
 	}
 }
 
-// expireItems is TTL, which comes a day late.
+// ttlLag is how late TTL removes an item.
+const ttlLag = 48 * time.Hour
+
+// expireItems is TTL.
 func (w *World) expireItems() {
 	for w.pass(time.Hour) {
-		w.tables.RemoveExpired("deliveries", time.Now().Add(-24*time.Hour))
+		w.tables.RemoveExpired("deliveries", time.Now().Add(-ttlLag))
 	}
 }
 
