@@ -20,7 +20,7 @@ const (
 	DestinationDisabled = "DestinationDisabled"
 	// DestinationReconnected: an admin has reconnected a destination.
 	DestinationReconnected = "DestinationReconnected"
-	// DestinationChanged: an admin has created, updated or deleted a destination.
+	// DestinationChanged: an admin has created, updated, deleted or restored a destination, or eight hours have removed a deleted one.
 	DestinationChanged = "DestinationChanged"
 )
 
@@ -100,7 +100,7 @@ type DestinationReconnectedDetail struct {
 // DestinationChangedDetail tells who changed a destination. It never holds a credential.
 type DestinationChangedDetail struct {
 	DestinationName
-	// Change is created, updated or deleted.
+	// Change is created, updated, deleted (it can be restored for eight hours), restored, or removed (it is gone); later versions may add changes.
 	Change string `json:"change"`
 	// Fields are the names of what an update changed, such as "settings.url" or "credentials"; not their values.
 	Fields    []string  `json:"fields,omitempty"`

@@ -16,8 +16,11 @@ import (
 // package authorization holds.
 type grants struct{ parts }
 
-// outgoingPrefix begins the keys of what is to be told, in the table directory (package dynamo).
-const outgoingPrefix = "O#"
+// outgoingPrefix begins the keys of what is to be told, and destinationPrefix those of destinations, in the table directory (package dynamo).
+const (
+	outgoingPrefix    = "O#"
+	destinationPrefix = "D#"
+)
 
 func (g grants) deliver() []awsiam.PolicyStatement {
 	return []awsiam.PolicyStatement{
@@ -53,11 +56,11 @@ func (g grants) requeue() []awsiam.PolicyStatement {
 		allow(jsii.Strings(*g.st.deliveries.TableArn(), index(*g.st.deliveries.TableArn(), dueIndex)), "dynamodb:Query"),
 		allow(jsii.Strings(*g.st.deliveries.TableArn()), "dynamodb:GetItem", "dynamodb:PutItem"), // how far it has come
 		allow(jsii.Strings(index(*g.st.directory.TableArn(), attentionIndex)), "dynamodb:Query"),
-		// The end of a drain, and of the eight hours of a disconnect whose timer was lost.
+		// The end of a drain, and of the eight hours of a disconnect or a deletion whose timer was lost.
 		g.disable(),
 		g.owned(),
 		g.announce(), // and what others could not tell
-		g.told(),
+		g.ends(),
 		send(g.qs.notices, g.qs.ingest),
 		g.crypto("sqs", "dynamodb"),
 	}
@@ -83,7 +86,7 @@ func (g grants) disconnect() []awsiam.PolicyStatement {
 		g.disable(),
 		g.owned(),
 		g.announce(),
-		g.told(),
+		g.ends(),
 		send(g.qs.notices, g.qs.ingest),
 		// What it did not settle, Lambda puts there in its name.
 		allow(jsii.Strings(*g.cs.missed.QueueArn()), "sqs:SendMessage"),
@@ -147,11 +150,21 @@ func (g grants) announce() awsiam.PolicyStatement {
 }
 
 // told removes from the directory what was told, and nothing else.
-func (g grants) told() awsiam.PolicyStatement {
+func (g grants) told() awsiam.PolicyStatement { return g.deletes(outgoingPrefix) }
+
+// ends removes what was told, and destinations whose eight hours after their deletion are over.
+func (g grants) ends() awsiam.PolicyStatement { return g.deletes(destinationPrefix, outgoingPrefix) }
+
+// deletes removes from the directory items whose keys begin so.
+func (g grants) deletes(prefixes ...string) awsiam.PolicyStatement {
+	keys := make([]string, len(prefixes))
+	for i, p := range prefixes {
+		keys[i] = p + "*"
+	}
 	return awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		Actions:    jsii.Strings("dynamodb:DeleteItem"),
 		Resources:  jsii.Strings(*g.st.directory.TableArn()),
-		Conditions: &map[string]any{"ForAllValues:StringLike": map[string]any{"dynamodb:LeadingKeys": jsii.Strings(outgoingPrefix + "*")}},
+		Conditions: &map[string]any{"ForAllValues:StringLike": map[string]any{"dynamodb:LeadingKeys": jsii.Strings(keys...)}},
 	})
 }
 

@@ -155,8 +155,9 @@ func testBounds(t *testing.T, tmpl template) {
 		"Notify ses:SendEmail": jsonOf(t, `{"StringEqualsIgnoreCase":{"ses:FromAddress":"notices@auditrelay.invalid"}}`),
 		"Admin iam:PassRole":   jsonOf(t, `{"StringEquals":{"iam:PassedToService":"scheduler.amazonaws.com"}}`),
 	}
-	for _, function := range []string{"Deliver", "Requeue", "Disconnect"} { // of the directory, only what was told
-		want[function+" dynamodb:DeleteItem"] = jsonOf(t, `{"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["O#*"]}}`)
+	// Of the directory, only what was told and, at the end of their eight hours, deleted destinations.
+	for function, keys := range map[string]string{"Deliver": `["O#*"]`, "Requeue": `["D#*","O#*"]`, "Disconnect": `["D#*","O#*"]`} {
+		want[function+" dynamodb:DeleteItem"] = jsonOf(t, `{"ForAllValues:StringLike":{"dynamodb:LeadingKeys":`+keys+`}}`)
 	}
 	got := make(map[string]any)
 	for _, function := range []string{"Notify", "Admin", "Deliver", "Requeue", "Disconnect"} {

@@ -134,7 +134,7 @@ func (p parts) expire() function {
 func (p parts) disconnect() function {
 	return function{
 		name:        "disconnect",
-		description: "Disables a destination eight hours after an admin disconnected it",
+		description: "Disables or removes a destination eight hours after an admin disconnected or deleted it",
 		timeout:     disconnectTimeout,
 		memoryMB:    256,
 		config:      p.changes(),

@@ -21,10 +21,11 @@ func destinationCommand() *cobra.Command {
 	var r remote
 	cmd := group(&cobra.Command{
 		Use:   "destination",
-		Short: "List, show, put, delete, disconnect, reconnect and test destinations",
+		Short: "List, show, put, delete, restore, disconnect, reconnect and test destinations",
 	})
 	r.flags(cmd)
-	cmd.AddCommand(destinationList(&r), destinationGet(&r), destinationPut(&r), destinationDelete(&r), destinationMove(&r, "disconnect",
+	cmd.AddCommand(destinationList(&r), destinationGet(&r), destinationPut(&r), destinationDelete(&r), destinationMove(&r, "restore",
+		"Take a deletion back within its eight hours; what waits is sent first"), destinationMove(&r, "disconnect",
 		"Stop delivery; logs wait, and eight hours later the destination is disabled"), destinationMove(&r, "reconnect",
 		"Start delivery again, with what waits first"), destinationTest(&r))
 	return cmd
@@ -126,6 +127,9 @@ func destinationGet(r *remote) *cobra.Command {
 				}
 				t.add(text("state"), stateCell(d.State))
 				t.add(text("since"), when(&d.StateSince, now))
+				if d.GraceEndsAt != nil {
+					t.add(text("until"), when(d.GraceEndsAt, now))
+				}
 				t.add(text("health"), healthCell(d.Health))
 				t.add(text("failing since"), when(d.Health.Since, now))
 				t.add(text("version"), text("%d", d.Version))
@@ -201,23 +205,35 @@ func readObject(file string, stdin io.Reader) (map[string]any, error) {
 }
 
 func destinationDelete(r *remote) *cobra.Command {
-	return &cobra.Command{
-		Use:     "delete ID",
-		Short:   "Delete a destination and its credentials; logs that wait for it become failed events",
-		Example: "  auditrelay destination delete siem --local",
-		Args:    oneID("destination"),
+	var purge bool
+	cmd := &cobra.Command{
+		Use:   "delete ID",
+		Short: "Delete a destination; for eight hours it can be restored",
+		Long: `Delete a destination. It is sent the entry of the activity audit about that and nothing else, and its admins get one mail.
+
+For eight hours it can be restored, and logs wait for it. Then it is removed with its credentials, and logs that wait become failed events as their
+seven days end. --purge removes one that is deleted already, now.`,
+		Example: `  auditrelay destination delete siem --local
+  auditrelay destination delete siem --local --purge`,
+		Args: oneID("destination"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := r.open(cmd.Context())
 			if err != nil {
 				return err
 			}
-			_, err = c.do(cmd.Context(), call{method: http.MethodDelete, path: destinationPath(args[0])})
+			var query url.Values
+			if purge {
+				query = url.Values{"purge": {"true"}}
+			}
+			_, err = c.do(cmd.Context(), call{method: http.MethodDelete, path: destinationPath(args[0]), query: query})
 			return err
 		},
 	}
+	cmd.Flags().BoolVar(&purge, "purge", false, "remove a destination that is deleted already, without waiting for the end of its eight hours")
+	return cmd
 }
 
-// destinationMove disconnects or reconnects.
+// destinationMove disconnects, reconnects or restores.
 func destinationMove(r *remote, action, short string) *cobra.Command {
 	var noVerify bool
 	cmd := &cobra.Command{
@@ -238,7 +254,7 @@ func destinationMove(r *remote, action, short string) *cobra.Command {
 			return r.show(cmd, d, func() *table { return destinationTable([]admin.Destination{d}) })
 		},
 	}
-	if action == "reconnect" {
+	if action != "disconnect" {
 		cmd.Flags().BoolVar(&noVerify, "no-verify", false, "do not send a test log first")
 	}
 	return cmd

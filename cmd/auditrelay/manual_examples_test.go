@@ -45,8 +45,13 @@ func before(example string) []string {
 	switch {
 	case strings.HasPrefix(example, "auditrelay destination reconnect"):
 		return []string{"auditrelay destination disconnect siem --local"}
+	case strings.HasPrefix(example, "auditrelay destination restore"), strings.HasSuffix(example, "--purge"):
+		return []string{"auditrelay destination delete siem --local"}
 	case strings.HasPrefix(example, "auditrelay workspace delete"):
-		return []string{"auditrelay destination delete siem --local", "auditrelay destination delete archive --local"}
+		return []string{
+			"auditrelay destination delete siem --local", "auditrelay destination delete siem --local --purge",
+			"auditrelay destination delete archive --local", "auditrelay destination delete archive --local --purge",
+		}
 	case strings.Contains(example, "--parent orbit"):
 		return []string{"auditrelay workspace put orbit --local --kind embedded_partner --name Orbit --admin ada@orbit.example"}
 	}

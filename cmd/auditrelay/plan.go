@@ -49,7 +49,9 @@ func newPlan(file local.Directory, workspaces []admin.Workspace, destinations []
 	}
 	known := make(map[string]admin.Destination)
 	for _, d := range destinations {
-		known[d.ID] = d
+		if d.State != directory.Deleted { // its id is free
+			known[d.ID] = d
+		}
 	}
 	for _, d := range file.Destinations {
 		old, ok := known[d.ID]

@@ -133,7 +133,7 @@ func remoteCommands(t *testing.T) map[string][]string {
 			"standalone"}, "workspace delete": {"acme"},
 		"destination list": nil, "destination get": {"siem"}, "destination put": {"siem", "-f",
 			d}, "destination delete": {"siem"},
-		"destination disconnect": {"siem"}, "destination reconnect": {"siem"}, "destination test": {"siem"},
+		"destination restore": {"siem"}, "destination disconnect": {"siem"}, "destination reconnect": {"siem"}, "destination test": {"siem"},
 		"apply": {"-f", streams}, "status": nil, "pending": {"siem"}, "failed": nil, "attempts": nil,
 		"tail": {"--since", "1h", "--for", "1ns"}, "redrive": {"--destination", "siem"},
 	}

@@ -60,10 +60,11 @@ type change struct {
 func (a *API) change(ctx context.Context, c change) (*destinationAnswer, error) {
 	verified, meant := false, "" // the incarnation of the record that was there first
 	for try := range writesAtMost {
-		before, exists, err := a.current(ctx, c)
+		before, deleted, err := a.current(ctx, c)
 		if err != nil {
 			return nil, err
 		}
+		exists := before.ID != ""
 		if try == 0 {
 			meant = before.Incarnation
 		}
@@ -112,6 +113,9 @@ func (a *API) change(ctx context.Context, c change) (*destinationAnswer, error) 
 		if err != nil {
 			return nil, err
 		}
+		if err := a.makeRoom(ctx, deleted); err != nil {
+			return nil, err
+		}
 		stored, err := a.Destinations.PutDestination(ctx, after, tell)
 		if errors.Is(err, directory.ErrChanged) {
 			continue
@@ -128,18 +132,25 @@ func (a *API) change(ctx context.Context, c change) (*destinationAnswer, error) 
 	return nil, changedMeanwhile()
 }
 
-func (a *API) current(ctx context.Context, c change) (d directory.Destination, exists bool, err error) {
+// current is the record to be changed; zero if there is none and one is to be made. To whoever makes one, a deleted one is not there; it is answered
+// beside, to be removed.
+func (a *API) current(ctx context.Context, c change) (d, deleted directory.Destination, err error) {
 	d, err = a.Destinations.CurrentDestination(ctx, c.id)
-	exists = err == nil
 	missing := c.create && errors.Is(err, directory.ErrNotFound)
 	if err != nil && !missing {
-		return d, false, a.destinationError(ctx, c.id, err)
+		return d, deleted, a.destinationError(ctx, c.id, err)
+	}
+	if d.State == directory.Deleted {
+		if !c.create {
+			return d, deleted, a.wasDeleted(d)
+		}
+		d, deleted = directory.Destination{}, d
 	}
 	tag := ""
-	if exists {
+	if d.ID != "" {
 		tag = etag(d)
 	}
-	return d, exists, c.conditions.check(fmt.Sprintf("destination %q", c.id), tag)
+	return d, deleted, c.conditions.check(fmt.Sprintf("destination %q", c.id), tag)
 }
 
 // check holds the rules that the document's schema cannot say, and tries the destination if that is wanted. Before is
@@ -153,8 +164,9 @@ func (a *API) check(ctx context.Context, c change, before, d directory.Destinati
 		if err != nil {
 			return a.internal(ctx, fmt.Errorf("look up workspace %s: %w", d.WorkspaceID, err))
 		}
-		if len(own) >= directory.MostDestinations {
-			return invalidField("body.workspace_id", "owns %d destinations, the most that a workspace may; delete one first", len(own))
+		others := slices.DeleteFunc(own, func(o directory.Destination) bool { return o.ID == d.ID }) // deleted, and about to be removed
+		if len(others) >= directory.MostDestinations {
+			return invalidField("body.workspace_id", "owns %d destinations, the most that a workspace may, those among them that can still be restored; delete one first, and purge it", len(others))
 		}
 	}
 	if err := checkSizes(d, c.credentials); err != nil {

@@ -50,7 +50,7 @@ func (a *API) connectionRoutes(api huma.API) {
 		Errors:      []int{http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusRequestEntityTooLarge},
 		Description: "The destination must take a test log first, unless verify is false."}, a.reconnect)
 	huma.Register(api, huma.Operation{OperationID: "test-destination", Method: http.MethodPost, Path: "/v1/destinations/{id}/test",
-		Summary: "Send a marked test log", Tags: tags, Errors: []int{http.StatusNotFound},
+		Summary: "Send a marked test log", Tags: tags, Errors: []int{http.StatusNotFound, http.StatusConflict},
 		Description: "One log of type user_activity whose id begins with test- and whose payload has test: true. It is not kept or tried again. " +
 			"If a destination takes it that is failing, the oldest logs that wait are tried at once, so that it recovers."}, a.test)
 }
@@ -65,6 +65,9 @@ func (a *API) disconnect(ctx context.Context, in *DestinationPath) (*destination
 
 func (a *API) transitionError(ctx context.Context, id string, err error) error {
 	if conflict, ok := errors.AsType[*directory.Conflict](err); ok {
+		if conflict.State == directory.Deleted {
+			return problem(http.StatusConflict, "%v; restore it first: POST /v1/destinations/%s/restore", conflict, id)
+		}
 		return problem(http.StatusConflict, "%v", conflict)
 	}
 	if errors.Is(err, directory.ErrChanged) {
@@ -98,12 +101,8 @@ func (a *API) reconnect(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, a.destinationError(ctx, in.ID, err)
 	}
-	if in.wanted(in.Body.verify()) && d.State != directory.Connected {
-		credentials, err := a.Vault.Open(ctx, d)
-		if err != nil {
-			return nil, a.vaultError(ctx, err)
-		}
-		if err := a.verify(ctx, d, credentials); err != nil {
+	if in.wanted(in.Body.verify()) && (d.State == directory.Disconnected || d.State == directory.Disabled) {
+		if err := a.verifyStored(ctx, d); err != nil {
 			return nil, err
 		}
 	}
@@ -118,6 +117,9 @@ func (a *API) test(ctx context.Context, in *DestinationPath) (*struct{ Body Test
 	d, err := a.Destinations.CurrentDestination(ctx, in.ID)
 	if err != nil {
 		return nil, a.destinationError(ctx, in.ID, err)
+	}
+	if d.State == directory.Deleted {
+		return nil, a.wasDeleted(d)
 	}
 	credentials, err := a.Vault.Open(ctx, d)
 	if err != nil {

@@ -69,7 +69,7 @@ func TestNoChangeWithoutItsEntry(t *testing.T) {
 		"create a workspace": {nil, request{http.MethodPut, "/v1/workspaces/other", `{"kind":"standalone"}`}, nil, connection.WorkspaceCreated},
 		"update a workspace": {nil, request{http.MethodPut, "/v1/workspaces/acme", `{"kind":"standalone","name":"New"}`}, nil, connection.WorkspaceUpdated},
 		"delete a workspace": {
-			[]request{{http.MethodDelete, "/v1/destinations/siem", ""}}, request{http.MethodDelete, "/v1/workspaces/acme", ""},
+			[]request{{http.MethodDelete, "/v1/destinations/siem", ""}, {http.MethodDelete, "/v1/destinations/siem?purge=true", ""}}, request{http.MethodDelete, "/v1/workspaces/acme", ""},
 			map[int]bool{http.StatusNotFound: true}, connection.WorkspaceDeleted,
 		},
 		"create a destination": {
@@ -78,7 +78,20 @@ func TestNoChangeWithoutItsEntry(t *testing.T) {
 		},
 		"update a destination": {nil, request{http.MethodPatch, "/v1/destinations/siem?verify=false", `{"name":"New"}`}, nil, connection.DestinationUpdated},
 		"delete a destination": {
-			nil, request{http.MethodDelete, "/v1/destinations/siem", ""}, map[int]bool{http.StatusNotFound: true}, connection.DestinationDeleted,
+			nil, request{http.MethodDelete, "/v1/destinations/siem", ""}, nil, connection.DestinationDeleted,
+		},
+		"restore a destination": {
+			[]request{{http.MethodDelete, "/v1/destinations/siem", ""}}, request{http.MethodPost, "/v1/destinations/siem/restore?verify=false", ""},
+			map[int]bool{http.StatusConflict: true}, connection.DestinationRestored,
+		},
+		"purge a destination": {
+			[]request{{http.MethodDelete, "/v1/destinations/siem", ""}}, request{http.MethodDelete, "/v1/destinations/siem?purge=true", ""},
+			map[int]bool{http.StatusNotFound: true}, connection.DestinationRemoved,
+		},
+		"make a destination where one is deleted": {
+			[]request{{http.MethodDelete, "/v1/destinations/siem", ""}},
+			request{http.MethodPut, "/v1/destinations/siem?verify=false", `{"workspace_id":"acme","kind":"http","settings":{"url":"https://siem.example/"}}`},
+			nil, connection.DestinationCreated,
 		},
 		"disconnect": {
 			nil, request{http.MethodPost, "/v1/destinations/siem/disconnect", ""}, map[int]bool{http.StatusConflict: true}, connection.DestinationDisconnected,

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/auditrelay/auditrelay/internal/connection"
 	"github.com/auditrelay/auditrelay/internal/directory"
 	"github.com/auditrelay/auditrelay/internal/failure"
 )
@@ -97,6 +95,7 @@ type DestinationInput struct {
 
 	ExternalID  string `json:"external_id,omitempty" doc:"May repeat what GET answers. It is the workspace's and cannot be chosen."`
 	Incarnation any    `json:"incarnation,omitempty" doc:"Ignored."`
+	GraceEndsAt any    `json:"grace_ends_at,omitempty" doc:"Ignored."`
 }
 
 // DestinationPatch is what is to be changed; what is left out stays.
@@ -118,9 +117,10 @@ type Destination struct {
 	Shared      bool            `json:"shared"`
 	LogTypes    []string        `json:"log_types" doc:"Empty means all."`
 	Settings    Object          `json:"settings"`
-	State       directory.State `json:"state" enum:"connected,disconnected,disabled"`
+	State       directory.State `json:"state" enum:"connected,disconnected,disabled,deleted"`
 	StateSince  time.Time       `json:"state_since"`
-	Generation  int             `json:"generation" doc:"Grows with every disconnect, disable and reconnect."`
+	GraceEndsAt *time.Time      `json:"grace_ends_at" doc:"When a disconnected destination is disabled, and a deleted one removed; null in other states."`
+	Generation  int             `json:"generation" doc:"Grows with every disconnect, disable, reconnect, deletion and restore."`
 	Health      Health          `json:"health"`
 	Draining    bool            `json:"draining" doc:"The backlog is being sent at once."`
 	Version     int             `json:"version" doc:"Grows with every change of the settings."`
@@ -148,6 +148,9 @@ func viewDestination(d directory.Destination) Destination {
 	}
 	if !d.Health.Since.IsZero() {
 		v.Health.Since = &d.Health.Since
+	}
+	if ends := d.GraceEnds(); d.InGrace() {
+		v.GraceEndsAt = &ends
 	}
 	return v
 }
@@ -178,22 +181,19 @@ func (a *API) destinationRoutes(api huma.API) {
 	tags := []string{"destinations"}
 	huma.Register(api, huma.Operation{OperationID: "list-destinations", Method: http.MethodGet, Path: "/v1/destinations", Summary: "List destinations by id",
 		Tags: tags, Errors: []int{http.StatusNotFound, http.StatusUnprocessableEntity},
-		Description: "Without their credentials, in pages. With workspace_id, those that this workspace owns."}, a.listDestinations)
+		Description: "Without their credentials, in pages. With workspace_id, those that this workspace owns. Deleted ones are among them until they are removed, see state and grace_ends_at."}, a.listDestinations)
 	huma.Register(api, huma.Operation{OperationID: "get-destination", Method: http.MethodGet, Path: "/v1/destinations/{id}", Summary: "Get a destination",
 		Tags: tags, Errors: []int{http.StatusNotFound},
 		Description: "Without its credentials, which are never shown."}, a.getDestination)
 	huma.Register(api, huma.Operation{OperationID: "put-destination", Method: http.MethodPut, Path: "/v1/destinations/{id}",
 		Summary: "Create or replace a destination", Tags: tags, MaxBodyBytes: maxBody,
-		Description: "A destination that is created under the id of one that was deleted gets the logs that still wait for that one, if the same workspace owned it; the id of another workspace's answers 409 as long as logs wait.",
-		Errors:      []int{http.StatusBadRequest, http.StatusConflict, http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge}}, a.putDestination)
+		Description: "A destination that is created under the id of one that was deleted gets the logs that still wait for that one, if the same workspace owned it; the id of another workspace's answers 409 as long as logs wait. " +
+			"If that one could still be restored, it is removed first.",
+		Errors: []int{http.StatusBadRequest, http.StatusConflict, http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge}}, a.putDestination)
 	huma.Register(api, huma.Operation{OperationID: "patch-destination", Method: http.MethodPatch, Path: "/v1/destinations/{id}",
 		Summary: "Change parts of a destination", Tags: tags, MaxBodyBytes: maxBody,
-		Errors:      []int{http.StatusBadRequest, http.StatusNotFound, http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge},
+		Errors:      []int{http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge},
 		Description: "Settings are merged (RFC 7396), the rest is replaced. The destination must take a test log first, unless verify is false."}, a.patchDestination)
-	huma.Register(api, huma.Operation{OperationID: "delete-destination", Method: http.MethodDelete, Path: "/v1/destinations/{id}",
-		Summary:     "Delete a destination and its credentials",
-		Description: "Logs that wait for it stay in the cache for the rest of their seven days and then become failed events, unless a destination of the same owner is created under the same id before: it gets them.",
-		Tags:        tags, DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound, http.StatusPreconditionFailed}}, a.deleteDestination)
 }
 
 func (a *API) listDestinations(ctx context.Context, in *struct {
@@ -273,39 +273,3 @@ func (a *API) patchDestination(ctx context.Context, in *struct {
 
 // wanted says whether to verify: yes, unless the query or the body says no.
 func (v Verification) wanted(body *bool) bool { return !v.Verify.no() && (body == nil || *body) }
-
-func (a *API) deleteDestination(ctx context.Context, in *struct {
-	DestinationPath
-	Conditions
-}) (*struct{}, error) {
-	meant := "" // the incarnation
-	for try := range writesAtMost {
-		d, err := a.Destinations.CurrentDestination(ctx, in.ID)
-		if err != nil {
-			return nil, a.destinationError(ctx, in.ID, err)
-		}
-		if try == 0 {
-			meant = d.Incarnation
-		}
-		if d.Incarnation != meant {
-			return nil, changedMeanwhile()
-		}
-		if err := in.check(fmt.Sprintf("destination %q", d.ID), etag(d)); err != nil {
-			return nil, err
-		}
-		tell, err := a.destinationActivity(ctx, connection.DestinationDeleted, d)
-		if err != nil {
-			return nil, err
-		}
-		err = a.Destinations.DeleteDestination(ctx, d, tell)
-		if errors.Is(err, directory.ErrChanged) {
-			continue
-		}
-		if err != nil {
-			return nil, a.internal(ctx, err)
-		}
-		a.Outbox.Tell(ctx, tell)
-		return nil, nil
-	}
-	return nil, changedMeanwhile()
-}

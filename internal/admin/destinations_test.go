@@ -43,7 +43,7 @@ func TestDestinationFromPutToDelete(t *testing.T) {
 		t.Errorf("after the patch: %s", after.text)
 	}
 	w.want(t, http.StatusOK, http.MethodPatch, "/v1/destinations/siem", `{"settings":{"format":null}}`)
-	w.want(t, http.StatusNoContent, http.MethodDelete, "/v1/destinations/siem", "")
+	w.purge(t, "siem")
 	w.want(t, http.StatusNotFound, http.MethodGet, "/v1/destinations/siem", "")
 	if c := w.credentials(t, "siem"); c != "" {
 		t.Errorf("the credentials stay: %s", c)
@@ -182,6 +182,8 @@ func TestEveryChangeIsRecorded(t *testing.T) {
 	w.want(t, http.StatusOK, http.MethodPatch, "/v1/destinations/siem", `{"name":"New"}`) // changes nothing
 	w.want(t, http.StatusOK, http.MethodPost, "/v1/destinations/siem/disconnect", "")
 	w.want(t, http.StatusNoContent, http.MethodDelete, "/v1/destinations/siem", "")
+	w.want(t, http.StatusOK, http.MethodPost, "/v1/destinations/siem/restore?verify=false", "")
+	w.purge(t, "siem")
 	w.want(t, http.StatusNoContent, http.MethodDelete, "/v1/workspaces/acme", "")
 	const ada = "arn:aws:iam::1:user/ada"
 	want := []line{
@@ -192,6 +194,9 @@ func TestEveryChangeIsRecorded(t *testing.T) {
 		{connection.DestinationUpdated, "acme", "Acme", ada, []string{"name", "settings.format", "credentials"}},
 		{connection.DestinationDisconnected, "acme", "Acme", ada, nil},
 		{connection.DestinationDeleted, "acme", "Acme", ada, nil},
+		{connection.DestinationRestored, "acme", "Acme", ada, nil},
+		{connection.DestinationDeleted, "acme", "Acme", ada, nil},
+		{connection.DestinationRemoved, "acme", "Acme", ada, nil},
 		{connection.WorkspaceDeleted, "acme", "Acme", ada, nil},
 	}
 	if diff := cmp.Diff(want, w.audit.lines(t)); diff != "" {
@@ -275,6 +280,9 @@ func TestDestinationsOfAWorkspaceAreCounted(t *testing.T) {
 	}
 	w.want(t, http.StatusOK, http.MethodPatch, "/v1/destinations/d-7?verify=false", `{"name":"seven"}`)
 	w.want(t, http.StatusNoContent, http.MethodDelete, "/v1/destinations/d-7", "")
+	w.want(t, http.StatusUnprocessableEntity, http.MethodPut, "/v1/destinations/more?verify=false", w.siem()) // logs still wait for d-7
+	w.want(t, http.StatusCreated, http.MethodPut, "/v1/destinations/d-7?verify=false", w.siem())
+	w.purge(t, "d-7")
 	w.want(t, http.StatusCreated, http.MethodPut, "/v1/destinations/more?verify=false", w.siem())
 }
 

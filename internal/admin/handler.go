@@ -55,6 +55,7 @@ func (a *API) register(mux *http.ServeMux) huma.API {
 	api := humago.New(mux, config)
 	a.workspaceRoutes(api)
 	a.destinationRoutes(api)
+	a.deletionRoutes(api)
 	a.connectionRoutes(api)
 	a.deliveryRoutes(api)
 	a.redriveRoutes(api)

@@ -88,6 +88,7 @@ func TestARecordMadeAgainHasAnotherETag(t *testing.T) {
 			w.want(t, http.StatusNoContent, http.MethodDelete, path, "", "If-Match", tag)
 		}
 		if !strings.HasPrefix(path, "/v1/w") {
+			w.want(t, http.StatusNoContent, http.MethodDelete, path+"?purge=true", "")
 			w.want(t, http.StatusNoContent, http.MethodDelete, "/v1/workspaces/acme", "")
 		}
 	}

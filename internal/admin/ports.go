@@ -33,8 +33,6 @@ type Destinations interface {
 	// PutDestination stores a new destination if its revision is 0, otherwise in place of that revision of that record,
 	// else directory.ErrChanged. The answer is what was stored.
 	PutDestination(ctx context.Context, d directory.Destination, tell ...directory.Outgoing) (directory.Destination, error)
-	// DeleteDestination removes that revision of that record, else directory.ErrChanged.
-	DeleteDestination(ctx context.Context, d directory.Destination, tell ...directory.Outgoing) error
 }
 
 // Listing lists the directory by id. What was written a moment ago may be missing, and what was removed still be there.
@@ -61,6 +59,13 @@ type Connections interface {
 	Disconnect(ctx context.Context, id string, by connection.Caller) (directory.Destination, error)
 	// Reconnect starts delivery again, the backlog first. A *directory.Conflict says that its state does not allow it.
 	Reconnect(ctx context.Context, id string, by connection.Caller) (directory.Destination, error)
+	// Delete ends delivery; eight hours later the destination is removed. May judges the record before each write, and its error ends the deletion.
+	// A *directory.Conflict says that it was deleted already.
+	Delete(ctx context.Context, id string, by connection.Caller, may func(directory.Destination) error) (directory.Destination, error)
+	// Restore takes a deletion back. A *directory.Conflict says that the destination is not deleted.
+	Restore(ctx context.Context, id string, by connection.Caller) (directory.Destination, error)
+	// Purge removes a deleted destination now. May is as in Delete. A *directory.Conflict says that the destination is not deleted.
+	Purge(ctx context.Context, id string, by connection.Caller, may func(directory.Destination) error) error
 }
 
 // Outbox tells who changed what: in the activity audit and on the event bus.

@@ -30,7 +30,7 @@ type RedriveResult struct {
 	Queued int `json:"queued" doc:"How many logs are tried now."`
 	Looked int `json:"looked" doc:"How many that wait were looked at; at most 10,000 a request."`
 	// Skipped are destinations that take nothing as they are.
-	Skipped []string `json:"skipped" doc:"Destinations that are disconnected or disabled; reconnect them instead."`
+	Skipped []string `json:"skipped" doc:"Destinations that are disconnected, disabled or deleted; reconnect or restore them instead."`
 	Next    *string  `json:"next" doc:"Send it with the same conditions to go on; null at the end."`
 }
 
@@ -81,6 +81,9 @@ func (a *API) redrive(ctx context.Context, in *struct{ Body RedriveInput }) (*st
 			return nil, a.destinationError(ctx, id, err)
 		}
 		if d.State != directory.Connected {
+			if in.Body.DestinationID != "" && d.State == directory.Deleted {
+				return nil, a.wasDeleted(d)
+			}
 			if in.Body.DestinationID != "" {
 				return nil, problem(http.StatusConflict, "the destination is %s; reconnect it, which sends all that waits", d.State)
 			}

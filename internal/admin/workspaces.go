@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -228,6 +229,21 @@ func checkAddresses(field string, list []string) error {
 	return nil
 }
 
+// mayGo says whether a workspace that owns these destinations may be deleted. Those that are deleted keep it too, until they are removed: the workspace
+// is whose admins are told of it, and to whom they can be restored.
+func mayGo(own []directory.Destination) error {
+	for _, d := range own {
+		if d.State != directory.Deleted {
+			return problem(http.StatusConflict, "the workspace owns %d destinations, %s for one; delete them first", len(own), d.ID)
+		}
+	}
+	if len(own) == 0 {
+		return nil
+	}
+	return problem(http.StatusConflict, "%d deleted destinations of the workspace can still be restored, %s until %s; delete the workspace after that, or purge them: DELETE /v1/destinations/%s?purge=true",
+		len(own), own[0].ID, own[0].GraceEnds().UTC().Format(time.RFC3339), own[0].ID)
+}
+
 func (a *API) deleteWorkspace(ctx context.Context, in *struct {
 	WorkspacePath
 	Conditions
@@ -246,8 +262,8 @@ func (a *API) deleteWorkspace(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	if len(own) > 0 {
-		return nil, problem(http.StatusConflict, "the workspace owns %d destinations, %s for one; delete them first", len(own), own[0].ID)
+	if err := mayGo(own); err != nil {
+		return nil, err
 	}
 	child, err := a.Listing.Child(ctx, w.ID)
 	if err != nil {

@@ -36,6 +36,7 @@ type world struct {
 	vault     *vault.Vault
 	retries   *memory.RetryQueue
 	audit     *auditLog
+	notices   *noticed
 	receiver  *httptest.Server
 	answer    int // of the receiver
 	bodies    []string
@@ -115,9 +116,18 @@ type noTimers struct{}
 func (noTimers) Set(context.Context, connection.Timer) error    { return nil }
 func (noTimers) Cancel(context.Context, connection.Timer) error { return nil }
 
-type noNotices struct{}
+// noticed are the notices so far.
+type noticed struct {
+	mu   sync.Mutex
+	list []directory.Notice
+}
 
-func (noNotices) Notify(context.Context, directory.Notice) error { return nil }
+func (q *noticed) Notify(_ context.Context, n directory.Notice) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.list = append(q.list, n)
+	return nil
+}
 
 type noAttempts struct{}
 
@@ -146,7 +156,7 @@ func newWorld(t testing.TB) *world { return newWorldWith(t, nil) }
 
 // newWorldWith has a world whose stores and queues the hook can make fail.
 func newWorldWith(t testing.TB, hook memory.Hook) *world {
-	w := &world{directory: &memory.Directory{Hook: hook}, audit: &auditLog{hook: hook}, answer: http.StatusOK, now: noon}
+	w := &world{directory: &memory.Directory{Hook: hook}, audit: &auditLog{hook: hook}, notices: &noticed{}, answer: http.StatusOK, now: noon}
 	now := func() time.Time {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -169,10 +179,10 @@ func newWorldWith(t testing.TB, hook memory.Hook) *world {
 		defer w.mu.Unlock()
 		w.faults = append(w.faults, err.Error())
 	}
-	w.outbox = &connection.Outbox{Store: w.directory, Logs: w.audit, Bus: w.audit, Now: now, Fault: fault}
+	w.outbox = &connection.Outbox{Store: w.directory, Logs: w.audit, Bus: w.audit, Notices: w.notices, Now: now, Fault: fault}
 	w.API = &admin.API{
 		Workspaces: w.directory, Destinations: w.directory, Listing: w.directory, Vault: w.vault,
-		Connections: &connection.Service{Store: w.directory, Timers: noTimers{}, Notices: noNotices{}, Outbox: w.outbox, Now: now},
+		Connections: &connection.Service{Store: w.directory, Timers: noTimers{}, Notices: w.notices, Outbox: w.outbox, Now: now},
 		Outbox:      w.outbox, Pending: w.cache, Failed: w.cache, Attempts: noAttempts{}, Retries: w.retries,
 		Network: sink.Network{AllowPrivate: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, AllowHTTP: true},
 		Now:     now,
@@ -251,6 +261,13 @@ func (w *world) want(t testing.TB, status int, method, target, body string, head
 		t.Fatalf("%s %s: %d %s, want %d; faults %v", method, target, got.status, got.text, status, w.faults)
 	}
 	return got
+}
+
+// purge deletes a destination for good.
+func (w *world) purge(t testing.TB, id string) {
+	t.Helper()
+	w.want(t, http.StatusNoContent, http.MethodDelete, "/v1/destinations/"+id, "")
+	w.want(t, http.StatusNoContent, http.MethodDelete, "/v1/destinations/"+id+"?purge=true", "")
 }
 
 // seed puts the workspace acme and the destination siem.

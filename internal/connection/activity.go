@@ -25,6 +25,8 @@ const (
 	DestinationCreated      Event = "destination_created"
 	DestinationUpdated      Event = "destination_updated"
 	DestinationDeleted      Event = "destination_deleted"
+	DestinationRestored     Event = "destination_restored"
+	DestinationRemoved      Event = "destination_removed"
 	DestinationDisconnected Event = "destination_disconnected"
 	DestinationDisabled     Event = "destination_disabled"
 	DestinationReconnected  Event = "destination_reconnected"
@@ -44,7 +46,7 @@ type Activity struct {
 	By Caller
 	// Workspace is the owner workspace, whose log this becomes. Its ID is required; if only that is known, the rest is empty.
 	Workspace directory.Workspace
-	// Destination is what was acted on, as it is afterwards (before a deletion: as it was); zero if the workspace itself was.
+	// Destination is what was acted on, as it is afterwards, without a state if it was removed; zero if the workspace itself was.
 	Destination directory.Destination
 	// Fields are the names of what an update changed, such as "settings.url" or "credentials"; never their values.
 	Fields []string

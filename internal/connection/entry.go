@@ -132,9 +132,13 @@ func (a Activity) Announcement() (_ events.Announcement, ok bool) {
 		changed("updated")
 	case DestinationDeleted:
 		changed("deleted")
+	case DestinationRestored:
+		changed("restored")
+	case DestinationRemoved:
+		changed("removed")
 	case DestinationDisconnected:
 		e.DetailType = events.DestinationDisconnected
-		e.Detail = events.DestinationDisconnectedDetail{DestinationName: name, Generation: d.Generation, DisconnectedAt: e.At, DisablesAt: d.DisablesAt(), By: a.By.Identity}
+		e.Detail = events.DestinationDisconnectedDetail{DestinationName: name, Generation: d.Generation, DisconnectedAt: e.At, DisablesAt: d.GraceEnds(), By: a.By.Identity}
 	case DestinationDisabled:
 		e.DetailType = events.DestinationDisabled
 		e.Detail = events.DestinationDisabledDetail{DestinationName: name, Generation: d.Generation, DisconnectedAt: a.Since.UTC(), DisabledAt: e.At}

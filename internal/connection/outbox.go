@@ -37,12 +37,14 @@ type OutboxStore interface {
 	Told(ctx context.Context, id string) error
 }
 
-// Outbox tells of changes, the activity audit's entry first, then the event. It is safe for concurrent use.
+// Outbox tells of changes, the activity audit's entry first, then the event and the notice. It is safe for concurrent use.
 type Outbox struct {
 	Store OutboxStore
 	Logs  Logs // may be nil for whoever makes changes that are no activities
 	Bus   Bus
-	Now   func() time.Time
+	// Notices may be nil for a part whose changes have no notices; a notice is then left to the next Sweep.
+	Notices Notices
+	Now     func() time.Time
 	// Fault is told of errors; what they kept from being told is told later.
 	Fault func(error)
 }
@@ -145,6 +147,14 @@ func (o *Outbox) tellAll(ctx context.Context, out directory.Outgoing) error {
 	if out.Event != nil {
 		if err := o.Bus.Publish(ctx, *out.Event); err != nil {
 			return fmt.Errorf("announce %s: %w", out.ID, err)
+		}
+	}
+	if out.Notice != nil {
+		if o.Notices == nil {
+			return fmt.Errorf("have %s mailed: this part has no notices queue", out.ID)
+		}
+		if err := o.Notices.Notify(ctx, *out.Notice); err != nil {
+			return fmt.Errorf("have %s mailed: %w", out.ID, err)
 		}
 	}
 	if err := o.Store.Told(ctx, out.ID); err != nil {

@@ -123,20 +123,39 @@ func (d *Deliver) park(ctx context.Context, trials []trial) []trial {
 		moved = append(moved, t)
 	}
 	d.save(ctx, moved)
+	for i := range moved {
+		moved[i].Revision++ // as it is stored
+	}
 	return moved
 }
 
-// own sees to it that somebody looks after parked deliveries: the watch while their destination fails, a reconnect if it is not connected, and otherwise
-// a drain. It asks the record after they were parked, and their messages are settled only if it has its answer. So there is no moment, and no memory of
+// own sees to it that somebody looks after parked deliveries: the watch while their destination fails, a reconnect or a restore if it is not connected, and
+// otherwise a drain; the farewell of a deleted destination gets a time of its own. It asks the record after they were parked, and their messages are settled only if it has its answer. So there is no moment, and no memory of
 // an earlier state, in which they can be parked for a destination that is well and has nobody look.
 func (d *Deliver) own(ctx context.Context, destinationID string, parked []trial) {
-	if err := d.callDrain(ctx, destinationID); err != nil {
+	current, err := d.callDrain(ctx, destinationID)
+	if err != nil {
 		d.fault(nil, about(Key{DestinationID: destinationID}, err))
 		for _, t := range parked {
 			t.reopen()
 		}
+		return
 	}
+	if current.State != directory.Deleted {
+		return
+	}
+	var farewells []trial
+	for _, t := range parked {
+		if current.Accepts(t.WorkspaceID, t.LogID) {
+			t.NextAt, t.Parked, t.kept = d.Now().Add(farewellIn), false, false
+			farewells = append(farewells, t)
+		}
+	}
+	d.save(ctx, farewells)
 }
+
+// farewellIn is when the farewell of a deleted destination is tried that was held by who did not know of the deletion: most know by then.
+const farewellIn = 15 * time.Second
 
 // attempt hands logs to their destination and settles each by its result.
 func (d *Deliver) attempt(ctx context.Context, trials []trial) {

@@ -46,10 +46,10 @@ const (
 	drop                  // the hint is outdated; the delivery has another of its own
 )
 
-// admit judges a log that has just been accepted. One that comes from the queue when its seven days are over, after an outage of our own, gets its
+// admit judges a log that has just been accepted, by whether its destination accepts it as it is. One that comes from the queue when its seven days are over, after an outage of our own, gets its
 // first attempt all the same.
-func admit(dest directory.Destination) verdict {
-	if dest.State != directory.Connected {
+func admit(accepts bool) verdict {
+	if !accepts {
 		return hold
 	}
 	return try
@@ -58,7 +58,7 @@ func admit(dest directory.Destination) verdict {
 // readmit judges a delivery from the cache to which a hint has led. One rule ends it: at its end it is given up, attempted or not, unless its first
 // attempt was due by a time of its own and comes late, see late.
 func readmit(d Delivery, hint Hint, dest directory.Destination, known bool, now time.Time) verdict {
-	ended, takes := !now.Before(d.ExpiresAt()), known && dest.State == directory.Connected
+	ended, takes := !now.Before(d.ExpiresAt()), known && dest.Accepts(d.WorkspaceID, d.LogID)
 	switch {
 	case hint.Drain && !takes, hint.turn() && !d.Parked:
 		return drop
@@ -73,7 +73,7 @@ func readmit(d Delivery, hint Hint, dest directory.Destination, known bool, now 
 	case !known:
 		return hold
 	}
-	return admit(dest)
+	return admit(takes)
 }
 
 // late says of a delivery whose end has come that it had a time for its first attempt: it is an outage of our own that it was not made. What was parked

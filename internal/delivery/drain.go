@@ -150,29 +150,29 @@ func overtaken(err error, format string, args ...any) error {
 }
 
 // callDrain has a destination that takes logs drained, if it is not being drained already.
-func (d *Deliver) callDrain(ctx context.Context, destinationID string) error {
+func (d *Deliver) callDrain(ctx context.Context, destinationID string) (current directory.Destination, err error) {
 	for range transitionTries {
-		current, err := d.Destinations.CurrentDestination(ctx, destinationID)
+		current, err = d.Destinations.CurrentDestination(ctx, destinationID)
 		if errors.Is(err, directory.ErrNotFound) {
-			return nil // what waits for it has only its end
+			return directory.Destination{}, nil // what waits for it has only its end
 		}
 		if err != nil {
-			return fmt.Errorf("look whether %s is being drained: %w", destinationID, err)
+			return current, fmt.Errorf("look whether %s is being drained: %w", destinationID, err)
 		}
 		if current.Draining || !current.Takes() {
-			return nil // a recovery or a reconnect begins one
+			return current, nil // a recovery or a reconnect begins one
 		}
 		if _, err := d.Destinations.PutDestination(ctx, current.Drain(current.OpenedAt)); errors.Is(err, directory.ErrChanged) {
 			continue
 		} else if err != nil {
-			return fmt.Errorf("have %s drained: %w", destinationID, err)
+			return current, fmt.Errorf("have %s drained: %w", destinationID, err)
 		}
 		if err := d.Drains.Start(ctx, destinationID); err != nil {
 			d.fault(nil, aboutDestination(current, fmt.Errorf("call for the first page of %s, which the watch must do now: %w", destinationID, err)))
 		}
-		return nil
+		return current, nil
 	}
-	return fmt.Errorf("have %s drained: %w", destinationID, directory.ErrChanged)
+	return current, fmt.Errorf("have %s drained: %w", destinationID, directory.ErrChanged)
 }
 
 // pageSize is how many logs a page of a destination has: as the ramp says, and no more than its rate allows in the time over which they are spread.

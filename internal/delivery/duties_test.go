@@ -106,8 +106,8 @@ func TestAServiceThatHangsHoldsUpWhatNeedsItAlone(t *testing.T) {
 				s := &services{hang: hang, done: make(map[string]int)}
 				w := &delivery.Watch{
 					Attention: s, Destinations: s, Backlog: s, Retries: s, Notices: s, Drains: s, Journal: s, Now: time.Now, AtOnce: 8, Budget: 45 * time.Second,
-					Sweep:   func(ctx context.Context) error { return s.call(ctx, "sweep") },
-					Disable: func(ctx context.Context, _ directory.Destination) error { return s.call(ctx, "disable") },
+					Sweep:    func(ctx context.Context) error { return s.call(ctx, "sweep") },
+					EndGrace: func(ctx context.Context, _ directory.Destination) error { return s.call(ctx, "disable") },
 				}
 				began := time.Now()
 				err := w.Run(t.Context())

@@ -139,6 +139,9 @@ func weigh(trials []trial, results []Result) finding {
 // changes only with the class, so that one that fails now this way and now that is not written at each attempt. What it left waiting when it recovers
 // counts as refused until the watch finds that nothing waits.
 func change(d directory.Destination, found finding, now time.Time) (directory.Destination, bool) {
+	if d.State != directory.Connected {
+		return d, false // the health of a connection that is no more, or that has only its farewell to send
+	}
 	now = now.UTC().Truncate(time.Millisecond) // as stores keep it
 	failing, f, h := d.Health.State == directory.Failing, found.failure, d.Health
 	switch {
@@ -291,7 +294,7 @@ func failureNotice(d directory.Destination, now time.Time) (directory.Notice, bo
 // ration lets the oldest trials through, as many as the destination's window has room for, and holds the others: about ten a minute of a failing
 // destination, those that its rate allows of one that has a rate.
 func (d *Deliver) ration(ctx context.Context, dest directory.Destination, trials []trial) (pass, held []trial) {
-	if dest.Takes() && dest.Rate() == 0 {
+	if dest.Takes() && dest.Rate() == 0 || dest.State == directory.Deleted { // whose farewell is one log, and waits for nobody
 		return trials, nil
 	}
 	now := d.Now()

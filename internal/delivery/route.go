@@ -42,7 +42,7 @@ func (d *Deliver) route(ctx context.Context, m Message, body []byte, s *settleme
 		trials[i] = trial{
 			Delivery:    Delivery{Key: key, Owner: ownerOf(dest, log.WorkspaceID), Document: doc},
 			dest:        dest,
-			verdict:     admit(dest),
+			verdict:     admit(dest.Accepts(log.WorkspaceID, log.ID)),
 			messages:    []*settlement{s},
 			redelivered: m.Receives > 1,
 			why:         WhyFresh,
@@ -71,6 +71,9 @@ func (d *Deliver) unknown(ctx context.Context, trials []trial) []trial {
 	parked := make(map[string][]trial)
 	for _, t := range trials {
 		if c, ok := cached[t.Key]; ok || slices.Contains(further, t.Key) {
+			if ok {
+				t.Delivery = c
+			}
 			if !ok || c.Parked {
 				parked[t.DestinationID] = append(parked[t.DestinationID], t)
 			}

@@ -52,7 +52,7 @@ func newStage(t *testing.T, answer func(now time.Time, logID string) error) *sta
 	}
 	s.requeue = &delivery.Requeue{Index: s.cache, Retries: s.retries, Now: s.now, Budget: time.Minute}
 	s.watch = &delivery.Watch{Attention: s.directory, Destinations: s.directory, Backlog: s.cache, Retries: s.retries, Notices: s.notices, Drains: s.drains,
-		Sweep: outbox.Sweep, Now: s.now, AtOnce: 8, Budget: time.Minute, Disable: func(context.Context, directory.Destination) error { return nil }}
+		Sweep: outbox.Sweep, Now: s.now, AtOnce: 8, Budget: time.Minute, EndGrace: func(context.Context, directory.Destination) error { return nil }}
 	s.drain = &delivery.Drain{Destinations: s.directory, Backlog: s.cache, Progress: &memory.Drains{}, Retries: s.retries, Journal: s.journal, Now: s.now}
 	if err := s.directory.PutWorkspace(t.Context(), directory.Workspace{ID: "acme", Kind: directory.Standalone}); err != nil {
 		t.Fatal(err)

@@ -14,10 +14,10 @@ const (
 	measuring = 15 * time.Minute
 )
 
-// toMeasure says whether a destination's oldest log is to be written down: once in each quarter of an hour. What is disabled is left out, and a
+// toMeasure says whether a destination's oldest log is to be written down: once in each quarter of an hour. What is disabled or deleted is left out, and a
 // log that a destination refuses while it takes others: their age is nobody's fault here.
 func (w *Watch) toMeasure(d *directory.Destination, now time.Time) bool {
-	if w.Journal == nil || d.State == directory.Disabled || d.Takes() && !d.Draining && !d.LastLook {
+	if w.Journal == nil || d.State == directory.Disabled || d.State == directory.Deleted || d.Takes() && !d.Draining && !d.LastLook {
 		return false
 	}
 	return w.another("measure", d.Identity(), now.Truncate(24*time.Hour), measuring, now)

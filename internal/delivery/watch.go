@@ -21,7 +21,7 @@ type Attention interface {
 }
 
 const (
-	// backstop is how long after the end of a disconnect's grace the watch does what the timer should have done.
+	// backstop is how long after the end of a grace the watch does what the timer should have done.
 	backstop = 2 * time.Minute
 	// visitLimit is how long a duty may take for one destination. It is less than what is left of a run when its budget is used up.
 	visitLimit = 10 * time.Second
@@ -39,9 +39,9 @@ type Watch struct {
 	Drains       DrainQueue
 	// Sweep tells of changes whose teller failed or died.
 	Sweep func(ctx context.Context) error
-	// Disable disables a destination whose eight hours are over, if its record is still in that disconnect.
-	Disable func(ctx context.Context, d directory.Destination) error
-	Now     func() time.Time
+	// EndGrace disables or removes a destination whose eight hours are over, if its record is still in that disconnect or deletion.
+	EndGrace func(ctx context.Context, d directory.Destination) error
+	Now      func() time.Time
 	// Progress, if set, keeps how far the turns of parked logs have come; without it they have none.
 	Progress TurnProgress
 	// Journal, if set, is told the oldest log that waits for each destination, every quarter of an hour.
@@ -83,10 +83,10 @@ func (w *Watch) duties() []duty {
 		{"turns", func(d *directory.Destination, now time.Time) bool {
 			return w.Progress != nil && fails(d) && !now.Before(d.Health.Until) && w.since("turns", d.Identity(), now) >= turnLook-clockSkew
 		}, w.turns},
-		{"disable", func(d *directory.Destination, now time.Time) bool {
-			return d.State == directory.Disconnected && !now.Before(d.StateSince.Add(directory.Grace+backstop))
+		{"end grace", func(d *directory.Destination, now time.Time) bool {
+			return d.InGrace() && !now.Before(d.GraceEnds().Add(backstop))
 		}, func(ctx context.Context, d directory.Destination, _ time.Time) error {
-			return w.Disable(ctx, d)
+			return w.EndGrace(ctx, d)
 		}},
 		{"tell", func(d *directory.Destination, now time.Time) bool {
 			return fails(d) && w.another("tell", d.Identity(), d.Health.Since, telling, now)

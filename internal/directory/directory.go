@@ -70,6 +70,9 @@ const (
 	Connected    State = "connected"
 	Disconnected State = "disconnected"
 	Disabled     State = "disabled"
+	// Deleted: an admin has deleted the destination, and until its grace ends can still restore it. It is sent nothing but the entry about its deletion;
+	// logs wait for it as for a disconnected one.
+	Deleted State = "deleted"
 )
 
 // Destination is one streaming connection, owned by one workspace.
@@ -97,6 +100,8 @@ type Destination struct {
 	// StateSince is when the connection came into its state.
 	StateSince time.Time `json:"state_since,omitzero"`
 	Health     Health    `json:"health"`
+	// Farewell is the id of the activity audit's entry about the deletion: the one log that a deleted destination is sent.
+	Farewell string `json:"-"`
 	// Draining says that the backlog is being sent at once, after a recovery or a reconnect.
 	Draining bool `json:"draining,omitempty"`
 	// LastLook says that the backlog was sent, but for a last look at it that is still to come: it sees whatever was parked while Draining stood here. Who
@@ -129,10 +134,15 @@ func (d Destination) SameRecord(o Destination) bool {
 	return d.ID == o.ID && d.Incarnation == o.Incarnation
 }
 
+// Accepts says whether a log of a workspace may be sent to the destination as it is: to one that is connected any, to a deleted one its farewell.
+func (d Destination) Accepts(workspaceID, logID string) bool {
+	return d.State == Connected || d.State == Deleted && logID == d.Farewell && logID != "" && workspaceID == d.WorkspaceID
+}
+
 // NeedsAttention says whether requeue must look at the destination every minute: it fails, its timer runs, its backlog is being sent or had its last look
 // not yet, it is disabled, so that logs which wait for it are lost one day, or it has refused logs that may wait.
 func (d Destination) NeedsAttention() bool {
-	return d.State == Disconnected || d.State == Disabled || d.Health.State == Failing || d.Draining || d.LastLook || d.Health.Refuses()
+	return d.InGrace() || d.State == Disabled || d.Health.State == Failing || d.Draining || d.LastLook || d.Health.Refuses()
 }
 
 // Takes says whether the destination takes logs, as far as is known.
@@ -207,7 +217,7 @@ func (d Destination) Wants(logType string) bool {
 }
 
 // Route picks the destinations of a log: the workspace's own that want its type, or, if there are none, its parent's shared ones that do.
-// Disconnected and disabled destinations are picked too: logs wait for them.
+// Disconnected, disabled and deleted destinations are picked too: logs wait for them, and nothing goes elsewhere that may not be taken back.
 func Route(logType string, own, parents []Destination) []Destination {
 	picked := pick(own, func(d Destination) bool { return d.Wants(logType) })
 	if len(picked) > 0 {

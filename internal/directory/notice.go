@@ -21,6 +21,8 @@ const (
 	Recovered NoticeKind = "recovered"
 	// ExpiryWarning: logs that wait will be given up within a day or so, whatever the reason. At most one mail in 24 hours.
 	ExpiryWarning NoticeKind = "expiry_warning"
+	// Deletion: an admin has deleted the destination, which can be restored for eight hours. One mail a deletion.
+	Deletion NoticeKind = "deletion"
 )
 
 // Notice is a message on the notices queue: there may be something to mail. Whoever takes it checks the destination as it is then, and
@@ -30,8 +32,10 @@ type Notice struct {
 	DestinationID string     `json:"destination_id"`
 	// Incarnation is the record's that the notice is about. A notice of another one is void.
 	Incarnation string `json:"incarnation,omitempty"`
-	// Generation is the destination's, at the disconnect that a voluntary notice is about.
+	// Generation is the destination's, at the disconnect that a voluntary notice is about, or after the deletion.
 	Generation int `json:"generation,omitempty"`
+	// Subject is what a mail says of a destination that may be gone by the time; nil where that voids the notice.
+	Subject *Subject `json:"subject,omitempty"`
 	// Since is when the destination was disconnected, when it began to fail, or when it refused the first of the logs that
 	// are to be lost, whichever is the reason for the mail.
 	Since time.Time `json:"since,omitzero"`
@@ -74,4 +78,25 @@ func ByCode(counts map[failure.Code]int) []CodeCount {
 		return cmp.Or(cmp.Compare(b.Logs, a.Logs), cmp.Compare(a.Code, b.Code))
 	})
 	return list
+}
+
+// Subject is who a destination is, and whose.
+type Subject struct {
+	Name        string `json:"name,omitempty"`
+	WorkspaceID string `json:"workspace_id"`
+	Kind        Kind   `json:"kind"`
+}
+
+// Subject is what a notice takes along of the destination.
+func (d Destination) Subject() *Subject {
+	return &Subject{Name: d.Name, WorkspaceID: d.WorkspaceID, Kind: d.Kind}
+}
+
+// Destination is what the notice knows of its destination.
+func (n Notice) Destination() Destination {
+	d := Destination{ID: n.DestinationID, Incarnation: n.Incarnation}
+	if n.Subject != nil {
+		d.Name, d.WorkspaceID, d.Kind = n.Subject.Name, n.Subject.WorkspaceID, n.Subject.Kind
+	}
+	return d
 }

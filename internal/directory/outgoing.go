@@ -17,4 +17,6 @@ type Outgoing struct {
 	Log *events.Log
 	// Event, if set, goes on the event bus.
 	Event *events.Announcement
+	// Notice, if set, goes on the notices queue.
+	Notice *Notice
 }

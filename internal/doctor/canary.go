@@ -338,12 +338,13 @@ func (c *Canary) remove(ctx context.Context) {
 	}
 	err := errors.Join(
 		absent(c.API.Call(ctx, http.MethodDelete, "/v1/destinations/"+c.ID, nil, nil, nil)),
+		absent(c.API.Call(ctx, http.MethodDelete, "/v1/destinations/"+c.ID, url.Values{"purge": {"true"}}, nil, nil)),
 		absent(c.API.Call(ctx, http.MethodDelete, "/v1/workspaces/"+c.ID, nil, nil, nil)),
 		c.Receiver.Close(ctx),
 	)
 	if err != nil {
 		c.found(failing(check, "something of the canary is left: "+sentence(err),
-			"delete the destination and the workspace "+c.ID+" (auditrelay destination delete, auditrelay workspace delete) and the queue auditrelay-"+c.ID), start)
+			"delete the destination and the workspace "+c.ID+" (auditrelay destination delete, then with --purge, auditrelay workspace delete) and the queue auditrelay-"+c.ID), start)
 		return
 	}
 	c.found(ok(check, "workspace, destination and receiver are gone"), start)

@@ -18,13 +18,13 @@ func (w *World) openConnections(hook memory.Hook) {
 	w.expire.Bus = w.Bus
 	w.Mail = &memory.Mailer{Hook: hook, Now: w.Clock.Now}
 	w.MailJournal = &memory.MailJournal{}
-	w.outbox = &connection.Outbox{Store: w.Directory, Logs: ingested{w, hook}, Bus: w.Bus, Now: w.Clock.Now, Fault: w.fault}
+	w.outbox = &connection.Outbox{Store: w.Directory, Logs: ingested{w, hook}, Bus: w.Bus, Notices: w.Notices, Now: w.Clock.Now, Fault: w.fault}
 	w.deliver.Outbox = w.outbox
 	w.Connections = &connection.Service{Store: w.Directory, Timers: w.Timers, Notices: w.Notices, Outbox: w.outbox, Now: w.Clock.Now}
 	w.notify = notice.Notify{
 		Directory: w.Directory, Claims: &memory.Claims{Hook: hook}, Mailer: w.Mail, Renderer: renderer(), Journal: w.MailJournal, Now: w.Clock.Now,
 	}
-	w.watch.Disable, w.watch.Sweep = w.Connections.Disable, w.outbox.Sweep
+	w.watch.EndGrace, w.watch.Sweep = w.Connections.EndGrace, w.outbox.Sweep
 }
 
 func renderer() *notice.Renderer {

@@ -246,8 +246,8 @@ func (w *World) usefulTick() time.Time {
 	}
 	for d, err := range w.Directory.Attention(context.Background()) {
 		switch d.State {
-		case directory.Disconnected: // it is left alone until its eight hours are over, but for the hourly look
-			useful = earlier(earlier(useful, d.DisablesAt()), nextHour(d.StateSince, now))
+		case directory.Disconnected, directory.Deleted: // it is left alone until its eight hours are over, but for the hourly look
+			useful = earlier(earlier(useful, d.GraceEnds()), nextHour(d.StateSince, now))
 			continue
 		case directory.Disabled:
 			useful = earlier(useful, nextHour(d.StateSince, now))

@@ -63,7 +63,7 @@ const (
 
 // claimKey names the mail to one recipient that a notice is about: an involuntary one and an expiry warning
 // by the destination's record alone, a recovered one by the time of the involuntary mail that it answers, a
-// voluntary one by when the disconnect was. The recipient is part of it, so that whatever becomes of the
+// voluntary one by when the disconnect was, one about a deletion by its generation. The recipient is part of it, so that whatever becomes of the
 // others and of the order of the list, nobody is mailed twice and nobody is left out. Its hash stands for it,
 // since keys stand in errors and addresses must not.
 func claimKey(n directory.Notice, answers time.Time, address string) string {
@@ -75,6 +75,8 @@ func claimKey(n directory.Notice, answers time.Time, address string) string {
 		return fmt.Sprintf("%s#%s#%s", identity, n.Kind, recipient)
 	case directory.Recovered:
 		return fmt.Sprintf("%s#%s#%d#%s", identity, n.Kind, answers.UnixMilli(), recipient)
+	case directory.Deletion:
+		return fmt.Sprintf("%s#%s#%d#%s", identity, n.Kind, n.Generation, recipient)
 	}
 	return fmt.Sprintf("%s#%s#%d#%s", identity, n.Kind, n.Since.UnixMilli(), recipient)
 }

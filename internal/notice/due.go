@@ -22,8 +22,8 @@ const (
 // Due holds a notice against its destination as it is now.
 //
 // Voluntary and recovered notices are sent before the record is written that makes them true, so that a death between the two loses no mail: they
-// wait for that, a while. If it never comes, whoever writes it later sends another. Who has reconnected by then gets no voluntary mail. All but the
-// voluntary are about one outage, which began at the notice's Since: the next has notices of its own.
+// wait for that, a while. If it never comes, whoever writes it later sends another. Who has reconnected by then gets no voluntary mail. Who has restored a
+// destination by then gets none about its deletion. The others are about one outage, which began at the notice's Since: the next has notices of its own.
 func Due(n directory.Notice, d directory.Destination, now time.Time) Verdict {
 	switch n.Kind {
 	case directory.Voluntary:
@@ -32,6 +32,10 @@ func Due(n directory.Notice, d directory.Destination, now time.Time) Verdict {
 			return Send
 		case d.State == directory.Disconnected && d.Generation == n.Generation:
 			return laterUntil(n.At.Add(settling), now)
+		}
+	case directory.Deletion:
+		if d.State == directory.Deleted && d.Generation == n.Generation {
+			return Send
 		}
 	case directory.Involuntary:
 		if d.State == directory.Connected && d.Health.State == directory.Failing && sameOutage(n, d) {
@@ -51,6 +55,9 @@ func Due(n directory.Notice, d directory.Destination, now time.Time) Verdict {
 	}
 	return Drop
 }
+
+// outlives says whether a notice is mailed though its destination's record is gone: one about its deletion, which may have been purged since.
+func outlives(n directory.Notice) bool { return n.Kind == directory.Deletion && n.Subject != nil }
 
 // settling is how long after its notice a record may be written at most.
 const settling = 15 * time.Minute

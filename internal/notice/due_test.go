@@ -10,6 +10,7 @@ import (
 func TestDue(t *testing.T) {
 	at := time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)
 	voluntary := directory.Notice{Kind: directory.Voluntary, Generation: 4, At: at}
+	deletion := directory.Notice{Kind: directory.Deletion, Generation: 4, At: at}
 	about := func(k directory.NoticeKind) directory.Notice {
 		return directory.Notice{Kind: k, Since: at.Add(-time.Hour), At: at}
 	}
@@ -39,6 +40,10 @@ func TestDue(t *testing.T) {
 		"voluntary, reconnected after":                {voluntary, in(directory.Connected, 6), 0, Drop},
 		"voluntary, disconnected again":               {voluntary, in(directory.Disconnected, 6), 0, Drop},
 		"voluntary, disabled again":                   {voluntary, in(directory.Disabled, 7), 0, Drop},
+		"deletion, deleted":                           {deletion, in(directory.Deleted, 4), 0, Send},
+		"deletion, hours ago":                         {deletion, in(directory.Deleted, 4), 7 * time.Hour, Send},
+		"deletion, restored":                          {deletion, in(directory.Connected, 5), 0, Drop},
+		"deletion, deleted again":                     {deletion, in(directory.Deleted, 6), 0, Drop},
 		"involuntary, failing":                        {about(directory.Involuntary), failing(at.Add(-time.Hour)), 0, Send},
 		"involuntary, failing since that millisecond": {about(directory.Involuntary), failing(at.Add(-time.Hour).Add(time.Microsecond)), 0, Send},
 		"involuntary, failing anew":                   {about(directory.Involuntary), failing(at), 0, Drop},

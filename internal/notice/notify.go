@@ -76,14 +76,15 @@ func (h *Notify) notice(ctx context.Context, m Message) (settled bool, err error
 		return true, nil
 	}
 	d, err := h.Directory.CurrentDestination(ctx, n.DestinationID)
-	if errors.Is(err, directory.ErrNotFound) {
+	switch gone := errors.Is(err, directory.ErrNotFound); {
+	case err != nil && !gone:
+		return false, fmt.Errorf("look up destination %s: %w", n.DestinationID, err)
+	case (gone || d.Incarnation != n.Incarnation) && outlives(n):
+		return h.tell(ctx, m, n.Destination(), true) // it was removed meanwhile, of which its admins are told all the same
+	case gone:
 		h.record(n, Entry{Event: EventDropped, Reason: "the destination was deleted"})
 		return true, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("look up destination %s: %w", n.DestinationID, err)
-	}
-	if d.Incarnation != n.Incarnation {
+	case d.Incarnation != n.Incarnation:
 		h.record(n, Entry{Event: EventDropped, Reason: "the destination was deleted; another one has its id now"})
 		return true, nil
 	}

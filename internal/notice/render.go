@@ -74,6 +74,8 @@ type page struct {
 	ResourceKind string
 	ErrorTime    string
 	Since        string
+	// Until is how long a deleted destination can be restored.
+	Until string
 	// Granular says that the failure stands in the catalogue; only then the next three are set. Status is the service's own
 	// answer if the code is a general one.
 	Granular    bool
@@ -128,6 +130,9 @@ func (r *Renderer) Render(n directory.Notice, owner directory.Workspace, d direc
 	}
 	p.Cause, p.Losses = causeOf(d), lossesOf(n.Losses)
 	p.Refuses = n.Kind == directory.Involuntary && failure.Find(n.Code).Class == failure.Log
+	if n.Kind == directory.Deletion {
+		p.Until = timestamp(n.At.Add(directory.Grace))
+	}
 	if p.ResourceName == "" {
 		p.ResourceName = p.ResourceID
 	}
@@ -160,7 +165,7 @@ func (r *Renderer) Render(n directory.Notice, owner directory.Workspace, d direc
 // causeOf is the one word for why logs wait for a destination.
 func causeOf(d directory.Destination) string {
 	switch {
-	case d.State == directory.Disconnected || d.State == directory.Disabled:
+	case d.State == directory.Disconnected || d.State == directory.Disabled || d.State == directory.Deleted:
 		return string(d.State)
 	case d.Health.State == directory.Failing:
 		return "failing"

@@ -75,12 +75,14 @@ func TestGolden(t *testing.T) {
 		"expiry-warning":              {warning(failure.HTTPNotFound, directory.CodeCount{Code: failure.HTTPNotFound, Logs: 1204}, directory.CodeCount{Logs: 96}), acme, failing},
 		"expiry-warning-disabled":     {warning("", directory.CodeCount{Logs: 24}), acme, in(directory.Disabled)},
 		"expiry-warning-disconnected": {warning("", directory.CodeCount{Logs: 24}), acme, in(directory.Disconnected)},
+		"expiry-warning-deleted":      {warning("", directory.CodeCount{Logs: 24}), acme, in(directory.Deleted)},
 		"expiry-warning-refused": {warning(failure.HTTPLogRefused, directory.CodeCount{Code: failure.HTTPLogRefused, Logs: 70},
 			directory.CodeCount{Code: failure.HTTPLogTooLarge, Logs: 3}, directory.CodeCount{Code: "http.of_a_later_version", Logs: 1}), acme, refusing},
 		"expiry-warning-one":     {warning(failure.HTTPLogRefused, directory.CodeCount{Code: failure.HTTPLogRefused, Logs: 1}), acme, refusing},
 		"expiry-warning-many":    {many, acme, failing},
 		"expiry-warning-backlog": {warning("", directory.CodeCount{Logs: 12_000}), acme, in(directory.Connected)},
 		"expiry-warning-earlier": {directory.Notice{Kind: directory.ExpiryWarning, Since: noon.Add(-6 * 24 * time.Hour), Code: failure.HTTPNotFound, At: noon}, acme, failing},
+		"deletion":               {directory.Notice{Kind: directory.Deletion, Generation: 2, At: noon}, acme, siem},
 		"hostile-names":          {directory.Notice{Kind: directory.Involuntary, Since: noon, Code: failure.AzureBlobContainerNotFound, At: noon}, hostile, trap},
 		"lure": {directory.Notice{Kind: directory.Involuntary, Since: noon, Code: failure.HTTPUnauthorized, At: noon},
 			directory.Workspace{ID: "login.evil.example", Name: lure}, directory.Destination{ID: strings.Repeat("evil.example.", 9), Name: lure, Kind: directory.HTTP}},
@@ -130,7 +132,7 @@ func golden(t *testing.T, name, got string) {
 // TestContents looks for everything that the requirements want in every mail about every code of the catalogue, in both forms.
 func TestContents(t *testing.T) {
 	r := newRenderer(t)
-	for _, kind := range []directory.NoticeKind{directory.Involuntary, directory.Voluntary, directory.Recovered, directory.ExpiryWarning} {
+	for _, kind := range []directory.NoticeKind{directory.Involuntary, directory.Voluntary, directory.Recovered, directory.ExpiryWarning, directory.Deletion} {
 		for _, e := range append(failure.Catalogue(), failure.Entry{}, failure.Entry{Code: "http.of_a_later_version"}) {
 			mail, err := r.Render(directory.Notice{Kind: kind, Since: noon, Code: e.Code, At: noon}, acme, siem)
 			if err != nil {

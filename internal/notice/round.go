@@ -141,7 +141,13 @@ func (r *round) toldOfFailure(ctx context.Context, address string) (at time.Time
 func (r *round) stillDue(ctx context.Context) bool {
 	n := r.message.Notice
 	d, err := r.Directory.CurrentDestination(ctx, n.DestinationID)
-	return err != nil && !errors.Is(err, directory.ErrNotFound) || err == nil && d.Incarnation == n.Incarnation && Due(n, d, r.Now()) != Drop
+	switch {
+	case errors.Is(err, directory.ErrNotFound) || err == nil && d.Incarnation != n.Incarnation:
+		return outlives(n)
+	case err != nil:
+		return true
+	}
+	return Due(n, d, r.Now()) != Drop
 }
 
 // hold writes a claim. Whatever the answer is, it looks for it then: an answer that was lost may show as

@@ -36,8 +36,11 @@ func TestBenchPictureIsCurrent(t *testing.T) {
 
 func TestEdgesAreAllThatTheDirectoryAllows(t *testing.T) {
 	want := []edge{
-		{"", "connect", "connected"}, {"connected", "disconnect", "disconnected"}, {"disconnected", "disable", "disabled"},
-		{"disconnected", "reconnect", "connected"}, {"disabled", "reconnect", "connected"},
+		{"", "connect", "connected"},
+		{"connected", "disconnect", "disconnected"}, {"connected", "delete", "deleted"},
+		{"disconnected", "disable", "disabled"}, {"disconnected", "reconnect", "connected"}, {"disconnected", "delete", "deleted"},
+		{"disabled", "reconnect", "connected"}, {"disabled", "delete", "deleted"},
+		{"deleted", "restore", "connected"}, {"deleted", "remove", ""}, {"deleted", "purge", ""},
 	}
 	if diff := cmp.Diff(want, edges(), cmp.AllowUnexported(edge{})); diff != "" {
 		t.Errorf("edges (-want +got):\n%s", diff)

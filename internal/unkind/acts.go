@@ -187,6 +187,24 @@ func (w *World) reconnect(at time.Duration, id string) {
 	}, func() {})
 }
 
+func (w *World) remove(at time.Duration, id string) {
+	w.act(at, "delete "+id, func(ctx context.Context, e *environment) error {
+		_, err := e.connections.Delete(ctx, id, connection.Caller{Identity: "ada"}, nil)
+		return err
+	}, func() {})
+}
+
+// restore takes a deletion back, if it is not too late.
+func (w *World) restore(at time.Duration, id string) {
+	w.act(at, "restore "+id, func(ctx context.Context, e *environment) error {
+		_, err := e.connections.Restore(ctx, id, connection.Caller{Identity: "ada"})
+		if errors.Is(err, directory.ErrNotFound) {
+			return nil
+		}
+		return err
+	}, func() {})
+}
+
 // burst is logs of a workspace: n of them from a time on, one every so often. Those of an age were sent before the story began and have waited since,
 // because of an outage of our own.
 type burst struct {

@@ -31,6 +31,8 @@ const (
 	Cause Promise = "a destination fails for a cause"
 	// Voluntary: one mail for a disconnect that lasted eight hours.
 	Voluntary Promise = "one mail for a disconnect"
+	// Deletion: one mail and one farewell for a deletion, which ends after eight hours.
+	Deletion Promise = "a deletion is told, and ends in time"
 	// Involuntary: at most one mail in 24 hours, and one in time.
 	Involuntary Promise = "one mail a day for a failure"
 	// Recovered: who was told of a failure is told of its end.
@@ -59,7 +61,7 @@ func (w *World) breaches() []Breach {
 	}
 	v := w.view()
 	for _, check := range []func(view, func(Promise, string, ...any)){
-		w.lost, w.unrouted, w.owners, w.ends, w.announced, w.silence, w.cause, w.voluntary, w.involuntary, w.recovered, w.balance, w.fair, w.gentle,
+		w.lost, w.unrouted, w.owners, w.ends, w.announced, w.silence, w.cause, w.voluntary, w.deletion, w.involuntary, w.recovered, w.balance, w.fair, w.gentle,
 	} {
 		check(v, add)
 	}

@@ -66,6 +66,45 @@ func (w *World) voluntary(v view, add add) {
 	})
 }
 
+// farewellIn is how long a deletion must last for its farewell to have arrived, whatever the weather.
+const farewellIn = 4 * time.Hour
+
+func (w *World) deletion(v view, add add) {
+	w.eachAdmin(func(id, to string) {
+		states := w.states[id]
+		deletions, mails := 0, len(w.lettersOf(directory.Deletion, id, to))
+		for i, s := range states {
+			if s.State != directory.Deleted || i > 0 && states[i-1].State == directory.Deleted {
+				continue
+			}
+			deletions++
+			ends := v.now
+			for _, next := range states[i:] {
+				if next.State != directory.Deleted {
+					ends = next.at
+					if early := s.GraceEnds().Sub(ends); next.gone && early > 2*skewMost {
+						add(Deletion, "%s was removed %v before its eight hours were over", id, early)
+					}
+					break
+				}
+			}
+			if late := ends.Sub(later(s.GraceEnds(), w.calm)); late > 15*time.Minute {
+				add(Deletion, "%s is deleted, and not removed %v after its eight hours", id, late)
+			}
+			if ends.Sub(later(s.at, w.calm)) > mailSlack && mails < deletions && !w.uncertain(directory.Deletion, id) {
+				add(Deletion, "%s was deleted at %v, and %s was not told", id, s.at.Sub(w.start), to)
+			}
+			since, up := w.receivers[id].up(ends)
+			if up && ends.Sub(later(s.at, since)) > farewellIn && !w.receivers[id].tookID(s.WorkspaceID, s.Farewell) {
+				add(Deletion, "%s was deleted at %v, and did not get the entry about it", id, s.at.Sub(w.start))
+			}
+		}
+		if mails > deletions {
+			add(Deletion, "%d mails to %s for %d deletions of %s", mails, to, deletions, id)
+		}
+	})
+}
+
 // failures are the times in which a destination was connected and failing, by its record.
 func (w *World) failures(id string, now time.Time) (list []state, ends []time.Time) {
 	for _, s := range w.states[id] {

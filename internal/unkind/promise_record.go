@@ -89,7 +89,7 @@ func (w *World) silence(_ view, add add) {
 			}
 			still, _ := w.stateAt(id, a.at)
 			switch {
-			case s.State != directory.Connected && s.Generation == still.Generation:
+			case !s.Accepts(a.log.workspace, a.log.id) && s.Generation == still.Generation:
 				add(Silence, "%s was asked to take log %s at %v, %v after it was %s", id, a.log.id, a.at.Sub(w.start), a.at.Sub(s.StateSince).Round(time.Second), s.State)
 				return
 			case a.version < s.Version:

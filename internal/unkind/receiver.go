@@ -118,6 +118,18 @@ func (r *receiver) has(l logName) int {
 	return r.taken[l]
 }
 
+// tookID says whether the receiver took a log of that id, whatever it says.
+func (r *receiver) tookID(workspace, id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for l := range r.taken {
+		if l.workspace == workspace && l.id == id {
+			return true
+		}
+	}
+	return false
+}
+
 // tookBefore says whether a log had arrived at a time.
 func (r *receiver) tookBefore(l logName, at time.Time) bool {
 	return slices.ContainsFunc(r.requests, func(a asked) bool { return a.log == l && a.code == "" && a.at.Before(at) })

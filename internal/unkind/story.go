@@ -34,6 +34,7 @@ func stories() []story {
 		{"rate", 7, rated},
 		{"family", 5, family},
 		{"types", 5, widened},
+		{"deleted", 4, deleted},
 	}
 }
 
@@ -135,6 +136,34 @@ func disabled(w *World, s chance) {
 		w.reconnect(off+8*time.Hour+minutes(s.sub("on", 0), 20, 60), "siem")
 	}
 	w.until(off + directory.Grace + 20*time.Minute)
+}
+
+// deleted: an admin deletes a destination, and takes that back in time, at the last moment, or not at all.
+func deleted(w *World, s chance) {
+	w.workspace("acme", "")
+	off := minutes(s.sub("off", 0), 2, 10)
+	var troubles []trouble
+	if s.sub("failing", 0).hits(0.3) {
+		troubles = []trouble{{from: w.start, to: w.start.Add(off + minutes(s.sub("up", 0), 5, 60)), code: passing(s.sub("code", 0))}}
+	}
+	w.destination(plan{id: "siem", owner: "acme", troubles: troubles})
+	w.send(burst{at: s.sub("first", 0).between(0, off), workspace: "acme", n: 12, every: 5 * time.Second})
+	if s.sub("disconnected", 0).hits(0.3) {
+		w.disconnect(off-time.Minute, "siem")
+	}
+	w.remove(off, "siem")
+	w.send(burst{at: off, workspace: "acme", n: 15, every: s.sub("every", 0).between(time.Second, 30*time.Second)})
+	switch s.sub("how", 0).below(3) {
+	case 0:
+		on := off + minutes(s.sub("on", 0), 12, 90)
+		w.restore(on, "siem")
+		w.until(on + 5*time.Minute)
+	case 1:
+		w.restore(off+directory.Grace+minutes(s.sub("on", 0), -2, 2), "siem")
+		w.until(off + directory.Grace + 20*time.Minute)
+	default:
+		w.until(off + directory.Grace + 20*time.Minute)
+	}
 }
 
 // oldBacklog: logs that waited for days because of an outage of our own meet a destination that takes none; they end in the story.

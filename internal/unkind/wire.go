@@ -41,7 +41,7 @@ func (e *environment) openDirectory() *dynamo.Directory {
 }
 
 func (e *environment) openOutbox() *connection.Outbox {
-	return &connection.Outbox{Store: e.openDirectory(), Logs: logs{e}, Bus: bus{e}, Now: e.now, Fault: func(err error) { e.world.fault(e, err) }}
+	return &connection.Outbox{Store: e.openDirectory(), Logs: logs{e}, Bus: bus{e}, Notices: notices{e}, Now: e.now, Fault: func(err error) { e.world.fault(e, err) }}
 }
 
 // openConnections changes connections; without timers it only disables.
@@ -70,7 +70,7 @@ func wireRequeue(e *environment) functions {
 		requeue: &delivery.Requeue{Index: dueIndex{cache, e.world}, Retries: retries{e}, Now: e.now, Budget: minuteBudget},
 		watch: &delivery.Watch{
 			Attention: attention{destinations, e.world}, Destinations: destinations, Backlog: cache, Progress: cache, Retries: retries{e}, Notices: notices{e}, Drains: drains{e},
-			Sweep: outbox.Sweep, Disable: e.openConnections(outbox).Disable, Now: e.now, Journal: journal{e}, AtOnce: watchedAtOnce, Budget: minuteBudget,
+			Sweep: outbox.Sweep, EndGrace: e.openConnections(outbox).EndGrace, Now: e.now, Journal: journal{e}, AtOnce: watchedAtOnce, Budget: minuteBudget,
 		},
 		drain: &delivery.Drain{Destinations: destinations, Backlog: cache, Latest: cache.Latest(), Progress: cache, Retries: retries{e}, Journal: journal{e}, Now: e.now},
 	}

@@ -137,6 +137,7 @@ func destinationItem(d directory.Destination) item {
 	if len(d.Credentials) > 0 {
 		i["credentials"] = &types.AttributeValueMemberB{Value: d.Credentials}
 	}
+	i.setText("farewell", d.Farewell)
 	i.mark("draining", d.Draining)
 	i.mark("last_look", d.LastLook)
 	if d.NeedsAttention() {
@@ -181,6 +182,7 @@ func parseDestination(i item) (directory.Destination, error) {
 				Answer: i.text("refused_answer"),
 			},
 		},
+		Farewell: i.text("farewell"),
 		Draining: i.truth("draining"),
 		LastLook: i.truth("last_look"),
 		OpenedAt: fromMillis(openedAt),

@@ -28,10 +28,12 @@ type outgoing struct {
 	DetailType string          `json:"detail_type,omitempty"`
 	Detail     json.RawMessage `json:"detail,omitempty"`
 	Time       time.Time       `json:"time,omitzero"`
+	// Notice is as on the notices queue.
+	Notice *directory.Notice `json:"notice,omitempty"`
 }
 
 func outgoingItem(o directory.Outgoing) (item, error) {
-	form := outgoing{Log: o.Log}
+	form := outgoing{Log: o.Log, Notice: o.Notice}
 	if o.Event != nil {
 		detail, err := json.Marshal(o.Event.Detail)
 		if err != nil {
@@ -60,7 +62,7 @@ func parseOutgoing(i item) (directory.Outgoing, error) {
 	if err := json.Unmarshal([]byte(i.text("outgoing")), &form); err != nil {
 		return o, fmt.Errorf("outgoing %s: %w", o.ID, err)
 	}
-	o.At, o.Log = fromMillis(at), form.Log
+	o.At, o.Log, o.Notice = fromMillis(at), form.Log, form.Notice
 	if form.DetailType != "" {
 		o.Event = &events.Announcement{DetailType: form.DetailType, Detail: form.Detail, At: form.Time}
 	}

@@ -32,7 +32,7 @@ func Admin(c config.Admin, account aws.Config, journal delivery.Journal) (http.H
 	if err != nil {
 		return nil, err
 	}
-	outbox := Outbox(c.Activity, c.DirectoryTable, account, journal)
+	outbox := Outbox(c.Activity, c.DirectoryTable, c.NoticesQueueURL, account, journal)
 	api := &admin.API{
 		Workspaces:   directory,
 		Destinations: directory,

@@ -59,6 +59,11 @@ func TestAdminOnRealServices(t *testing.T) {
 		{"DELETE", "/v1/destinations/siem", "", "", 204, ""},
 		{"PUT", "/v1/destinations/siem", "verify=false", destination, 201, `"version":1`}, // with nothing of the one before
 		{"DELETE", "/v1/destinations/siem", "", "", 204, ""},
+		{"GET", "/v1/destinations/siem", "", "", 200, `"state":"deleted"`},
+		{"POST", "/v1/destinations/siem/restore", "verify=false", "", 200, `"state":"connected"`},
+		{"DELETE", "/v1/destinations/siem", "", "", 204, ""},
+		{"DELETE", "/v1/workspaces/acme", "", "", 409, "can still be restored"},
+		{"DELETE", "/v1/destinations/siem", "purge=true", "", 204, ""},
 		{"DELETE", "/v1/workspaces/acme", "", "", 204, ""},
 		{"GET", "/v1/workspaces/acme", "", "", 404, "no workspace"},
 	} {

@@ -19,14 +19,15 @@ import (
 	"github.com/auditrelay/auditrelay/internal/delivery"
 )
 
-// Outbox tells of changes that were stored in the table.
-func Outbox(c config.Activity, table string, account aws.Config, journal delivery.Journal) *connection.Outbox {
+// Outbox tells of changes that were stored in the table. Notices is the URL of their queue.
+func Outbox(c config.Activity, table, notices string, account aws.Config, journal delivery.Journal) *connection.Outbox {
 	return &connection.Outbox{
-		Store: &dynamo.Directory{Client: dynamodb.NewFromConfig(account), Table: table},
-		Logs:  &sqs.ActivityQueue{Client: awssqs.NewFromConfig(account), URL: c.IngestQueueURL},
-		Bus:   &eventbridge.Bus{Client: awseventbridge.NewFromConfig(account), Name: c.EventBus},
-		Now:   time.Now,
-		Fault: faults(journal),
+		Store:   &dynamo.Directory{Client: dynamodb.NewFromConfig(account), Table: table},
+		Logs:    &sqs.ActivityQueue{Client: awssqs.NewFromConfig(account), URL: c.IngestQueueURL},
+		Bus:     &eventbridge.Bus{Client: awseventbridge.NewFromConfig(account), Name: c.EventBus},
+		Notices: &sqs.NoticeQueue{Client: awssqs.NewFromConfig(account), URL: notices},
+		Now:     time.Now,
+		Fault:   faults(journal),
 	}
 }
 
@@ -47,7 +48,7 @@ func Timers(c config.Timers, account aws.Config) *scheduler.Timers {
 	}
 }
 
-// Connections changes connections. Without timers it can only disable, by Fire.
+// Connections changes connections. Without timers it can only end a grace, by Fire.
 func Connections(c config.Disconnect, timers connection.Timers, account aws.Config, outbox *connection.Outbox) *connection.Service {
 	return &connection.Service{
 		Store:   &dynamo.Directory{Client: dynamodb.NewFromConfig(account), Table: c.DirectoryTable, Now: time.Now},
@@ -60,7 +61,7 @@ func Connections(c config.Disconnect, timers connection.Timers, account aws.Conf
 
 // Disconnect takes the events of the one-time schedules.
 func Disconnect(c config.Disconnect, account aws.Config, journal delivery.Journal) func(context.Context, scheduler.Event) error {
-	connections := Connections(c, nil, account, Outbox(c.Activity, c.DirectoryTable, account, journal))
+	connections := Connections(c, nil, account, Outbox(c.Activity, c.DirectoryTable, c.NoticesQueueURL, account, journal))
 	fault := faults(journal)
 	return func(ctx context.Context, e scheduler.Event) error {
 		err := connections.Fire(ctx, connection.Timer{DestinationID: e.DestinationID, Incarnation: e.Incarnation, Generation: e.Generation})

@@ -95,19 +95,19 @@ func Requeue(c config.Requeue, account aws.Config, journal delivery.Journal) (*M
 	}
 	destinations := &dynamo.Directory{Client: database, Table: c.DirectoryTable, Now: time.Now}
 	retries := &sqs.RetryQueue{Client: queues, URL: c.RetryQueueURL}
-	outbox := Outbox(c.Activity, c.DirectoryTable, account, journal)
+	outbox := Outbox(c.Activity, c.DirectoryTable, c.NoticesQueueURL, account, journal)
 	disconnect := config.Disconnect{Activity: c.Activity, DirectoryTable: c.DirectoryTable, NoticesQueueURL: c.NoticesQueueURL}
 	return &Minute{
 		Requeue: &delivery.Requeue{Index: cache, Retries: retries, Now: time.Now, Budget: c.TimeLimit},
 		Watch: &delivery.Watch{
 			Attention: destinations, Destinations: destinations, Backlog: cache, Progress: cache, Retries: retries, Now: time.Now,
-			Notices: &sqs.NoticeQueue{Client: queues, URL: c.NoticesQueueURL},
-			Drains:  &sqs.DrainQueue{Client: queues, URL: c.DrainQueueURL},
-			Sweep:   outbox.Sweep,
-			Disable: Connections(disconnect, nil, account, outbox).Disable,
-			Journal: journal,
-			AtOnce:  watchedAtOnce,
-			Budget:  c.TimeLimit,
+			Notices:  &sqs.NoticeQueue{Client: queues, URL: c.NoticesQueueURL},
+			Drains:   &sqs.DrainQueue{Client: queues, URL: c.DrainQueueURL},
+			Sweep:    outbox.Sweep,
+			EndGrace: Connections(disconnect, nil, account, outbox).EndGrace,
+			Journal:  journal,
+			AtOnce:   watchedAtOnce,
+			Budget:   c.TimeLimit,
 		},
 		Drain: &delivery.Drain{
 			Destinations: destinations, Backlog: cache, Latest: cache.Latest(), Progress: cache, Retries: retries, Journal: journal, Now: time.Now,

@@ -118,7 +118,7 @@ func TestEachStoreIsItsOwn(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			return r.Watch.Disable(ctx, directory.Destination{ID: "gone", Generation: 1})
+			return r.Watch.EndGrace(ctx, directory.Destination{ID: "gone", Generation: 1})
 		}, "GetItem directory"},
 		"disconnect": {func(ctx context.Context, account aws.Config) error {
 			return handler.Disconnect(config.Disconnect{DirectoryTable: "directory"}, account, lines)(ctx, scheduler.Event{DestinationID: "gone", Generation: 1})

@@ -1,4 +1,4 @@
-// Package scheduler keeps the timers of disconnects as one-time schedules of EventBridge Scheduler.
+// Package scheduler keeps the timers of disconnects and deletions as one-time schedules of EventBridge Scheduler.
 package scheduler
 
 import (
@@ -19,7 +19,7 @@ import (
 	"github.com/auditrelay/auditrelay/internal/directory"
 )
 
-// Timers implements connection.Timers: one schedule a disconnect, in the group of the deployment, deleted by the service once it has gone off.
+// Timers implements connection.Timers: one schedule a disconnect or deletion, in the group of the deployment, deleted by the service once it has gone off.
 type Timers struct {
 	Client *scheduler.Client
 	Group  string
@@ -53,7 +53,7 @@ func (s *Timers) Set(ctx context.Context, t connection.Timer) error {
 	in := &scheduler.CreateScheduleInput{
 		Name:                       aws.String(name(t)),
 		GroupName:                  &s.Group,
-		Description:                aws.String("disables destination " + t.DestinationID),
+		Description:                aws.String("ends the eight hours of destination " + t.DestinationID),
 		ScheduleExpression:         aws.String(expression(t.At)),
 		ScheduleExpressionTimezone: aws.String("UTC"),
 		FlexibleTimeWindow:         &types.FlexibleTimeWindow{Mode: types.FlexibleTimeWindowModeOff},

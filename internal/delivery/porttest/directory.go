@@ -26,6 +26,7 @@ func Directory(t *testing.T, open func(*testing.T, []directory.Workspace, []dire
 		Health: directory.Health{State: directory.Failing, Since: accepted.Add(time.Hour), Code: "s3.refused", Answer: "HTTP 403 QuotaExceeded"}, Version: 7,
 		Draining: true, LastLook: true, OpenedAt: accepted.Add(2 * time.Hour),
 	}
+	rich.Farewell = "activity-1"
 	plain := directory.Destination{
 		ID: "dest-b", WorkspaceID: full.ID, Kind: directory.HTTP, Settings: json.RawMessage(`{}`), State: directory.Connected,
 		Health: directory.Health{State: directory.Healthy}, Version: 1,

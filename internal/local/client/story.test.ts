@@ -192,6 +192,11 @@ test("a log that nobody took for seven days is a failed event", async () => {
 test("what is deleted is not there", async () => {
   refused(await api.DELETE("/v1/workspaces/{id}", { params: acme }), 409);
   assert.equal((await api.DELETE("/v1/destinations/{id}", { params: siem })).response.status, 204);
+  assert.equal(taken(await api.GET("/v1/destinations/{id}", { params: siem })).state, "deleted");
+  refused(await api.DELETE("/v1/workspaces/{id}", { params: acme }), 409);
+  assert.equal(taken(await api.POST("/v1/destinations/{id}/restore", { params: { ...siem, query: { verify: false } } })).state, "connected");
+  assert.equal((await api.DELETE("/v1/destinations/{id}", { params: siem })).response.status, 204);
+  assert.equal((await api.DELETE("/v1/destinations/{id}", { params: { ...siem, query: { purge: true } } })).response.status, 204);
   refused(await api.GET("/v1/destinations/{id}", { params: siem }), 404);
   assert.deepEqual(taken(await api.GET("/v1/destinations", {})).items, []);
   assert.equal((await api.DELETE("/v1/workspaces/{id}", { params: acme })).response.status, 204);

@@ -116,7 +116,7 @@ func (s *server) act(w http.ResponseWriter, r *http.Request) {
 	id, action := r.PathValue("id"), r.PathValue("action")
 	path, body := "/v1/destinations/"+id+"/"+action, []byte(nil)
 	switch action {
-	case "disconnect", "reconnect", "test":
+	case "disconnect", "reconnect", "test", "restore":
 	case "redrive":
 		path = "/v1/redrive"
 		body, _ = json.Marshal(map[string]string{"destination_id": id}) // strings can always be written
@@ -170,6 +170,8 @@ func (a *answerBuffer) told(action string) told {
 		return told{true, "Disconnected. Logs wait; in eight hours the destination is disabled, and one mail is sent."}
 	case "reconnect":
 		return told{true, "Reconnected. The backlog is sent at once."}
+	case "restore":
+		return told{true, "Restored. The backlog is sent at once."}
 	case "redrive":
 		return told{true, plural(got.Queued, "log is", "logs are") + " tried now, before their time."}
 	}

@@ -138,6 +138,7 @@ func TestADestinationIsShownInEveryState(t *testing.T) {
 		}, 0, false, []string{"Unknown error", "new.code"}},
 		"draining":      {func(d *directory.Destination) { d.Draining = true }, 0, false, []string{"draining", "The backlog is being sent."}},
 		"disconnected":  {func(d *directory.Destination) { d.State = directory.Disconnected }, time.Hour, false, []string{"disconnected", "Disconnected by an admin 1 h ago.", "it is disabled in 7 h", "Next attempt after a reconnect"}},
+		"deleted":       {func(d *directory.Destination) { d.State = directory.Deleted }, time.Hour, false, []string{"deleted", "Deleted by an admin 1 h ago.", "it is removed in 7 h unless it is restored", "Next attempt after a restore"}},
 		"disabled":      {func(d *directory.Destination) { d.State = directory.Disabled }, time.Hour, false, []string{"disabled", "Disabled 1 h ago, eight hours after"}},
 		"without state": {func(d *directory.Destination) { d.Health = directory.Health{} }, 0, false, []string{"healthy"}},
 	}
@@ -298,6 +299,7 @@ func TestForms(t *testing.T) {
 		"examples":             {"/console/examples", "rounds=100", nil, outcome{0, "200", nil, "100 logs sent to the ingest queue."}},
 		"too many examples":    {"/console/examples", "rounds=1000000", nil, outcome{0, "200", nil, "Example logs are sent one to a thousand times, and only without a configuration file."}},
 		"reconnect":            {"/console/destinations/siem/reconnect", "", nil, outcome{0, "200", []string{"POST /v1/destinations/siem/reconnect"}, "Refused: it is <connected> already."}},
+		"restore":              {"/console/destinations/siem/restore", "", nil, outcome{0, "200", []string{"POST /v1/destinations/siem/restore"}, "Refused: it is <connected> already."}},
 		"redrive":              {"/console/destinations/siem/redrive", "", nil, outcome{0, "200", []string{"POST /v1/redrive"}, "Refused: it is <connected> already."}},
 		"no action of the API": {"/console/destinations/siem/delete", "", nil, outcome{0, "200", nil, "There is no such action."}},
 	}

@@ -6,10 +6,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/auditrelay/auditrelay/internal/delivery"
-	"github.com/auditrelay/auditrelay/internal/directory"
 )
 
 // destinationMain is the page of one destination.
@@ -21,7 +19,6 @@ type destinationMain struct {
 	Attempts  []delivery.Entry
 	Lost      []logRow
 	Settings  string
-	DisableAt time.Time
 	Receivers []faultPanel
 }
 
@@ -39,9 +36,6 @@ func (s *server) destination(w http.ResponseWriter, r *http.Request) {
 	}
 	if d.ExternalID != "" {
 		main.Owner += ", whose external id is " + d.ExternalID
-	}
-	if d.State == directory.Disconnected {
-		main.DisableAt = d.DisablesAt()
 	}
 	s.tally.mu.Lock()
 	s.tally.catchUp()

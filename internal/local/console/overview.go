@@ -89,6 +89,8 @@ func (s *server) card(d directory.Destination, now time.Time) card {
 	switch {
 	case f.waiting == 0:
 		c.Next = "nothing waits"
+	case d.State == directory.Deleted:
+		c.Next = "after a restore"
 	case d.State != directory.Connected:
 		c.Next = "after a reconnect"
 	case d.Draining:
