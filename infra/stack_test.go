@@ -394,17 +394,18 @@ func testPayloads(t *testing.T, tmpl template) {
 
 func testFunctions(t *testing.T, tmpl template) {
 	want := map[string]string{
-		"Deliver":    "provided.al2023 arm64 bootstrap 60 s, recursion Allow",
-		"Requeue":    "provided.al2023 arm64 bootstrap 60 s, recursion Allow",
-		"Expire":     "provided.al2023 arm64 bootstrap 60 s, recursion <nil>",
-		"Disconnect": "provided.al2023 arm64 bootstrap 30 s, recursion <nil>",
-		"Notify":     "provided.al2023 arm64 bootstrap 30 s, recursion <nil>",
-		"Admin":      "provided.al2023 arm64 bootstrap 29 s, recursion <nil>",
+		"Deliver":    "provided.al2023 arm64 bootstrap 60 s 512 MB, recursion Allow",
+		"Requeue":    "provided.al2023 arm64 bootstrap 60 s 1769 MB, recursion Allow",
+		"Expire":     "provided.al2023 arm64 bootstrap 60 s 1024 MB, recursion <nil>",
+		"Disconnect": "provided.al2023 arm64 bootstrap 30 s 256 MB, recursion <nil>",
+		"Notify":     "provided.al2023 arm64 bootstrap 30 s 256 MB, recursion <nil>",
+		"Admin":      "provided.al2023 arm64 bootstrap 29 s 512 MB, recursion <nil>",
 	}
 	got := make(map[string]string)
 	for _, id := range tmpl.ids("AWS::Lambda::Function") {
 		f := tmpl.Resources[id]
-		got[plain(id)] = fmt.Sprintf("%v %v %v %v s, recursion %v", f.at("Runtime"), f.at("Architectures").([]any)[0], f.at("Handler"), f.at("Timeout"), f.at("RecursiveLoop"))
+		got[plain(id)] = fmt.Sprintf("%v %v %v %v s %v MB, recursion %v",
+			f.at("Runtime"), f.at("Architectures").([]any)[0], f.at("Handler"), f.at("Timeout"), f.at("MemorySize"), f.at("RecursiveLoop"))
 		if log := refs(f.at("LoggingConfig", "LogGroup")); !slices.Equal(log, []string{tmpl.id(t, "AWS::Logs::LogGroup", plain(id)+"Log")}) {
 			t.Errorf("%s logs to %v", id, log)
 		}

@@ -346,7 +346,7 @@ func TestFailedEventsAreSpread(t *testing.T) {
 			t.Errorf("partition %d has %d of %d", shard, n, logs)
 		}
 	}
-	if len(count) != failedShards {
-		t.Errorf("%d partitions, want %d", len(count), failedShards)
+	if ends := len(count) * 1000 / 2; ends < 16_000 { // a partition's write units a second, two for each end
+		t.Errorf("%d partitions take %d ends a second, want 16,000", len(count), ends)
 	}
 }
