@@ -91,6 +91,9 @@ func stateCell(s directory.State) cell {
 }
 
 func healthCell(h admin.Health) cell {
+	if h.State == directory.Healthy && h.Refused != nil {
+		return text("%s, refuses: %s", h.State, h.Refused.Code).in(yellow)
+	}
 	if h.State == directory.Healthy {
 		return text("%s", h.State).in(green)
 	}
@@ -100,7 +103,7 @@ func healthCell(h admin.Health) cell {
 func destinationGet(r *remote) *cobra.Command {
 	return &cobra.Command{
 		Use:     "get ID",
-		Short:   "Show a destination; credentials are never shown",
+		Short:   "Show a destination and what waits for it; credentials are never shown",
 		Example: "  auditrelay destination get siem --local",
 		Args:    oneID("destination"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -110,6 +113,10 @@ func destinationGet(r *remote) *cobra.Command {
 			}
 			var d admin.Destination
 			if _, err := c.do(cmd.Context(), call{method: http.MethodGet, path: destinationPath(args[0]), into: &d}); err != nil {
+				return err
+			}
+			var b admin.Backlog
+			if _, err := c.do(cmd.Context(), call{method: http.MethodGet, path: destinationPath(args[0], "backlog"), into: &b}); err != nil {
 				return err
 			}
 			now := c.now(cmd.Context())
@@ -132,6 +139,13 @@ func destinationGet(r *remote) *cobra.Command {
 				}
 				t.add(text("health"), healthCell(d.Health))
 				t.add(text("failing since"), when(d.Health.Since, now))
+				t.add(text("took a log"), when(d.Health.TakenAt, now))
+				if r := d.Health.Refused; r != nil {
+					t.add(text("refuses logs since"), when(&r.Since, now))
+				}
+				t.add(text("waiting"), text("%s", atLeast(b.Count, b.More)))
+				t.add(text("why they wait"), why(b))
+				t.add(text("lost in a day"), text("%s", atLeast(b.ExpireInADay, b.ExpireInADay == b.Count && b.More)))
 				t.add(text("version"), text("%d", d.Version))
 				return t
 			})

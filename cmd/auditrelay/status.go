@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -97,15 +98,32 @@ func statusTable(standings []standing, now time.Time) *table {
 		if s.State != directory.Connected {
 			since = &s.StateSince
 		}
-		waiting := fmt.Sprint(s.Backlog.Count)
-		if s.Backlog.More {
-			waiting += "+"
-		}
 		loss := when(s.Backlog.FirstExpiresAt, now)
 		if at := s.Backlog.FirstExpiresAt; at != nil && at.Sub(now) < soon {
 			loss = loss.in(red)
 		}
-		t.add(text("%s", s.ID), stateCell(s.State), healthCell(s.Health), when(since, now), text("%s", waiting), when(s.Backlog.OldestAcceptedAt, now), loss)
+		t.add(text("%s", s.ID), stateCell(s.State), healthCell(s.Health), when(since, now), text("%s", atLeast(s.Backlog.Count, s.Backlog.More)), when(s.Backlog.OldestAcceptedAt, now), loss)
 	}
 	return t
+}
+
+// atLeast is a count with a plus if there are more.
+func atLeast(n int, more bool) string {
+	if more {
+		return fmt.Sprintf("%d+", n)
+	}
+	return fmt.Sprint(n)
+}
+
+// why says why logs wait, the most frequent code first: how many, and their share.
+func why(b admin.Backlog) cell {
+	var parts []string
+	for _, c := range b.Codes {
+		code := string(c.Code)
+		if code == "" {
+			code = "not tried yet"
+		}
+		parts = append(parts, fmt.Sprintf("%d %s (%d %%)", c.Count, code, (100*c.Count+b.Count/2)/b.Count))
+	}
+	return text("%s", dash(strings.Join(parts, ", ")))
 }

@@ -39,6 +39,15 @@ type Backlog struct {
 	More             bool       `json:"more" doc:"There are more than count; it is not counted further than 10,000."`
 	OldestAcceptedAt *time.Time `json:"oldest_accepted_at" doc:"Null when nothing waits."`
 	FirstExpiresAt   *time.Time `json:"first_expires_at" doc:"When the first log is lost unless the destination takes it; null when nothing waits."`
+	// ExpireInADay counts those that a warning is about.
+	ExpireInADay int         `json:"expire_in_a_day" doc:"How many of them are lost within 24 hours unless the destination takes them."`
+	Codes        []CodeCount `json:"codes" nullable:"false" doc:"Why they wait, the most frequent code first."`
+}
+
+// CodeCount is how many logs wait for a reason.
+type CodeCount struct {
+	Code  failure.Code `json:"code" doc:"Why their last attempt failed, see docs/errors.md; empty for those that were not tried yet."`
+	Count int          `json:"count"`
 }
 
 // FailedEvent is a delivery that was given up.
@@ -92,7 +101,7 @@ func (a *API) deliveryRoutes(api huma.API) {
 		Description: "In pages. They are shown without payload."}, a.listPending)
 	huma.Register(api, huma.Operation{OperationID: "get-backlog", Method: http.MethodGet, Path: "/v1/destinations/{id}/backlog",
 		Summary: "Sum up what waits for a destination", Tags: tags, Errors: []int{http.StatusNotFound},
-		Description: "How many logs, the oldest, and when the first is lost unless the destination takes it."}, a.backlog)
+		Description: "How many logs and why they wait, the oldest, and when the first is lost unless the destination takes it."}, a.backlog)
 	huma.Register(api, huma.Operation{OperationID: "list-attempts", Method: http.MethodGet, Path: "/v1/attempts",
 		Summary: "List attempts, the newest first", Tags: tags, Errors: []int{http.StatusUnprocessableEntity},
 		Description: "From the log service, which shows an attempt some seconds after it was made, and in which a search may run out of time: see complete."}, a.listAttempts)
@@ -148,8 +157,10 @@ func (a *API) backlog(ctx context.Context, in *DestinationPath) (*struct{ Body B
 		return nil, a.destinationError(ctx, in.ID, err)
 	}
 	b := Backlog{DestinationID: d.ID}
+	codes := make(map[failure.Code]int)
 	var after delivery.Key
-	for b.Count < countedAtMost {
+	soon := a.Now().Add(24 * time.Hour)
+	for b.More = true; b.More && b.Count < countedAtMost; {
 		page, err := a.Pending.Pending(ctx, d.ID, after, readAtOnce)
 		if err != nil {
 			return nil, a.internal(ctx, err)
@@ -158,13 +169,20 @@ func (a *API) backlog(ctx context.Context, in *DestinationPath) (*struct{ Body B
 			accepted, expires := page[0].AcceptedAt, page[0].ExpiresAt()
 			b.OldestAcceptedAt, b.FirstExpiresAt = &accepted, &expires
 		}
-		b.Count += len(page)
-		if len(page) < readAtOnce {
-			return &struct{ Body Backlog }{b}, nil
+		for _, p := range page {
+			b.Count++
+			codes[p.Code]++
+			if !p.ExpiresAt().After(soon) {
+				b.ExpireInADay++
+			}
+			after = p.Key
 		}
-		after = page[len(page)-1].Key
+		b.More = len(page) == readAtOnce
 	}
-	b.More = true
+	b.Codes = make([]CodeCount, 0, len(codes))
+	for _, c := range directory.ByCode(codes) {
+		b.Codes = append(b.Codes, CodeCount{Code: c.Code, Count: c.Logs})
+	}
 	return &struct{ Body Backlog }{b}, nil
 }
 

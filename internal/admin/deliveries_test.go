@@ -13,6 +13,7 @@ import (
 
 	"github.com/auditrelay/auditrelay/internal/auditlog"
 	"github.com/auditrelay/auditrelay/internal/delivery"
+	"github.com/auditrelay/auditrelay/internal/directory"
 	"github.com/auditrelay/auditrelay/internal/failure"
 )
 
@@ -63,6 +64,43 @@ func TestDeliveriesArePaged(t *testing.T) {
 	b := w.want(t, http.StatusOK, http.MethodGet, "/v1/destinations/siem/backlog", "")
 	if b.json(t, "count") != "25" || b.json(t, "more") != "false" || b.json(t, "first_expires_at") != "2026-11-09T11:59:35Z" {
 		t.Errorf("the backlog is %s", b.text)
+	}
+}
+
+// TestWhyLogsWait asks for the backlog of a destination that refuses some logs and takes others, some days later: how many were refused and why, and how
+// many are lost within a day.
+func TestWhyLogsWait(t *testing.T) {
+	w := newWorld(t)
+	w.seed(t)
+	empty := w.want(t, http.StatusOK, http.MethodGet, "/v1/destinations/siem/backlog", "")
+	if empty.json(t, "codes") != "[]" || empty.json(t, "expire_in_a_day") != "0" {
+		t.Errorf("the backlog is %s", empty.text)
+	}
+	if d := w.want(t, http.StatusOK, http.MethodGet, "/v1/destinations/siem", ""); d.json(t, "health.refused") != "null" || d.json(t, "health.taken_at") != "null" {
+		t.Errorf("the destination is %s", d.text)
+	}
+	w.wait(t, "siem", 3, failure.HTTPLogTooLarge, "user_activity")
+	w.wait(t, "siem", 70, failure.HTTPLogRefused, "user_activity")
+	w.wait(t, "siem", 60, "", "user_activity")
+	d, err := w.directory.CurrentDestination(t.Context(), "siem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := noon.Add(-time.Hour)
+	d.Health.TakenAt, d.Health.Refused = at, directory.Refusals{Since: at, Code: failure.HTTPLogRefused, Logs: 3}
+	if _, err := w.directory.PutDestination(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	w.now = noon.Add(6*24*time.Hour - 30*time.Second) // of each two kinds, those that are 30 s older than noon or more are lost in a day
+	b := w.want(t, http.StatusOK, http.MethodGet, "/v1/destinations/siem/backlog", "")
+	const codes = `[{"code":"http.log_refused","count":70},{"code":"","count":60},{"code":"http.log_too_large","count":3}]`
+	if b.json(t, "count") != "133" || b.json(t, "codes") != codes || b.json(t, "expire_in_a_day") != "72" {
+		t.Errorf("the backlog is %s", b.text)
+	}
+	got := w.want(t, http.StatusOK, http.MethodGet, "/v1/destinations/siem", "")
+	now := at.Format(time.RFC3339Nano)
+	if got.json(t, "health.taken_at") != now || got.json(t, "health.refused") != `{"code":"http.log_refused","since":"`+now+`"}` {
+		t.Errorf("its health is %s", got.json(t, "health"))
 	}
 }
 

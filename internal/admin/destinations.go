@@ -135,6 +135,16 @@ type Health struct {
 	Code  failure.Code          `json:"code" doc:"Why it fails, see docs/errors.md; empty while healthy."`
 	// Answer is what the service itself said.
 	Answer string `json:"answer,omitempty" doc:"What the service answered, in short, where the code is a general one: its status, and its own error code if that is one that it documents."`
+	// TakenAt is not kept for each log, see directory.Health.
+	TakenAt *time.Time `json:"taken_at" doc:"When it last took a log, as far as that is written down: with a change of its health, and each hour while it refuses some. Null if it is not known."`
+	Refused *Refusals  `json:"refused" doc:"What it refused while it takes others, or did not take while it failed, and may still wait; null if there is nothing. The backlog counts it."`
+}
+
+// Refusals are logs that a destination did not take.
+type Refusals struct {
+	Since  time.Time    `json:"since" doc:"When the first was refused, or when the destination was set up anew after that."`
+	Code   failure.Code `json:"code" doc:"Why the first was refused, see docs/errors.md."`
+	Answer string       `json:"answer,omitempty" doc:"What the service answered, as above."`
 }
 
 func viewDestination(d directory.Destination) Destination {
@@ -151,6 +161,12 @@ func viewDestination(d directory.Destination) Destination {
 	}
 	if ends := d.GraceEnds(); d.InGrace() {
 		v.GraceEndsAt = &ends
+	}
+	if !d.Health.TakenAt.IsZero() {
+		v.Health.TakenAt = &d.Health.TakenAt
+	}
+	if r := d.Health.Refused; d.Health.Refuses() {
+		v.Health.Refused = &Refusals{Since: r.Since, Code: r.Code, Answer: r.Answer}
 	}
 	return v
 }

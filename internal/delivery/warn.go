@@ -38,9 +38,11 @@ func (w *Watch) toWarn(d *directory.Destination, now time.Time) bool {
 }
 
 // mayLose says whether logs may wait for a destination for long, and since when that may be. One that began to fail
-// within the hour is left to the next look, unless logs waited before.
+// within the hour is left to the next look, unless logs waited before. What waits for a deleted one was told with the deletion.
 func mayLose(d directory.Destination, now time.Time) (since time.Time, ok bool) {
 	switch {
+	case d.State == directory.Deleted:
+		return time.Time{}, false
 	case d.State != directory.Connected:
 		return d.StateSince, true
 	case d.Health.State == directory.Failing && now.Sub(d.Health.Since) < telling:

@@ -114,6 +114,7 @@ func TestWhatAWarningSays(t *testing.T) {
 	}{
 		"disabled":     {func(d *directory.Destination) { d.State, d.StateSince = directory.Disabled, old }, say("", "", old)},
 		"disconnected": {func(d *directory.Destination) { d.State, d.StateSince = directory.Disconnected, old }, say("", "", old)},
+		"deleted":      {func(d *directory.Destination) { d.State, d.StateSince = directory.Deleted, old }, nil},
 		"failing": {func(d *directory.Destination) {
 			d.Health = directory.Health{State: directory.Failing, Since: old, Code: failure.S3Refused, Answer: "HTTP 403"}
 		}, append([]directory.Notice{{Kind: directory.Involuntary, DestinationID: "siem", Since: old, Code: failure.S3Refused, Answer: "HTTP 403", At: start}},

@@ -49,6 +49,9 @@ func Due(n directory.Notice, d directory.Destination, now time.Time) Verdict {
 			return laterUntil(n.At.Add(settling), now)
 		}
 	case directory.ExpiryWarning:
+		if d.State == directory.Deleted {
+			return Drop
+		}
 		if d.State != directory.Connected || d.Health.State == directory.Failing || d.Draining || d.Health.Refuses() {
 			return Send
 		}

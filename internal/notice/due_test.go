@@ -57,6 +57,7 @@ func TestDue(t *testing.T) {
 		"recovered, disconnected":                     {about(directory.Recovered), in(directory.Disconnected, 2), 0, Drop},
 		"expiry warning, failing":                     {about(directory.ExpiryWarning), failing(at.Add(-time.Hour)), 0, Send},
 		"expiry warning, disconnected":                {about(directory.ExpiryWarning), in(directory.Disconnected, 2), 0, Send},
+		"expiry warning, deleted":                     {about(directory.ExpiryWarning), in(directory.Deleted, 3), 0, Drop},
 		"expiry warning, disabled":                    {about(directory.ExpiryWarning), in(directory.Disabled, 3), 0, Send},
 		"expiry warning, draining":                    {about(directory.ExpiryWarning), draining, 0, Send},
 		"expiry warning, refusing logs":               {about(directory.ExpiryWarning), refusing, 0, Send},

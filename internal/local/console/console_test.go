@@ -136,6 +136,12 @@ func TestADestinationIsShownInEveryState(t *testing.T) {
 		"unknown code": {func(d *directory.Destination) {
 			d.Health = directory.Health{State: directory.Failing, Since: start, Code: "new.code"}
 		}, 0, false, []string{"Unknown error", "new.code"}},
+		"refusing": {func(d *directory.Destination) {
+			d.Health.TakenAt = start.Add(2 * time.Hour)
+			d.Health.Refused = directory.Refusals{Since: start, Code: failure.HTTPLogRefused}
+		}, 3 * time.Hour, false, []string{"healthy", "Logs wait that it refused, since 2 Nov 09:00:00, the first with 400 Bad Request",
+			"it takes others, as it did 1 h ago.",
+			"http.log_refused"}},
 		"draining":      {func(d *directory.Destination) { d.Draining = true }, 0, false, []string{"draining", "The backlog is being sent."}},
 		"disconnected":  {func(d *directory.Destination) { d.State = directory.Disconnected }, time.Hour, false, []string{"disconnected", "Disconnected by an admin 1 h ago.", "it is disabled in 7 h", "Next attempt after a reconnect"}},
 		"deleted":       {func(d *directory.Destination) { d.State = directory.Deleted }, time.Hour, false, []string{"deleted", "Deleted by an admin 1 h ago.", "it is removed in 7 h unless it is restored", "Next attempt after a restore"}},
@@ -164,6 +170,23 @@ func TestADestinationIsShownInEveryState(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestThePageSaysWhyLogsWait has logs wait for several reasons.
+func TestThePageSaysWhyLogsWait(t *testing.T) {
+	s := newStage(t, destination(nil))
+	for i, code := range []failure.Code{failure.HTTPLogRefused, "", failure.HTTPLogRefused, failure.NetTimeout} {
+		log := fmt.Sprintf("l-%d", i)
+		s.Journal.Record(accepted(log))
+		if errs := s.Cache.Save(t.Context(), []delivery.Delivery{{Key: key(log), Code: code, NextAt: key(log).ExpiresAt()}}); errs[0] != nil {
+			t.Fatal(errs[0])
+		}
+	}
+	s.now = start.Add(6 * 24 * time.Hour)
+	const want = "Of 4: 2 failed with 400 Bad Request ( http.log_refused ), 1 not tried yet, 1 failed with Timeout ( net.timeout ). The first is lost in 1 d unless it is taken."
+	if shown := text(s.get(t, "/destinations/siem").Body.String()); !strings.Contains(shown, want) {
+		t.Errorf("the page does not say %q:\n%s", want, shown)
 	}
 }
 

@@ -6,8 +6,11 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/auditrelay/auditrelay/internal/delivery"
+	"github.com/auditrelay/auditrelay/internal/directory"
+	"github.com/auditrelay/auditrelay/internal/failure"
 )
 
 // destinationMain is the page of one destination.
@@ -16,11 +19,17 @@ type destinationMain struct {
 	Owner     string
 	Chart     chart
 	Waiting   []logRow
+	Why       []directory.CodeCount
+	Counted   int       // of those that wait, the oldest, in Why
+	FirstLoss time.Time // zero if nothing waits
 	Attempts  []delivery.Entry
 	Lost      []logRow
 	Settings  string
 	Receivers []faultPanel
 }
+
+// countedAtMost is how many of the logs that wait are looked at for why they do.
+const countedAtMost = 1000
 
 func (s *server) destination(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("id")
@@ -37,6 +46,14 @@ func (s *server) destination(w http.ResponseWriter, r *http.Request) {
 	if d.ExternalID != "" {
 		main.Owner += ", whose external id is " + d.ExternalID
 	}
+	codes := make(map[failure.Code]int)
+	for _, waits := range s.Cache.List(id, delivery.Key{}, countedAtMost) {
+		if main.Counted++; main.FirstLoss.IsZero() {
+			main.FirstLoss = waits.ExpiresAt()
+		}
+		codes[waits.Code]++
+	}
+	main.Why = directory.ByCode(codes)
 	s.tally.mu.Lock()
 	s.tally.catchUp()
 	f := s.tally.flow(id)
