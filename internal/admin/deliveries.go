@@ -247,8 +247,8 @@ func answerFailed(found []delivery.FailedEvent, limit int) *struct{ Body FailedP
 	return out
 }
 
-// destinationIDs gives the one destination that is asked for, or all of them by id, from the given one on.
-func (a *API) destinationIDs(ctx context.Context, only, from string) ([]string, error) {
+// destinationIDs gives the one destination that is asked for, or up to limit of all by id, from the given one on.
+func (a *API) destinationIDs(ctx context.Context, only, from string, limit int) ([]string, error) {
 	if only != "" {
 		return []string{only}, nil
 	}
@@ -256,17 +256,12 @@ func (a *API) destinationIDs(ctx context.Context, only, from string) ([]string, 
 	if from != "" {
 		ids = append(ids, from)
 	}
-	for {
-		page, err := a.Listing.DestinationsAfter(ctx, from, readAtOnce)
-		if err != nil {
-			return nil, a.internal(ctx, err)
-		}
-		for _, d := range page {
-			ids = append(ids, d.ID)
-		}
-		if len(page) < readAtOnce {
-			return ids, nil
-		}
-		from = page[len(page)-1].ID
+	page, err := a.Listing.DestinationsAfter(ctx, from, limit-len(ids))
+	if err != nil {
+		return nil, a.internal(ctx, err)
 	}
+	for _, d := range page {
+		ids = append(ids, d.ID)
+	}
+	return ids, nil
 }

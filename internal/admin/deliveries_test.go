@@ -172,6 +172,35 @@ func TestRedriveSendsHintsOfWhatIsMeant(t *testing.T) {
 	}
 }
 
+// TestRedriveLooksAtAFewDestinationsARequest has more destinations than one request looks at, and logs that wait for the first, the last and one in between.
+func TestRedriveLooksAtAFewDestinationsARequest(t *testing.T) {
+	w := newWorld(t)
+	w.seed(t)
+	const destinations = 450
+	for i := range destinations {
+		d := directory.Destination{ID: fmt.Sprintf("many-%03d", i), WorkspaceID: "acme", Kind: directory.HTTP, State: directory.Connected, Incarnation: fmt.Sprint(i)}
+		if _, err := w.directory.PutDestination(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, id := range []string{"many-000", "many-200", "many-449"} {
+		w.wait(t, id, 1, failure.NetTimeout, "user_activity")
+	}
+	var queued []string
+	next := ""
+	for requests := 1; ; requests++ {
+		got := w.want(t, http.StatusOK, http.MethodPost, "/v1/redrive", `{"code":"net.timeout"`+next+`}`)
+		queued = append(queued, got.json(t, "queued"))
+		if got.json(t, "next") == "null" || requests == 10 {
+			break
+		}
+		next = `,"next":"` + got.json(t, "next") + `"`
+	}
+	if diff := cmp.Diff([]string{"1", "1", "1"}, queued); diff != "" {
+		t.Errorf("queued by each request (-want +got):\n%s", diff)
+	}
+}
+
 func TestRedriveGoesOnWhereItStopped(t *testing.T) {
 	w := newWorld(t)
 	w.seed(t)

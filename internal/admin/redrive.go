@@ -28,7 +28,7 @@ type RedriveInput struct {
 // RedriveResult is what came of it.
 type RedriveResult struct {
 	Queued int `json:"queued" doc:"How many logs are tried now."`
-	Looked int `json:"looked" doc:"How many that wait were looked at; at most 10,000 a request."`
+	Looked int `json:"looked" doc:"How many that wait were looked at; at most 10,000, of 200 destinations, a request."`
 	// Skipped are destinations that take nothing as they are.
 	Skipped []string `json:"skipped" doc:"Destinations that are disconnected, disabled or deleted; reconnect or restore them instead."`
 	Next    *string  `json:"next" doc:"Send it with the same conditions to go on; null at the end."`
@@ -67,12 +67,16 @@ func (a *API) redrive(ctx context.Context, in *struct{ Body RedriveInput }) (*st
 	if err != nil || in.Body.Next != "" && in.Body.DestinationID != "" && after.DestinationID != in.Body.DestinationID {
 		return nil, badCursor()
 	}
-	ids, err := a.destinationIDs(ctx, in.Body.DestinationID, after.DestinationID)
+	ids, err := a.destinationIDs(ctx, in.Body.DestinationID, after.DestinationID, redrivenAtMost+1)
 	if err != nil {
 		return nil, err
 	}
 	result := RedriveResult{Skipped: make([]string, 0)}
-	for _, id := range ids {
+	for n, id := range ids {
+		if n == redrivenAtMost {
+			result.Next = keyCursor(before(id))
+			break
+		}
 		d, err := a.Destinations.CurrentDestination(ctx, id)
 		if errors.Is(err, directory.ErrNotFound) && in.Body.DestinationID == "" {
 			continue // deleted meanwhile
@@ -102,6 +106,14 @@ func (a *API) redrive(ctx context.Context, in *struct{ Body RedriveInput }) (*st
 		}
 	}
 	return &struct{ Body RedriveResult }{result}, nil
+}
+
+// redrivenAtMost is how many destinations one request looks at: at 30 ms for one without a backlog they take 6 s of the function's 29.
+const redrivenAtMost = 200
+
+// before is a key that comes before each of a destination's deliveries, for a cursor that begins with it.
+func before(destinationID string) delivery.Key {
+	return delivery.Key{DestinationID: destinationID, WorkspaceID: "-", LogID: "-", AcceptedAt: time.UnixMilli(0).UTC()}
 }
 
 // redriveOne sends hints for one destination's deliveries, until its end or that of the request's bound.

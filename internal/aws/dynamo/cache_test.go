@@ -332,6 +332,17 @@ func TestEndsGoBesideEachOther(t *testing.T) {
 	})
 }
 
+// TestOneThatIsRecordedTwiceIsAnsweredTwice has a failed event twice in a batch, while the table refuses every write.
+func TestOneThatIsRecordedTwiceIsAnsweredTwice(t *testing.T) {
+	s := &service{answer: func(string, map[string]any) (string, string) { return "", "AccessDeniedException" }}
+	e := delivery.FailedEvent{Key: someDelivery("a", 1).Key, FailedAt: accepted.Add(delivery.Lifetime)}
+	for i, err := range s.cache(t, &bucket{}).Record(t.Context(), []delivery.FailedEvent{e, e}) {
+		if err == nil {
+			t.Errorf("the %d. is said to be recorded", i+1)
+		}
+	}
+}
+
 // TestFailedEventsAreSpread looks at how many of one destination's go into a partition.
 func TestFailedEventsAreSpread(t *testing.T) {
 	const logs = 32_000
