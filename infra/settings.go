@@ -44,6 +44,8 @@ type settings struct {
 	AllowHTTP         bool
 	// KeepRejectedBodies has the queue rejected keep messages that are no JSON objects, whatever they hold.
 	KeepRejectedBodies bool
+	// Dedupe has logs known that are sent again within a day.
+	Dedupe bool
 	// Build is the directory of the compiled functions, build/<function>/bootstrap.
 	Build string
 }
@@ -85,6 +87,7 @@ func readSettings(context map[string]any, deployable bool) (settings, error) {
 		AllowPrivateCIDRs:   r.prefixes("allowPrivateCidrs"),
 		AllowHTTP:           r.truth("allowHttp"),
 		KeepRejectedBodies:  r.truth("keepRejectedBodies"),
+		Dedupe:              r.truth("dedupe"),
 	}
 	if s.MailRegion != "" && s.MailIdentity != identityExisting {
 		r.refuse("mailIdentity", s.MailIdentity, "existing, or be left out, together with mailRegion: a stack makes nothing in another region")

@@ -27,12 +27,13 @@ func TestReadSettings(t *testing.T) {
 			name:       "all, as the command line gives it",
 			deployable: true,
 			context: map[string]any{
-				"stage": "prod-eu", "destinationRoles": "acme-*", "reservedConcurrency": "100", "allowPrivateCidrs": "10.1.0.0/16, fd00::/8", "allowHttp": "true", "keepRejectedBodies": "true",
+				"stage": "prod-eu", "destinationRoles": "acme-*", "reservedConcurrency": "100", "allowPrivateCidrs": "10.1.0.0/16, fd00::/8", "allowHttp": "true", "keepRejectedBodies": "true", "dedupe": "true",
 				"alarmMail": "oncall@example.com", "producerAccounts": "111122223333,444455556666",
 				"mailFrom": "Acme Audit <notices@acme.example>", "mailIdentity": "existing", "mailReplyTo": "help@acme.example", "mailProduct": "Acme Audit", "mailOff": "recovered,expiry_warning",
 			},
 			want: settings{
 				Stage: "prod-eu", DestinationRoles: "acme-*", ReservedConcurrency: 100, AllowPrivateCIDRs: []string{"10.1.0.0/16", "fd00::/8"}, AllowHTTP: true, KeepRejectedBodies: true,
+				Dedupe:    true,
 				AlarmMail: "oncall@example.com", ProducerAccounts: []string{"111122223333", "444455556666"},
 				MailFrom: "Acme Audit <notices@acme.example>", MailIdentity: "existing", MailReplyTo: "help@acme.example", MailProduct: "Acme Audit",
 				MailOff: []string{"recovered", "expiry_warning"},

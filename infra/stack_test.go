@@ -84,6 +84,11 @@ func TestStackOfOtherSettings(t *testing.T) {
 			t.Errorf("deliver has KEEP_REJECTED_BODIES=%v", got)
 		}
 	})
+	t.Run("dedupe", func(t *testing.T) {
+		if got := tmpl.one(t, "AWS::Lambda::Function", "Deliver").at("Environment", "Variables", "DEDUPE"); got != "true" {
+			t.Errorf("deliver has DEDUPE=%v", got)
+		}
+	})
 	t.Run("mails", func(t *testing.T) {
 		vars := resource{Properties: tmpl.one(t, "AWS::Lambda::Function", "Notify").at("Environment", "Variables").(map[string]any)}
 		got := []any{vars.at("MAIL_FROM"), vars.at("MAIL_REPLY_TO"), vars.at("MAIL_PRODUCT"), vars.at("MAIL_OFF"), len(tmpl.ids("AWS::SES::EmailIdentity")), tmpl.Outputs["MailDnsRecords"]}

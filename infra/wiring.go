@@ -93,6 +93,7 @@ func (p parts) deliver() function {
 			KeyARN:           *p.key.KeyArn(),
 
 			KeepRejectedBodies: p.s.KeepRejectedBodies,
+			Dedupe:             p.s.Dedupe,
 		},
 		reserved: p.s.ReservedConcurrency,
 		loops:    true,

@@ -46,6 +46,7 @@ func localCommand() *cobra.Command {
 	cmd.Flags().Float64Var(&o.Speed, "speed", 1, "how fast the virtual clock runs; 1 is real time, 0 stands still between advances")
 	cmd.Flags().BoolVar(&o.KeepUnread, "keep-rejected-bodies", false,
 		"keep rejected messages that are no JSON objects, which may ask for zero retention")
+	cmd.Flags().BoolVar(&o.Dedupe, "dedupe", false, "know logs that are sent again within a day, and deliver them once")
 	cmd.Flags().BoolVar(&quiet, "quiet", false, "do not write the JSON line of each attempt to standard error")
 	return cmd
 }

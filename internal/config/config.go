@@ -72,6 +72,8 @@ type Deliver struct {
 	// KeepRejectedBodies has rejected messages kept whole that are no JSON objects, of which nobody can tell
 	// whether they ask for zero retention.
 	KeepRejectedBodies bool `env:"KEEP_REJECTED_BODIES" envDefault:"false"`
+	// Dedupe has logs known that are sent again within a day.
+	Dedupe bool `env:"DEDUPE" envDefault:"false"`
 	// AttemptLimit is how long the attempts of one destination may take in one invocation.
 	AttemptLimit time.Duration `env:"ATTEMPT_LIMIT" envDefault:"20s"`
 	// DirectoryTTL is how long answers of the directory are kept in memory.

@@ -286,11 +286,7 @@ func (d *Deliver) remove(ctx context.Context, trials []trial) {
 	if len(trials) == 0 {
 		return
 	}
-	keys := make([]Key, len(trials))
-	for i, t := range trials {
-		keys[i] = t.Key
-	}
-	for i, err := range d.Cache.Remove(ctx, keys) {
+	for i, err := range d.Cache.Remove(ctx, keysOf(trials)) {
 		if err != nil {
 			d.fault(trials[i].messages, about(trials[i].Key, fmt.Errorf("remove delivered log %s from the cache: %w", trials[i].LogID, err)))
 		}

@@ -160,6 +160,9 @@ func TestNothingIsLost(t *testing.T) {
 			return nil
 		})
 		calm = false
+		if rapid.Bool().Draw(t, "dedupe") {
+			w.Dedupe()
+		}
 		w.Ingest.Queue.Copies, w.Retry.Queue.Copies = duplicate, duplicate
 		sent := 0
 		steps := rapid.IntRange(1, 12).Draw(t, "steps")

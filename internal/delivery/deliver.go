@@ -27,8 +27,10 @@ type Deliver struct {
 	Notices   Notices
 	Drains    DrainQueue
 	Outbox    Outbox
-	Journal   Journal
-	Now       func() time.Time
+	// Receipts has logs known that are sent again. Without them each message of its own is delivered, unless one batch has both.
+	Receipts Receipts
+	Journal  Journal
+	Now      func() time.Time
 	// PayloadBucket is the name of the bucket that Payloads reads; a pointer to another one is rejected.
 	PayloadBucket string
 	// KeepUnread has rejected messages kept that are no JSON objects. Nobody can tell whether those ask for
@@ -57,12 +59,13 @@ func (d *Deliver) acceptAll(ctx context.Context, batch []Message) (unsettled []s
 			inline = append(inline, m)
 		}
 	}
-	unsettled = open(d.accept(ctx, inline, func(m Message) ([]byte, error) { return m.Body, nil }))
-	return append(unsettled, d.acceptLarge(ctx, large)...)
+	known := make(map[Content]Receipt)
+	unsettled = open(d.accept(ctx, inline, func(m Message) ([]byte, error) { return m.Body, nil }, known))
+	return append(unsettled, d.acceptLarge(ctx, large, known)...)
 }
 
-// accept takes messages whose logs read gives.
-func (d *Deliver) accept(ctx context.Context, batch []Message, read func(Message) ([]byte, error)) []*settlement {
+// accept takes messages whose logs read gives. What it deals with is known from there on.
+func (d *Deliver) accept(ctx context.Context, batch []Message, read func(Message) ([]byte, error), known map[Content]Receipt) []*settlement {
 	messages := make([]*settlement, len(batch))
 	look := d.look()
 	var trials []trial
@@ -89,7 +92,9 @@ func (d *Deliver) accept(ctx context.Context, batch []Message, read func(Message
 	if len(rejections) > 0 {
 		d.reject(ctx, rejections, rejected)
 	}
-	d.run(ctx, d.unknown(ctx, d.admitted(trials)))
+	trials = d.admitted(ctx, trials, known)
+	d.run(ctx, d.unknown(ctx, trials))
+	d.remember(ctx, trials, known)
 	return messages
 }
 

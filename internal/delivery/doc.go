@@ -14,7 +14,8 @@
 //     Death: nothing was written; step 1.
 //  4. The deliveries are grouped by destination and handed to their sinks (attempt.go, package sink), each group beside the others, with a time limit.
 //     Death: the destination may hold the log already. It is sent again; object names and webhook ids are made of the log.
-//  5. Delivered: the message is settled. Nothing was ever written to the cache.
+//  5. Delivered: the message is settled. Nothing was ever written to the cache. With deduplication, a receipt is kept first (receipts.go).
+//     Death before the receipt: step 4 again. Death after it: the message comes again, and its log is known.
 //  6. Failed: [Decide] (decide.go) reads the table in schedule.go and says when to try again. A hint is put on the retry queue if that is within
 //     15 minutes, then the delivery is written to the cache, and only when that write is durable is the message settled.
 //     Death before the write: step 1, and the hint finds nothing. Death after it: the message comes again, and since it was handed out

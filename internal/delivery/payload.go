@@ -39,7 +39,7 @@ var payloadPrefixes = [...]string{"payloads/", "rejected/"}
 
 // acceptLarge takes the messages that are pointers, one after the other, so that memory holds one large log at a time. Those for which the time
 // does not suffice are handed out again.
-func (d *Deliver) acceptLarge(ctx context.Context, batch []Message) (unsettled []string) {
+func (d *Deliver) acceptLarge(ctx context.Context, batch []Message, known map[Content]Receipt) (unsettled []string) {
 	for i, m := range batch {
 		if i > 0 && !d.timeLeft(ctx) {
 			for _, left := range batch[i:] {
@@ -47,7 +47,7 @@ func (d *Deliver) acceptLarge(ctx context.Context, batch []Message) (unsettled [
 			}
 			return unsettled
 		}
-		settled := d.accept(ctx, []Message{m}, func(m Message) ([]byte, error) { return d.fetch(ctx, m) })[0]
+		settled := d.accept(ctx, []Message{m}, func(m Message) ([]byte, error) { return d.fetch(ctx, m) }, known)[0]
 		if settled.open.Load() {
 			unsettled = append(unsettled, m.ID)
 			continue

@@ -1,18 +1,32 @@
 package delivery
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
-// admitted writes down what has come in, and answers one delivery for messages that brought the same.
-func (d *Deliver) admitted(trials []trial) []trial {
+// admitted writes down what has come in, and answers what is to be done of it: one delivery for messages that brought
+// the same, and none for what is known to be dealt with.
+func (d *Deliver) admitted(ctx context.Context, trials []trial, known map[Content]Receipt) []trial {
 	deliveries, repeats := merge(trials)
+	d.recall(ctx, deliveries, known)
 	now := d.Now()
-	for _, t := range deliveries {
+	var fresh []trial
+	first := make([]string, len(deliveries)) // the message that brought each
+	for i, t := range deliveries {
+		if r := known[t.Content()]; r.covers(t.dest, now) {
+			first[i] = r.MessageID
+			d.repeated(t, first[i], now)
+			continue
+		}
+		first[i] = t.messages[0].id
 		d.Journal.Record(t.arrival(EventAccepted, now))
+		fresh = append(fresh, t)
 	}
 	for _, r := range repeats {
-		d.repeated(r.trial, deliveries[r.place].messages[0].id, now)
+		d.repeated(r.trial, first[r.place], now)
 	}
-	return deliveries
+	return fresh
 }
 
 // repeated writes down that a message has brought what another one had brought. One that was handed out twice is no
@@ -49,19 +63,19 @@ func merge(trials []trial) (deliveries []trial, repeats []repeat) {
 	for _, t := range trials {
 		place, known := byKey[t.Key]
 		if !known && !t.redelivered {
-			place, known = byContent[t.content()]
+			place, known = byContent[t.timeless()]
 		}
 		if !known {
 			byKey[t.Key] = len(deliveries)
 			if !t.redelivered {
-				byContent[t.content()] = len(deliveries)
+				byContent[t.timeless()] = len(deliveries)
 			}
 			deliveries = append(deliveries, t)
 			continue
 		}
 		byKey[t.Key] = place
 		if t.redelivered {
-			delete(byContent, t.content())
+			delete(byContent, t.timeless())
 		}
 		first := &deliveries[place]
 		if t.AcceptedAt.After(first.AcceptedAt) {
@@ -74,8 +88,8 @@ func merge(trials []trial) (deliveries []trial, repeats []repeat) {
 	return deliveries, repeats
 }
 
-// content is the key without the time, which two messages of one log do not share.
-func (k Key) content() Key {
+// timeless is the key without the time, which two messages of one log do not share.
+func (k Key) timeless() Key {
 	k.AcceptedAt = time.Time{}
 	return k
 }

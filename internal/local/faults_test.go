@@ -54,6 +54,7 @@ func eventful(t *testing.T, failing string) *local.World {
 		return memory.OK
 	})
 	w.SetSinks(downAtFirst{w.Clock.Now})
+	w.Dedupe()
 	if err := w.Apply(t.Context(), local.Sample("http://127.0.0.1:1/")); err != nil {
 		t.Fatal(err)
 	}

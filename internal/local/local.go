@@ -45,6 +45,8 @@ type Options struct {
 	Demo map[string]*Receiver
 	// KeepUnread has rejected messages kept that are no JSON objects, see delivery.Deliver.
 	KeepUnread bool
+	// Dedupe has logs known that are sent again within a day, see delivery.Receipts.
+	Dedupe bool
 	// Account is the AWS account that assumes the roles of S3 destinations; nil for none.
 	Account sink.Account
 }
@@ -60,6 +62,9 @@ func Run(ctx context.Context, o Options) error {
 	}
 	w := NewWorld(time.Now().UTC(), nil)
 	w.account = o.Account
+	if o.Dedupe {
+		w.Dedupe()
+	}
 	if o.KeepUnread {
 		w.KeepUnread()
 	}

@@ -62,14 +62,15 @@ type World struct {
 	MailJournal *memory.MailJournal
 	Connections *connection.Service
 
-	outbox  *connection.Outbox
-	account sink.Account
-	deliver delivery.Deliver
-	notify  notice.Notify
-	requeue delivery.Requeue
-	watch   delivery.Watch
-	drain   delivery.Drain
-	expire  delivery.Expire
+	outbox   *connection.Outbox
+	account  sink.Account
+	deliver  delivery.Deliver
+	receipts *memory.Receipts
+	notify   notice.Notify
+	requeue  delivery.Requeue
+	watch    delivery.Watch
+	drain    delivery.Drain
+	expire   delivery.Expire
 
 	turn     chan struct{} // holds a value while somebody moves the clock
 	followed time.Time     // the real time until which Run has moved the clock
@@ -102,6 +103,7 @@ func NewWorld(start time.Time, hook memory.Hook) *World {
 		wake:      make(chan struct{}, 1),
 	}
 	w.Cache.Hook = hook
+	w.receipts = &memory.Receipts{Hook: hook}
 	keys := &memory.Keys{Hook: hook}
 	w.Vault = &vault.Vault{Keys: keys, Wrapper: keys, Now: clock.Now}
 	w.deliver = delivery.Deliver{
@@ -126,6 +128,9 @@ func (w *World) SetSinks(s delivery.Sinks) { w.deliver.Sinks = s }
 
 // KeepUnread has rejected messages kept that are no JSON objects; it is called once, before the world runs.
 func (w *World) KeepUnread() { w.deliver.KeepUnread = true }
+
+// Dedupe has logs known that are sent again within a day; it is called once, before the world runs.
+func (w *World) Dedupe() { w.deliver.Receipts = w.receipts }
 
 // Send puts one message on the ingest queue. A message that the queue refuses for its size is kept as rejected, with the reason.
 func (w *World) Send(body []byte) (queued bool) {

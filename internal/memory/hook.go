@@ -53,6 +53,8 @@ const (
 	CallSaveDrainState = "drain.save_state"
 	CallTurns          = "turns.state"
 	CallSaveTurns      = "turns.save_state"
+	CallReceipts       = "receipts.look"
+	CallKeepReceipts   = "receipts.keep"
 	CallReadPayload    = "payloads.read"
 	CallDeletePayload  = "payloads.delete"
 
@@ -74,7 +76,7 @@ const (
 func Calls() []string {
 	return []string{CallLoad, CallSave, CallRemove, CallGiveUp, CallRecord, CallDue, CallProgress, CallSaveProgress, CallSendHint, CallReject,
 		CallAck, CallHide, CallWorkspace, CallDestination, CallPutWorkspace, CallPutDestination, CallAttention, CallWrittenSince, CallKeep, CallOutgoing, CallTold, CallReserve, CallNotify, CallStartDrain, CallWaiting,
-		CallDrainState, CallSaveDrainState, CallTurns, CallSaveTurns, CallReadPayload, CallDeletePayload, CallSetTimer, CallCancelTimer, CallClaim, CallSaveClaim, CallMail, CallSendLog, CallPublish,
+		CallDrainState, CallSaveDrainState, CallTurns, CallSaveTurns, CallReceipts, CallKeepReceipts, CallReadPayload, CallDeletePayload, CallSetTimer, CallCancelTimer, CallClaim, CallSaveClaim, CallMail, CallSendLog, CallPublish,
 		CallDataKey, CallAddDataKey, CallWrapKey, CallUnwrapKey}
 }
 

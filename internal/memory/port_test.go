@@ -24,6 +24,10 @@ func TestDrains(t *testing.T) {
 	porttest.Drains(t, func(*testing.T) delivery.DrainProgress { return &memory.Drains{} })
 }
 
+func TestReceipts(t *testing.T) {
+	porttest.Receipts(t, func(*testing.T) delivery.Receipts { return &memory.Receipts{} })
+}
+
 func TestTurns(t *testing.T) {
 	porttest.Turns(t, func(*testing.T) delivery.TurnProgress { return &memory.Turns{} })
 }

@@ -20,6 +20,8 @@ type Scenario struct {
 func Scenarios() []Scenario {
 	busy := Config{Rate: 400, Destinations: 10, Span: 5 * time.Minute, Seed: 1, Most: 1e6}
 	quiet := Config{Rate: 20, Destinations: 1000, Span: time.Hour, Seed: 1, Most: 1e6}
+	deduped := busy
+	deduped.Dedupe = true
 	flaky := busy
 	flaky.Flaky = 0.2
 	unwanted := quiet
@@ -31,6 +33,7 @@ func Scenarios() []Scenario {
 		{Name: "one attempt in five answered with a 503", Config: flaky},
 		{Name: "one of ten destinations down for an hour, per 1,000 of its logs", Config: down, Affected: true},
 		{Name: "many destinations, and logs that none of them wants", Config: unwanted},
+		{Name: "healthy, few destinations with many logs, with dedupe", Config: deduped},
 	}
 }
 

@@ -57,6 +57,18 @@ func TestQuietWorkspacesCostHardlyARead(t *testing.T) {
 	}
 }
 
+// TestKnowingResendsCostsAWriteUnitALog holds what docs/scale.md says of it.
+func TestKnowingResendsCostsAWriteUnitALog(t *testing.T) {
+	all := Scenarios()
+	s := all[len(all)-1]
+	s.Config.Span = 90 * time.Second
+	c := counted(t, s)
+	got := c.Counts[Remembering]
+	if got.Writes != c.Logs || got.HalfReads != c.Logs || got.Items != c.Logs || got.Dynamo > c.Logs*6/100 {
+		t.Errorf("%+v for %d logs", got, c.Logs)
+	}
+}
+
 func TestFailingLogsCostFewUnits(t *testing.T) {
 	s := Scenarios()[3]
 	s.Config.Rate, s.Config.Span, s.Config.Outage = 10, 40*time.Minute, 20*time.Minute

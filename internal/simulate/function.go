@@ -88,6 +88,7 @@ func invoke(p *poller, works []work) {
 		w.meter.add(Loading, Count{Dynamo: times(w.store.loaded, readsACall)})
 		w.store.loaded = 0
 	}
+	w.receipts.flush()
 }
 
 // strand is the part of an invocation that deals with one destination. Wait has it wait, resume lets it run until then.

@@ -19,6 +19,7 @@ const (
 	Loading                    // read the deliveries that hints lead to
 	Retrying                   // write deliveries that failed again
 	Removing                   // delete deliveries that arrived
+	Remembering                // look for receipts of logs, and keep new ones
 	GivingUp                   // replace deliveries by their failed events
 	HealthMarks                // read and change the health of destinations, count their attempts
 	Minutes                    // what runs each minute whatever happens: due shards, progress, attention
@@ -31,7 +32,7 @@ const (
 func (p Purpose) String() string {
 	return [...]string{
 		"take from the ingest queue", "invoke deliver", "look up destinations", "cache", "send hints", "take hints", "load", "retry", "remove",
-		"give up", "health", "each minute", "list backlogs", "schedules",
+		"remember", "give up", "health", "each minute", "list backlogs", "schedules",
 	}[p]
 }
 

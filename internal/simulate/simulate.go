@@ -30,6 +30,8 @@ type Config struct {
 	Concurrency int `json:"concurrency,omitempty"`
 	// Flaky is the share of all other attempts that get a 503.
 	Flaky float64 `json:"flaky,omitempty"`
+	// Dedupe has logs known that are sent again within a day.
+	Dedupe bool `json:"dedupe,omitempty"`
 	// Unwanted has no destination want the logs that come.
 	Unwanted bool   `json:"unwanted,omitempty"`
 	Seed     uint64 `json:"seed"`

@@ -40,6 +40,7 @@ type world struct {
 	meter    *Meter
 	logs     *samples
 	store    *store
+	receipts receipts
 	registry *registry
 	requeue  delivery.Requeue
 	watch    delivery.Watch
@@ -74,6 +75,7 @@ func newWorld(c Config, p Policy, logs *samples) *world {
 	w.store = &store{Cache: memory.NewCache(w.clock), meter: w.meter, logs: logs}
 	w.populate()
 	w.budget = &budget{meter: w.meter}
+	w.receipts.meter = w.meter
 	w.requeue = delivery.Requeue{Index: w.store, Retries: w, Now: w.clock, Budget: time.Hour}
 	w.watch = delivery.Watch{Progress: &turns{meter: w.meter}, Attention: w.registry, Destinations: w.registry, Backlog: w.store, Retries: w, Notices: notices{w.meter}, Drains: w, Now: w.clock,
 		Sweep: w.registry.sweep, AtOnce: 1, Budget: time.Hour} // one after the other, so that a run depends on nothing but its configuration
@@ -148,8 +150,16 @@ func (w *world) instance() *instance {
 	return &instance{deliver: delivery.Deliver{
 		Outbox:    outbox{w.meter},
 		Directory: remembered, Destinations: current, Sinks: sinks{w}, Cache: w.store, Failed: w.store, Retries: w, Budget: w.budget,
-		Notices: notices{w.meter}, Drains: w, Journal: &w.tally, Now: w.clock, TimeLimit: time.Hour,
+		Notices: notices{w.meter}, Drains: w, Journal: &w.tally, Now: w.clock, TimeLimit: time.Hour, Receipts: w.remembers(),
 	}}
+}
+
+// remembers are the receipts, nil where there are none.
+func (w *world) remembers() delivery.Receipts {
+	if !w.Dedupe {
+		return nil
+	}
+	return &w.receipts
 }
 
 // directoryTTL is config.Deliver's DIRECTORY_TTL.

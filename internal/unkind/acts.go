@@ -231,15 +231,20 @@ func (w *World) send(b burst) {
 	})
 }
 
-// namesakes is how many logs come to one under whose id another log follows, as of a producer that does not keep its ids apart.
-const namesakes = 7
+const (
+	// namesakes is how many logs come to one under whose id another log follows, as of a producer that does not keep its ids apart.
+	namesakes = 7
+	// resends is how many come to one that is sent again, as of a producer that got no answer, and resentWithin when that is.
+	resends      = 5
+	resentWithin = 40 * time.Minute
+)
 
 // sendOne sends a log now, or as if it had been sent some time ago.
 func (w *World) sendOne(workspace, kind string, age time.Duration) {
 	w.mu.Lock()
 	w.produced++
-	id, contents := fmt.Sprintf("log-%04d", w.produced), []string{"one"}
-	if w.produced%namesakes == 0 {
+	n, id, contents := w.produced, fmt.Sprintf("log-%04d", w.produced), []string{"one"}
+	if n%namesakes == 0 {
 		contents = append(contents, "another")
 	}
 	w.mu.Unlock()
@@ -252,5 +257,8 @@ func (w *World) sendOne(workspace, kind string, age time.Duration) {
 			panic(err)
 		}
 		w.accept(l, body, now.Add(-age).Truncate(time.Millisecond))
+		if n%resends == 0 {
+			w.begin(w.chance.sub("resend", n).between(0, resentWithin), func() { w.accept(l, body, time.Now().UTC().Truncate(time.Millisecond)) })
+		}
 	}
 }

@@ -54,12 +54,16 @@ func wireDeliver(e *environment) functions {
 		Source: e.openDirectory(), TTL: directoryTTL, Now: e.now, Fault: func(err error) { e.world.fault(e, err) },
 	}
 	cache := e.world.cache
+	var receipts delivery.Receipts
+	if e.world.dedupe {
+		receipts = cache
+	}
 	return functions{deliver: &delivery.Deliver{
 		Directory: remembered, Destinations: remembered, Sinks: sinks{e}, Cache: cache, Failed: cache, Retries: retries{e}, Rejected: rejects{e},
 		Payloads: noPayloads{}, Budget: &dynamo.Budget{Client: e.table(), Table: "directory"}, Notices: notices{e}, Drains: drains{e},
 		Outbox:    &connection.Outbox{Store: e.openDirectory(), Bus: bus{e}, Now: e.now, Fault: func(err error) { e.world.fault(e, err) }},
 		FreshFrom: source[[]byte]{e, e.world.ingest}, HintsFrom: source[delivery.Hint]{e, e.world.retry},
-		Journal: journal{e}, Now: e.now, TimeLimit: attemptLimit,
+		Journal: journal{e}, Now: e.now, TimeLimit: attemptLimit, Receipts: receipts,
 	}}
 }
 

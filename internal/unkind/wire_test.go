@@ -16,13 +16,14 @@ import (
 // TestProcessesAreWiredAsTheFunctions holds what is set here against what package handler sets: a port that is left out would leave out what it is for.
 func TestProcessesAreWiredAsTheFunctions(t *testing.T) {
 	w := newWorld(parts(t), 1, 0)
+	w.dedupe = true
 	e := &environment{world: w}
 	journal := delivery.NewLines(t.Output(), "test")
 	requeue, err := handler.Requeue(config.Requeue{TimeLimit: minuteBudget}, aws.Config{}, journal)
 	if err != nil {
 		t.Fatal(err)
 	}
-	deliver, err := handler.Deliver(config.Deliver{AttemptLimit: attemptLimit, IngestQueueURL: "https://ingest.example"}, aws.Config{}, journal)
+	deliver, err := handler.Deliver(config.Deliver{AttemptLimit: attemptLimit, Dedupe: true, IngestQueueURL: "https://ingest.example"}, aws.Config{}, journal)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -102,6 +102,7 @@ type World struct {
 	outages    []outage
 	script     []func() // what goes on from the start
 	begun      bool
+	dedupe     bool // deliver knows what is sent again
 	begins     int
 
 	record
@@ -117,7 +118,7 @@ type outage struct {
 // newWorld makes an empty world that begins an hour later, so that what is there from the start is nothing new.
 func newWorld(p *Parts, seed chance, kinds Kinds) *World {
 	w := &World{Parts: p, chance: seed, kinds: kinds, start: time.Now().Add(time.Hour), over: make(chan struct{}), workspaces: make(map[string]directory.Workspace),
-		receivers: make(map[string]*receiver)}
+		receivers: make(map[string]*receiver), dedupe: seed.sub("dedupe", 0).hits(0.5)}
 	w.open()
 	w.tables = newTables(time.Now)
 	w.tables.IndexLag = w.indexLag

@@ -98,17 +98,17 @@ func requestKey(r types.WriteRequest) string {
 
 func itemKey(i item) string { return i.text(attrPK) + " " + i.text(attrSK) }
 
-// readAll gives those items of different keys that the table holds.
-func readAll(ctx context.Context, client Client, table string, keys []item) ([]item, error) {
+// readAll gives those items of different keys that the table holds, as of now if consistent, else of a moment ago.
+func readAll(ctx context.Context, client Client, table string, keys []item, consistent bool) ([]item, error) {
 	chunks := slices.Collect(slices.Chunk(keys, readsACall))
 	found := make([][]item, len(chunks))
 	errs := make([]error, len(chunks))
-	each(len(chunks), func(i int) { found[i], errs[i] = readChunk(ctx, client, table, chunks[i]) })
+	each(len(chunks), func(i int) { found[i], errs[i] = readChunk(ctx, client, table, chunks[i], consistent) })
 	return slices.Concat(found...), errors.Join(errs...)
 }
 
-func readChunk(ctx context.Context, client Client, table string, keys []item) ([]item, error) {
-	left := types.KeysAndAttributes{ConsistentRead: aws.Bool(true)}
+func readChunk(ctx context.Context, client Client, table string, keys []item, consistent bool) ([]item, error) {
+	left := types.KeysAndAttributes{ConsistentRead: aws.Bool(consistent)}
 	for _, k := range keys {
 		left.Keys = append(left.Keys, k)
 	}

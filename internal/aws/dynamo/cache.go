@@ -97,7 +97,7 @@ func (c *Cache) Load(ctx context.Context, keys []delivery.Key) (found map[delive
 			rows = append(rows, deliveryKey(k))
 		}
 	}
-	items, err := readAll(ctx, c.client, c.table, rows)
+	items, err := readAll(ctx, c.client, c.table, rows, true)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read deliveries: %w", err)
 	}

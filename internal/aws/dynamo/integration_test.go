@@ -41,6 +41,9 @@ func TestPorts(t *testing.T) {
 		open := func(t *testing.T) porttest.Store { return openCache(t, client) }
 		t.Run("cache", func(t *testing.T) { porttest.Cache(t, open, deviations[s]...) })
 		t.Run("index", func(t *testing.T) { porttest.Index(t, open) })
+		t.Run("receipts", func(t *testing.T) {
+			porttest.Receipts(t, func(t *testing.T) delivery.Receipts { return openCache(t, client) })
+		})
 		t.Run("drains", func(t *testing.T) {
 			porttest.Drains(t, func(t *testing.T) delivery.DrainProgress { return openCache(t, client) })
 		})

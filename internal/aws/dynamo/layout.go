@@ -7,6 +7,7 @@
 //	pk P#requeue                       sk progress                                            how far requeue has come
 //	pk P#drain                         sk <identity>                                          how far the drain of a destination has come
 //	pk P#turns                         sk <identity>                                          how far the turns of its parked logs have come
+//	pk R#<workspace>#<log>#<hash>      sk receipt                                             where a log went, for a day
 //
 // Accepted is in milliseconds, 13 digits, so that a partition is in the order of acceptance, of failed events by destination. Ids hold no '#', and
 // it sorts before all that they hold, so it separates. What was written when keys had no hash ends with the log.
@@ -72,6 +73,8 @@ const (
 	attrOpen         = "op" // present or absent
 	attrUsed         = "u"  // attempts at waiting logs
 	attrFresh        = "f"  // attempts at fresh ones
+	attrMessage      = "m"  // the ingest message that brought a log
+	attrTo           = "to" // identities of destinations
 	attrTTL          = "ttl"
 )
 

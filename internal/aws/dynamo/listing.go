@@ -59,7 +59,7 @@ func listRecords[T any](ctx context.Context, d *Directory, kind, prefix, after s
 		if err != nil {
 			return nil, fmt.Errorf("list %s: %w", kind, err)
 		}
-		records, err := readAll(ctx, d.Client, d.Table, keys)
+		records, err := readAll(ctx, d.Client, d.Table, keys, true)
 		if err != nil {
 			return nil, fmt.Errorf("list %s: %w", kind, err)
 		}

@@ -35,6 +35,9 @@ func TestPortsOverTablesInMemory(t *testing.T) {
 	open := func(t *testing.T) porttest.Store { return cacheInMemory(t) }
 	t.Run("cache", func(t *testing.T) { porttest.Cache(t, open) })
 	t.Run("index", func(t *testing.T) { porttest.Index(t, open) })
+	t.Run("receipts", func(t *testing.T) {
+		porttest.Receipts(t, func(t *testing.T) delivery.Receipts { return cacheInMemory(t) })
+	})
 	t.Run("failed events", func(t *testing.T) {
 		porttest.FailedEvents(t, func(t *testing.T) porttest.FailedStore {
 			c := cacheInMemory(t)

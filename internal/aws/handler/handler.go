@@ -70,6 +70,9 @@ func Deliver(c config.Deliver, account aws.Config, journal delivery.Journal) (*s
 		Now:       time.Now,
 		TimeLimit: c.AttemptLimit,
 	}
+	if c.Dedupe {
+		relay.Receipts = cache
+	}
 	if c.IngestQueueURL != "" {
 		relay.FreshFrom = &sqs.Source{Client: queues, URL: c.IngestQueueURL}
 	}
