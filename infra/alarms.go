@@ -157,7 +157,7 @@ func alarmsOf(p parts, fs functions) []alarm {
 	}
 	return append(all,
 		alarm{
-			name: "directory-throttles", section: "table-throttles", metric: throttles(st.directory, ownerIndex, attentionIndex), periods: 3,
+			name: "directory-throttles", section: "table-throttles", metric: throttles(st.directory, ownerIndex, attentionIndex, listedIndex), periods: 3,
 			means: "DynamoDB turns calls to the table directory away.",
 		},
 		alarm{

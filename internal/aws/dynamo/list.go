@@ -103,7 +103,7 @@ func (c *Cache) failedBetween(ctx context.Context, low, high string, r reading) 
 	var shards [failedShards][]item
 	var errs [failedShards]error
 	each(failedShards, func(shard int) {
-		shards[shard], errs[shard] = c.query(ctx, "#pk = :pk AND #sk BETWEEN :low AND :high", item{":pk": text(failedPK(shard)), ":low": text(low), ":high": text(high)}, r)
+		shards[shard], errs[shard] = c.rows(ctx, "#pk = :pk AND #sk BETWEEN :low AND :high", item{":pk": text(failedPK(shard)), ":low": text(low), ":high": text(high)}, r)
 	})
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, fmt.Errorf("list failed events: %w", err)
@@ -148,11 +148,11 @@ func (c *Cache) page(ctx context.Context, pk string, after delivery.Key, r readi
 	if after != (delivery.Key{}) {
 		condition, values[":after"] = condition+" AND #sk > :after", text(sortKey(after))
 	}
-	return c.query(ctx, condition, values, r)
+	return c.rows(ctx, condition, values, r)
 }
 
-// query reads what a condition of keys names.
-func (c *Cache) query(ctx context.Context, condition string, values item, r reading) ([]item, error) {
+// rows reads what a condition of keys names.
+func (c *Cache) rows(ctx context.Context, condition string, values item, r reading) ([]item, error) {
 	names := listed()
 	in := &dynamodb.QueryInput{
 		TableName:                 &c.table,
