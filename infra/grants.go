@@ -97,7 +97,6 @@ func (g grants) disconnect() []awsiam.PolicyStatement {
 func (g grants) notify() []awsiam.PolicyStatement {
 	return []awsiam.PolicyStatement{
 		consume(g.qs.notices),
-		g.owned(),
 		allow(jsii.Strings(*g.st.directory.TableArn()), "dynamodb:GetItem", "dynamodb:PutItem"), // claims
 		awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 			Actions:   jsii.Strings("ses:SendEmail"),

@@ -101,7 +101,6 @@ func testGrants(t *testing.T, tmpl template) {
 			"sqs:ReceiveMessage":     {"{Notices.Arn}"},
 			"sqs:DeleteMessage":      {"{Notices.Arn}"},
 			"sqs:GetQueueAttributes": {"{Notices.Arn}"},
-			"dynamodb:Query":         {"{Directory.Arn}/index/owner"},
 			"dynamodb:GetItem":       {"{Directory.Arn}"},
 			"dynamodb:PutItem":       {"{Directory.Arn}"},
 			"ses:SendEmail":          {ses + "configuration-set/{Mails}", ses + "identity/auditrelay.invalid", ses + "identity/notices@auditrelay.invalid"},

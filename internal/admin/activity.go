@@ -22,7 +22,7 @@ func (a *API) testActivity(ctx context.Context, d directory.Destination, logID s
 
 func (a *API) destinationEntry(ctx context.Context, done connection.Activity) (directory.Outgoing, error) {
 	d := done.Destination
-	owner, _, err := a.Workspaces.Workspace(ctx, d.WorkspaceID)
+	owner, err := a.Workspaces.CurrentWorkspace(ctx, d.WorkspaceID)
 	if err != nil && !errors.Is(err, directory.ErrNotFound) {
 		return directory.Outgoing{}, a.internal(ctx, fmt.Errorf("look up workspace %s for the activity audit: %w", d.WorkspaceID, err))
 	}

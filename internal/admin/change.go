@@ -157,7 +157,7 @@ func (a *API) current(ctx context.Context, c change) (d, deleted directory.Desti
 // zero for one that is made.
 func (a *API) check(ctx context.Context, c change, before, d directory.Destination, verified *bool) error {
 	if before.ID == "" {
-		_, own, err := a.Workspaces.Workspace(ctx, d.WorkspaceID)
+		_, own, err := a.Workspaces.WorkspaceSince(ctx, d.WorkspaceID, a.Now())
 		if errors.Is(err, directory.ErrNotFound) {
 			return invalidField("body.workspace_id", "must be a workspace that is there; put the workspace first")
 		}

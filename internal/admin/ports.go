@@ -15,8 +15,8 @@ import (
 
 // Workspaces stores workspaces. What is to be told of a change is stored in one write with it, both or neither; so it is with Destinations.
 type Workspaces interface {
-	// Workspace gives a workspace with the destinations that it owns, or directory.ErrNotFound.
-	Workspace(ctx context.Context, id string) (directory.Workspace, []directory.Destination, error)
+	// WorkspaceSince gives a workspace with the destinations that it owns, as they were at that time or later, or directory.ErrNotFound.
+	WorkspaceSince(ctx context.Context, id string, at time.Time) (directory.Workspace, []directory.Destination, error)
 	// CurrentWorkspace gives a workspace as of now, never older, or directory.ErrNotFound.
 	CurrentWorkspace(ctx context.Context, id string) (directory.Workspace, error)
 	// PutWorkspace stores a new workspace if its revision is 0, otherwise in place of that revision of that record, else

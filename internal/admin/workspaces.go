@@ -117,9 +117,9 @@ func (a *API) getWorkspace(ctx context.Context, in *WorkspacePath) (*workspaceAn
 	return answerWorkspace(http.StatusOK, w), nil
 }
 
-// owned gives the destinations of a workspace.
+// owned gives the destinations of a workspace, as of now: what owns one is not deleted.
 func (a *API) owned(ctx context.Context, id string) ([]directory.Destination, error) {
-	_, own, err := a.Workspaces.Workspace(ctx, id)
+	_, own, err := a.Workspaces.WorkspaceSince(ctx, id, a.Now())
 	if errors.Is(err, directory.ErrNotFound) {
 		return nil, noWorkspace(id)
 	}
@@ -210,7 +210,7 @@ func (a *API) checkWorkspace(ctx context.Context, w directory.Workspace) error {
 	case w.ID:
 		return invalidField("body.parent_id", "must be another workspace")
 	}
-	_, _, err := a.Workspaces.Workspace(ctx, w.ParentID)
+	_, err := a.Workspaces.CurrentWorkspace(ctx, w.ParentID)
 	if errors.Is(err, directory.ErrNotFound) {
 		return invalidField("body.parent_id", "must be a workspace that is there; put the parent first")
 	}

@@ -13,8 +13,8 @@ import (
 type Directory interface {
 	// CurrentDestination gives a destination as of now, never older, or directory.ErrNotFound.
 	CurrentDestination(ctx context.Context, id string) (directory.Destination, error)
-	// Workspace gives a workspace with its destinations, or directory.ErrNotFound.
-	Workspace(ctx context.Context, id string) (directory.Workspace, []directory.Destination, error)
+	// CurrentWorkspace gives a workspace as of now, never older, or directory.ErrNotFound.
+	CurrentWorkspace(ctx context.Context, id string) (directory.Workspace, error)
 }
 
 // Mailer hands mails to the mail service.

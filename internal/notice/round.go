@@ -41,7 +41,7 @@ const mailTime = 10 * time.Second
 // tell sends the notice to everybody who is to be told and has not been. If it is no longer due, it only says
 // of whom nobody knows whether they were told, because an earlier receiver of the message ended on the way.
 func (h *Notify) tell(ctx context.Context, m Message, d directory.Destination, due bool) (settled bool, err error) {
-	owner, _, err := h.Directory.Workspace(ctx, d.WorkspaceID)
+	owner, err := h.Directory.CurrentWorkspace(ctx, d.WorkspaceID)
 	if err != nil && !errors.Is(err, directory.ErrNotFound) {
 		return false, fmt.Errorf("look up workspace %s: %w", d.WorkspaceID, err)
 	}
