@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -201,4 +202,162 @@ func TestFailedLookupsAreNotRemembered(t *testing.T) {
 	}
 	l.broken[memory.CallWorkspace] = false
 	l.expect("after the failure", l.names("ws"), "")
+}
+
+// deaf is a directory that tells of no write, as one whose writers tell nothing, or after so long that it is the same.
+type deaf struct {
+	*memory.Directory
+	late time.Duration // 0 is never
+	now  func() time.Time
+}
+
+func (d deaf) WrittenSince(ctx context.Context, since time.Time) ([]directory.Written, error) {
+	all, err := d.Directory.WrittenSince(ctx, since)
+	return slices.DeleteFunc(all, func(w directory.Written) bool { return d.late == 0 || d.now().Before(w.At.Add(d.late)) }), err
+}
+
+// TestAnswersAreReadAnewWhateverIsHeard has no write be heard of, or late, and asks each second. A disconnect is known in minutes by every memory, whatever
+// its age.
+func TestAnswersAreReadAnewWhateverIsHeard(t *testing.T) {
+	for late, most := range map[time.Duration]time.Duration{0: 6 * time.Minute, 90 * time.Second: 101 * time.Second, 10 * time.Minute: 6 * time.Minute} {
+		t.Run(late.String(), func(t *testing.T) {
+			l := newLookups(t)
+			l.workspace("ws")
+			d := l.put(directory.Destination{ID: "siem", Name: "old", WorkspaceID: "ws"})
+			l.now = l.now.Add(2 * time.Hour)
+			source := deaf{&l.source, late, l.source.Now}
+			var memories []*delivery.CachedDirectory
+			for range 4 { // of different ages
+				memories = append(memories, &delivery.CachedDirectory{Source: source, TTL: 10 * time.Second, Now: l.source.Now, Fault: func(err error) { t.Error(err) }})
+				for range 100 {
+					for _, m := range memories {
+						_, _, err := m.Workspace(t.Context(), "ws")
+						_, err2 := m.Destination(t.Context(), "siem")
+						if err = errors.Join(err, err2); err != nil {
+							t.Fatal(err)
+						}
+					}
+					l.now = l.now.Add(time.Second)
+				}
+			}
+			d.Name = "new"
+			l.put(d)
+			at := l.now
+			known := make(map[int]time.Duration)
+			for len(known) < 2*len(memories) && l.now.Sub(at) < 3*time.Hour {
+				for i, m := range memories {
+					_, own, _ := m.Workspace(t.Context(), "ws")
+					one, _ := m.Destination(t.Context(), "siem")
+					for j, got := range []directory.Destination{own[0], one} {
+						if _, ok := known[2*i+j]; !ok && got.Revision == 2 {
+							known[2*i+j] = l.now.Sub(at)
+						}
+					}
+				}
+				l.now = l.now.Add(time.Second)
+			}
+			for _, after := range known {
+				if after > most {
+					t.Errorf("known after %v, want %v at most", after, most)
+				}
+			}
+			if len(known) < 2*len(memories) {
+				t.Errorf("%d of %d answers are right", len(known), 2*len(memories))
+			}
+		})
+	}
+}
+
+// TestReadingAnewIsBounded uses more workspaces than are read anew in five minutes, and no change is heard of: none is older than two hours, and the reads
+// are one each 30 seconds and one in 250 lookups.
+func TestReadingAnewIsBounded(t *testing.T) {
+	l := newLookups(t)
+	const workspaces, lookups = 2000, 200_000
+	for i := range workspaces {
+		l.workspace(fmt.Sprint("ws-", i))
+	}
+	l.now = l.now.Add(2 * time.Hour)
+	l.calls = make(map[string]int)
+	for i := range lookups { // an hour
+		l.expect("look up", l.names(fmt.Sprint("ws-", i%workspaces)), "")
+		l.now = l.now.Add(18 * time.Millisecond)
+	}
+	if most := workspaces + lookups/250 + 120 + 10; l.calls[memory.CallWorkspace] > most {
+		t.Errorf("%d reads, want %d at most", l.calls[memory.CallWorkspace], most)
+	}
+	if l.calls[memory.CallWorkspace] < workspaces+lookups/250-200 {
+		t.Errorf("%d reads are fewer than the allowance", l.calls[memory.CallWorkspace])
+	}
+}
+
+// TestMemoriesAgree learns of a destination by its id, or by its own write, and gives the same in its workspace; and the other way about.
+func TestMemoriesAgree(t *testing.T) {
+	l := newLookups(t)
+	l.workspace("ws")
+	d := l.put(directory.Destination{ID: "siem", Name: "d", WorkspaceID: "ws"})
+	l.expect("the workspace", l.names("ws"), "d1 ")
+	l.put(d)
+	if _, err := l.cached.CurrentDestination(t.Context(), "siem"); err != nil {
+		t.Fatal(err)
+	}
+	l.expect("after a look at the destination", l.names("ws"), "d2 ")
+	d.Revision = 2
+	if _, err := l.cached.PutDestination(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	l.expect("after a write", l.names("ws")+l.name("siem"), "d3 d3")
+	d.Revision = 3
+	l.put(d)
+	if _, _, err := l.cached.WorkspaceSince(t.Context(), "ws", l.now); err != nil {
+		t.Fatal(err)
+	}
+	l.expect("after a look at the workspace", l.names("ws")+l.name("siem"), "d4 d4")
+	d.Revision = 4
+	l.put(d)
+	l.now = l.now.Add(renewed)
+	l.expect("after five minutes", l.name("siem")+" "+l.names("ws"), "d5 d5 ")
+
+	l.workspace("else")
+	l.put(directory.Destination{ID: "other", Name: "d", WorkspaceID: "else"})
+	l.expect("a destination by its id", l.name("other"), "d1")
+	l.put(directory.Destination{ID: "other", Name: "d", WorkspaceID: "else", Revision: 1})
+	l.expect("after its workspace", l.names("else")+l.name("other"), "d2 d2")
+}
+
+// renewed is after how long an answer is read anew.
+const renewed = 5 * time.Minute
+
+// TestReadingAnewKeepsWhatWasReadAsOfNow: a workspace that nobody's logs are wanted of is looked at as of now once, not again after every five minutes.
+func TestReadingAnewKeepsWhatWasReadAsOfNow(t *testing.T) {
+	l := newLookups(t)
+	l.workspace("ws")
+	l.now = l.now.Add(2 * time.Hour)
+	looks := 0
+	l.cached.Source = &looked{&l.source, &looks}
+	for range 60 {
+		l.expect("look up", l.names("ws"), "")
+		for _, id := range []string{"ws", "unheard of"} {
+			if _, _, err := l.cached.Workspace(t.Context(), id); err != nil && !errors.Is(err, directory.ErrNotFound) {
+				t.Fatal(err)
+			}
+			if _, _, err := l.cached.WorkspaceSince(t.Context(), id, l.now); err != nil && !errors.Is(err, directory.ErrNotFound) {
+				t.Fatal(err)
+			}
+		}
+		l.now = l.now.Add(time.Minute)
+	}
+	if looks != 2 {
+		t.Errorf("%d looks as of now in an hour, want one for each workspace", looks)
+	}
+}
+
+// looked counts the looks as of now.
+type looked struct {
+	*memory.Directory
+	n *int
+}
+
+func (l *looked) WorkspaceSince(ctx context.Context, id string, at time.Time) (directory.Workspace, []directory.Destination, error) {
+	*l.n++
+	return l.Directory.WorkspaceSince(ctx, id, at)
 }

@@ -52,18 +52,25 @@ func Directory(t *testing.T, open func(*testing.T, []directory.Workspace, []dire
 		"an id of a destination":                       {id: plain.ID, err: directory.ErrNotFound},
 	}
 	for name, test := range workspaces {
-		t.Run("workspace "+name, func(t *testing.T) {
-			got, own, err := d.Workspace(t.Context(), test.id)
-			if !errors.Is(err, test.err) {
-				t.Fatalf("error %v, want %v", err, test.err)
-			}
-			if diff := cmp.Diff(test.want, got); diff != "" {
-				t.Errorf("the workspace differs (-want +got):\n%s", diff)
-			}
-			if diff := cmp.Diff(test.own, own); diff != "" {
-				t.Errorf("its destinations differ (-want +got):\n%s", diff)
-			}
-		})
+		for how, ask := range map[string]func() (directory.Workspace, []directory.Destination, error){
+			"": func() (directory.Workspace, []directory.Destination, error) { return d.Workspace(t.Context(), test.id) },
+			", as of now": func() (directory.Workspace, []directory.Destination, error) {
+				return d.WorkspaceSince(t.Context(), test.id, time.Now())
+			},
+		} {
+			t.Run("workspace "+name+how, func(t *testing.T) {
+				got, own, err := ask()
+				if !errors.Is(err, test.err) {
+					t.Fatalf("error %v, want %v", err, test.err)
+				}
+				if diff := cmp.Diff(test.want, got); diff != "" {
+					t.Errorf("the workspace differs (-want +got):\n%s", diff)
+				}
+				if diff := cmp.Diff(test.own, own); diff != "" {
+					t.Errorf("its destinations differ (-want +got):\n%s", diff)
+				}
+			})
+		}
 	}
 	for _, want := range []directory.Destination{rich, plain, orphan} {
 		t.Run("destination "+want.ID, func(t *testing.T) {
