@@ -34,6 +34,7 @@ func TestStack(t *testing.T) {
 	t.Run("queries", func(t *testing.T) { testQueries(t, tmpl) })
 	t.Run("outputs", func(t *testing.T) { testOutputs(t, tmpl) })
 	t.Run("trust", func(t *testing.T) { testTrust(t, tmpl, "dev") })
+	t.Run("partition", func(t *testing.T) { testPartition(t, tmpl) })
 	t.Run("picture", func(t *testing.T) { testPicture(t, tmpl) })
 }
 

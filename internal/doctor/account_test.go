@@ -166,12 +166,12 @@ func TestFaults(t *testing.T) {
 		"an identity that the stack makes": {func(p *Plan, f *Facts) { p.MailIdentity, f.Sender.Value = "domain", Sender{} }, nil},
 		"an identity that is not": {
 			func(_ *Plan, f *Facts) { f.Sender.Value = Sender{} },
-			[]string{"failing sender: SES knows neither acme.example nor notices@acme.example: mails wait until it does → " +
+			[]string{"warning sender: SES knows neither acme.example nor notices@acme.example: mails wait until it does → " +
 				"aws sesv2 create-email-identity --email-identity acme.example, and write the DNS records that it answers"},
 		},
 		"an identity that is not elsewhere": {
 			func(p *Plan, f *Facts) { p.MailRegion, f.Sender.Value = "eu-west-1", Sender{} },
-			[]string{"failing sender: SES knows neither acme.example nor notices@acme.example: mails wait until it does → " +
+			[]string{"warning sender: SES knows neither acme.example nor notices@acme.example: mails wait until it does → " +
 				"aws sesv2 create-email-identity --email-identity acme.example --region eu-west-1, and write the DNS records that it answers"},
 		},
 		"an identity that waits": {

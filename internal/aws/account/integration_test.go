@@ -129,7 +129,7 @@ func TestSee(t *testing.T) {
 			},
 			want: "failing sender",
 		},
-		"an identity that is not": {plan: func(p *doctor.Plan) { p.MailIdentity = "existing" }, want: "failing sender"},
+		"an identity that is not": {plan: func(p *doctor.Plan) { p.MailIdentity = "existing" }, want: "warning sender"},
 		"a schedule group that is left": {
 			fault: func(t *testing.T, c aws.Config, _ *beyond) {
 				must(t)(scheduler.NewFromConfig(c).CreateScheduleGroup(t.Context(), &scheduler.CreateScheduleGroupInput{Name: aws.String("auditrelay-dev")}))
