@@ -478,7 +478,7 @@ func testEnvironment(t *testing.T, tmpl template) {
 			ScheduleGroup: "auditrelay-dev", ScheduleRoleARN: "{ScheduleRole.Arn}", ScheduleDeadLettersARN: "{ScheduleDeadLetters.Arn}", DisconnectFunctionARN: "{Disconnect.Arn}",
 		},
 		DeliveriesTable: "{Deliveries}", RetryQueueURL: "{Retry}", KeyARN: "{Key.Arn}",
-		AttemptsLogGroup: "{DeliverLog}", SearchLimit: 20 * time.Second,
+		AttemptsLogGroup: "{DeliverLog}", TrustedRoles: "arn:{AWS::Partition}:iam::{AWS::AccountId}:role/auditrelay/dev/*", SearchLimit: 20 * time.Second,
 	})
 }
 

@@ -16,21 +16,25 @@ const externalIDToBe = "EXTERNAL-ID"
 // (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html). The condition
 // takes the roles by their path.
 func trustPolicy(stack awscdk.Stack, s settings) *string {
-	iam := func(resource string) *string {
-		return stack.FormatArn(&awscdk.ArnComponents{
-			Service: jsii.String("iam"), Region: jsii.String(""), Resource: jsii.String(resource), ArnFormat: awscdk.ArnFormat_NO_RESOURCE_NAME,
-		})
-	}
 	return stack.ToJsonString(map[string]any{
 		"Version": "2012-10-17",
 		"Statement": []map[string]any{{
 			"Effect":    "Allow",
 			"Action":    "sts:AssumeRole",
-			"Principal": map[string]any{"AWS": iam("root")},
+			"Principal": map[string]any{"AWS": iam(stack, "root")},
 			"Condition": map[string]any{
 				"StringEquals": map[string]any{"sts:ExternalId": externalIDToBe},
-				"ArnLike":      map[string]any{"aws:PrincipalArn": iam("role" + s.rolePath() + "*")},
+				"ArnLike":      map[string]any{"aws:PrincipalArn": trustedRoles(stack, s)},
 			},
 		}},
 	}, nil)
+}
+
+// trustedRoles is the pattern of the ARNs of the functions' roles.
+func trustedRoles(stack awscdk.Stack, s settings) *string { return iam(stack, "role"+s.rolePath()+"*") }
+
+func iam(stack awscdk.Stack, resource string) *string {
+	return stack.FormatArn(&awscdk.ArnComponents{
+		Service: jsii.String("iam"), Region: jsii.String(""), Resource: jsii.String(resource), ArnFormat: awscdk.ArnFormat_NO_RESOURCE_NAME,
+	})
 }

@@ -183,6 +183,7 @@ func (p parts) admin(fs functions) function {
 			RetryQueueURL:    *p.qs.retry.QueueUrl(),
 			KeyARN:           *p.key.KeyArn(),
 			AttemptsLogGroup: *fs.deliver.log.LogGroupName(),
+			TrustedRoles:     *trustedRoles(p.stack, p.s),
 		},
 		may: grants{p}.admin(role, fs.deliver.log),
 	}

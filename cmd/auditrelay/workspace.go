@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"strings"
@@ -30,7 +31,7 @@ func workspaceCommand() *cobra.Command {
 		Short: "List, show, put and delete workspaces",
 	})
 	r.flags(cmd)
-	cmd.AddCommand(workspaceList(&r), workspaceGet(&r), workspacePut(&r), workspaceDelete(&r))
+	cmd.AddCommand(workspaceList(&r), workspaceGet(&r), workspaceTrust(&r), workspacePut(&r), workspaceDelete(&r))
 	return cmd
 }
 
@@ -95,6 +96,27 @@ func workspaceGet(r *remote) *cobra.Command {
 				t.add(text("external id"), text("%s", dash(w.ExternalID)))
 				return t
 			})
+		},
+	}
+}
+
+// workspaceTrust writes the policy alone, as aws iam create-role takes it.
+func workspaceTrust(r *remote) *cobra.Command {
+	return &cobra.Command{
+		Use:     "trust ID",
+		Short:   "Write the trust policy for the roles of a workspace's S3 destinations",
+		Example: "  auditrelay workspace trust acme --api https://….execute-api.eu-central-1.amazonaws.com/api",
+		Args:    oneID("workspace"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := r.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			var policy json.RawMessage
+			if _, err := c.do(cmd.Context(), call{method: http.MethodGet, path: "/v1/workspaces/" + url.PathEscape(args[0]) + "/trust-policy", into: &policy}); err != nil {
+				return err
+			}
+			return writeJSON(cmd.OutOrStdout(), policy, "  ")
 		},
 	}
 }

@@ -54,6 +54,7 @@ func (a *API) register(mux *http.ServeMux) huma.API {
 	config.Formats = map[string]huma.Format{"application/json": shown(), "json": shown()}
 	api := humago.New(mux, config)
 	a.workspaceRoutes(api)
+	a.trustRoutes(api)
 	a.destinationRoutes(api)
 	a.deletionRoutes(api)
 	a.connectionRoutes(api)

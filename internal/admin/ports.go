@@ -148,6 +148,9 @@ type API struct {
 	Attempts     Attempts
 	Retries      delivery.RetryQueue
 	Network      sink.Network
+	// TrustedRoles is the pattern of the ARNs of roles that customers' roles trust, such as
+	// arn:aws:iam::111122223333:role/auditrelay/prod/*; empty for a system without an account.
+	TrustedRoles string
 	// Account is for tests of destinations with a role.
 	Account sink.Account
 	Now     func() time.Time

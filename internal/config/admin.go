@@ -13,6 +13,8 @@ type Admin struct {
 	KeyARN string `env:"KEY_ARN,required,notEmpty"`
 	// AttemptsLogGroup is the log group of the function deliver, where attempts are written down.
 	AttemptsLogGroup string `env:"ATTEMPTS_LOG_GROUP,required,notEmpty"`
+	// TrustedRoles is the pattern of the ARNs of roles that customers' roles trust.
+	TrustedRoles string `env:"TRUSTED_ROLES,required,notEmpty"`
 	// SearchLimit is how long one search of the log group may take.
 	SearchLimit time.Duration `env:"SEARCH_LIMIT" envDefault:"20s"`
 }

@@ -63,7 +63,7 @@ func TestVariablesAreWhatLoadReads(t *testing.T) {
 				ScheduleGroup: "group", ScheduleRoleARN: "arn:role", ScheduleDeadLettersARN: "arn:dead", ScheduleKeyARN: "arn:key", DisconnectFunctionARN: "arn:f",
 			},
 			Network: config.Network{AllowHTTP: true}, DeliveriesTable: "del",
-			RetryQueueURL: "https://sqs/retry", KeyARN: "arn:key", AttemptsLogGroup: "/log", SearchLimit: time.Second,
+			RetryQueueURL: "https://sqs/retry", KeyARN: "arn:key", AttemptsLogGroup: "/log", TrustedRoles: "arn:roles/*", SearchLimit: time.Second,
 		})
 	})
 	t.Run("expire", func(t *testing.T) {

@@ -44,6 +44,7 @@ func Admin(c config.Admin, account aws.Config, journal delivery.Journal) (http.H
 		Failed:       cache,
 		Attempts:     &attempts.Reader{Client: cloudwatchlogs.NewFromConfig(account), Group: c.AttemptsLogGroup, TimeLimit: c.SearchLimit},
 		Retries:      &sqs.RetryQueue{Client: awssqs.NewFromConfig(account), URL: c.RetryQueueURL},
+		TrustedRoles: c.TrustedRoles,
 		Network:      sink.Network{AllowPrivate: private, AllowHTTP: c.AllowHTTP},
 		Account:      func(context.Context) (aws.Config, error) { return account, nil },
 		Now:          time.Now,
