@@ -293,22 +293,24 @@ func (unsettledTimers) Set(context.Context, connection.Timer) error {
 	return fmt.Errorf("create the schedule: %w", connection.ErrTimersUnsettled)
 }
 
-// TestDisconnectMeetsADeletion holds that a client hears when to come again, and that nothing has changed by then.
-func TestDisconnectMeetsADeletion(t *testing.T) {
-	w := newWorld(t)
-	w.seed(t)
-	service := *w.Connections.(*connection.Service)
-	service.Timers = unsettledTimers{}
-	w.Connections = &service
-	w.handler = w.Handler()
-	got := w.want(t, http.StatusServiceUnavailable, http.MethodPost, "/v1/destinations/siem/disconnect", "")
-	if got.header.Get("Retry-After") != "10" || got.header.Get("Content-Type") != "application/problem+json" || !strings.Contains(got.json(t, "detail"), "Try again in 10 seconds") {
-		t.Errorf("%v %s", got.header, got.text)
-	}
-	if state := w.want(t, http.StatusOK, http.MethodGet, "/v1/destinations/siem", "").json(t, "state"); state != "connected" {
-		t.Errorf("the destination is %s", state)
-	}
-	if len(w.faults) != 1 {
-		t.Errorf("the operator hears %q", w.faults)
+// TestGracesMeetADeletion holds that a client hears when to come again, and that nothing has changed by then.
+func TestGracesMeetADeletion(t *testing.T) {
+	for _, r := range [][2]string{{http.MethodPost, "/v1/destinations/siem/disconnect"}, {http.MethodDelete, "/v1/destinations/siem"}} {
+		w := newWorld(t)
+		w.seed(t)
+		service := *w.Connections.(*connection.Service)
+		service.Timers = unsettledTimers{}
+		w.Connections = &service
+		w.handler = w.Handler()
+		got := w.want(t, http.StatusServiceUnavailable, r[0], r[1], "")
+		if got.header.Get("Retry-After") != "10" || got.header.Get("Content-Type") != "application/problem+json" || !strings.Contains(got.json(t, "detail"), "Try again in 10 seconds") {
+			t.Errorf("%s: %v %s", r, got.header, got.text)
+		}
+		if state := w.want(t, http.StatusOK, http.MethodGet, "/v1/destinations/siem", "").json(t, "state"); state != "connected" {
+			t.Errorf("%s: the destination is %s", r, state)
+		}
+		if len(w.faults) != 1 {
+			t.Errorf("%s: the operator hears %q", r, w.faults)
+		}
 	}
 }
