@@ -1,6 +1,7 @@
 package admin_test
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -259,5 +260,36 @@ func TestALogThatWaitsUnderTheIDOfANewDestination(t *testing.T) {
 				t.Errorf("the answer names another's workspace, or a test was sent first (%d): %s", len(w.bodies), got.text)
 			}
 		})
+	}
+}
+
+// Logs under one id are told apart, from page to page too.
+func TestLogsUnderOneIDAreListedApart(t *testing.T) {
+	w := newWorld(t)
+	w.seed(t)
+	want := []string{"null", "0123456789abcdef", "fedcba9876543210"}
+	var ds []delivery.Delivery
+	for _, hash := range []string{"", want[1], want[2]} { // the first was stored when keys had no hash
+		k := delivery.Key{DestinationID: "siem", WorkspaceID: "acme", LogID: "a", AcceptedAt: noon.Add(-time.Hour), Hash: hash}
+		ds = append(ds, delivery.Delivery{Key: k, NextAt: noon.Add(time.Hour), Document: auditlog.Document{Type: "user_activity"}})
+	}
+	for _, err := range w.cache.Save(t.Context(), ds) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []string
+	next := ""
+	for range want {
+		page := w.want(t, http.StatusOK, http.MethodGet, "/v1/deliveries?destination_id=siem&limit=1"+next, "")
+		got = append(got, page.json(t, "items.0.hash"))
+		next = "&next=" + page.json(t, "next")
+	}
+	if diff := cmp.Diff(want, got); diff != "" || next != "&next=null" {
+		t.Errorf("next %s; hashes (-want +got):\n%s", next, diff)
+	}
+	for _, hash := range []string{"0123", "0123456789ABCDEF", "0123456789abcdeg", "0123456789abcdef0", "#"} {
+		cursor := base64.RawURLEncoding.EncodeToString([]byte(strings.Join([]string{"siem", "1793611800123", "acme", "a", hash}, "\n")))
+		w.want(t, http.StatusUnprocessableEntity, http.MethodGet, "/v1/deliveries?destination_id=siem&next="+cursor, "")
 	}
 }

@@ -158,47 +158,49 @@ func (d dying) Send(ctx context.Context, logs []auditlog.Document) []delivery.Re
 	return d.arrivals.Send(ctx, logs)
 }
 
-// The invocation that takes the first message dies at any call, before or after it took effect, and that message never comes again. Who sends the log
-// again must not be told that it is known.
-func TestAResendOutlivesTheDeathOfTheFirst(t *testing.T) {
+// In the invocation that takes the first message a call fails, or everything dies at it, before or after it took effect, and that message never comes
+// again. Who sends the log again must not be told that it is known.
+func TestAResendOutlivesTheFailureOfTheFirst(t *testing.T) {
 	for _, state := range []directory.State{directory.Connected, directory.Disconnected} {
-		deaths := 0
-		for nth := 1; ; nth++ {
-			reached := false
-			for _, fault := range []memory.Fault{memory.FailBefore, memory.FailAfter} {
-				calls, dead := 0, false
-				hook := func(string) memory.Fault {
-					if dead {
-						return memory.FailBefore
-					}
-					if calls++; calls == nth {
-						dead, reached = true, true
-						return fault
-					}
-					return memory.OK
-				}
-				s := newStage(t, works)
-				s.put(t, func(d *directory.Destination) { d.State = state })
-				got := dying{arrivals{}, &dead}
-				s.deliver.Sinks, s.deliver.Receipts = got, &memory.Receipts{Hook: hook}
-				s.cache.Hook, s.retries.Hook, s.directory.Hook = hook, hook, hook
-				s.deliver.Accept(t.Context(), messages([]sent{{"a", "x", 0, 1}}))
-				dead, calls = false, nth // nothing fails from here on
-				s.to(s.now().Add(time.Minute))
-				s.take(t, "m-2", sent{"a", "x", 0, 1})
-				if got.sum()+s.cache.Len() == 0 {
-					t.Errorf("%s: after a death at call %d (%v) the log is nowhere", state, nth, fault)
-				}
+		for _, dies := range []bool{true, false} {
+			failures := 0
+			for nth := 1; failsAt(t, state, nth, memory.FailBefore, dies) && failsAt(t, state, nth, memory.FailAfter, dies); nth++ {
+				failures++
 			}
-			if !reached {
-				break
+			if failures < 3 {
+				t.Errorf("%s, dies %v: only %d calls failed", state, dies, failures)
 			}
-			deaths++
-		}
-		if deaths < 3 {
-			t.Errorf("%s: only %d deaths", state, deaths)
 		}
 	}
+}
+
+// failsAt plays a failure at the n-th call. It answers false if there are fewer.
+func failsAt(t *testing.T, state directory.State, nth int, fault memory.Fault, dies bool) (reached bool) {
+	t.Helper()
+	calls, dead := 0, false
+	hook := func(string) memory.Fault {
+		if dead {
+			return memory.FailBefore
+		}
+		if calls++; calls != nth {
+			return memory.OK
+		}
+		dead, reached = dies, true
+		return fault
+	}
+	s := newStage(t, works)
+	s.put(t, func(d *directory.Destination) { d.State = state })
+	got := dying{arrivals{}, &dead}
+	s.deliver.Sinks, s.deliver.Receipts = got, &memory.Receipts{Hook: hook}
+	s.cache.Hook, s.retries.Hook, s.directory.Hook = hook, hook, hook
+	s.deliver.Accept(t.Context(), messages([]sent{{"a", "x", 0, 1}}))
+	dead, calls = false, nth // nothing fails from here on
+	s.to(s.now().Add(time.Minute))
+	s.take(t, "m-2", sent{"a", "x", 0, 1})
+	if got.sum()+s.cache.Len() == 0 {
+		t.Errorf("%s, dies %v: after the failure of call %d (%v) the log is nowhere", state, dies, nth, fault)
+	}
+	return reached
 }
 
 // A message that is handed out again after its log was delivered, and its deletion lost, is known and no repeat.

@@ -1,7 +1,9 @@
 package delivery_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
@@ -65,6 +67,7 @@ func TestLogsUnderOneID(t *testing.T) {
 		{"two ids with one content", []sent{{"a", "x", 0, 1}, {"b", "x", 0, 1}}, 2, 0},
 		{"one that was handed out before, of the same moment", []sent{{"a", "x", 0, 2}, {"a", "x", 0, 1}}, 1, 1},
 		{"one that was handed out before, of another", []sent{{"a", "x", 0, 2}, {"a", "x", ms, 1}}, 2, 0},
+		{"one of another moment, and then one that was", []sent{{"a", "x", 0, 1}, {"a", "x", ms, 2}}, 2, 0},
 		{"both were", []sent{{"a", "x", 0, 2}, {"a", "x", ms, 2}}, 2, 0},
 	}
 	for _, tt := range tests {
@@ -137,6 +140,23 @@ func TestASecondLogIsNotTakenForTheOneThatWaits(t *testing.T) {
 	}
 }
 
+// A message that was handed out before has its delivery in the cache, and one that brings the same log in the same moment does not make it anew.
+func TestARepeatLeavesTheDeliveryThatWaits(t *testing.T) {
+	s := newStage(t, func(time.Time, string) error { return errUnavailable })
+	s.deliver.Accept(t.Context(), messages([]sent{{"a", "x", 0, 1}}))
+	want := s.cache.All()
+	s.to(s.now().Add(time.Second))
+	again := messages([]sent{{"a", "x", 0, 2}, {"a", "x", 0, 1}})
+	for _, batch := range [][]delivery.Message{again, {again[1], again[0]}} {
+		if left := s.deliver.Accept(t.Context(), batch); len(left) > 0 {
+			t.Errorf("%v must come again", left)
+		}
+	}
+	if diff := cmp.Diff(want, s.cache.All()); diff != "" || len(want) != 1 || want[0].Attempts != 1 {
+		t.Errorf("%d waited; in the cache (-before +after):\n%s", len(want), diff)
+	}
+}
+
 // Of one log that waited long on the queue and came again just now, the delivery has the seven days of the second.
 func TestARepeatHasItsSevenDays(t *testing.T) {
 	s := newStage(t, func(time.Time, string) error { return errUnavailable })
@@ -189,4 +209,56 @@ func TestEachLogArrives(t *testing.T) {
 			rt.Fatalf("ledger %+v", l)
 		}
 	})
+}
+
+// Lines and metrics tell repeats from logs: one that is handed out again counts as nothing.
+func TestRepeatsAreLinesAndAMetric(t *testing.T) {
+	s := newStage(t, works)
+	var out bytes.Buffer
+	lines := delivery.NewLines(&out, "test")
+	s.journal.Next = lines
+	s.deliver.Accept(t.Context(), messages([]sent{{"a", "x", 0, 1}, {"a", "x", 0, 1}, {"a", "y", 0, 1}, {"a", "y", 0, 2}}))
+	lines.Flush(start)
+	type line struct {
+		Msg                           string
+		MessageID                     string `json:"message_id"`
+		Hash, Reason                  string
+		Accepted, Delivered, Repeated int
+	}
+	var got []line
+	for text := range bytes.Lines(out.Bytes()) {
+		var l line
+		if err := json.Unmarshal(text, &l); err != nil {
+			t.Fatal(err)
+		}
+		if l.Msg != string(delivery.EventAttempted) {
+			got = append(got, l)
+		}
+	}
+	docs := hashes(t, "x", "y")
+	want := []line{
+		{Msg: "delivery.repeated", MessageID: "m-2", Hash: docs[0], Reason: "message m-1 has brought the same log"},
+		{Msg: "delivery.repeated", MessageID: "m-4", Hash: docs[1], Reason: "message m-3 has brought the same log"},
+		{Accepted: 2, Delivered: 2, Repeated: 1},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("lines (-want +got):\n%s", diff)
+	}
+}
+
+// hashes are those of the logs under the id a with these contents.
+func hashes(t *testing.T, contents ...string) (list []string) {
+	t.Helper()
+	for _, c := range contents {
+		log, err := auditlog.Decode(messages([]sent{{"a", c, 0, 1}})[0].Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		doc, err := auditlog.Prepare(log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, doc.Hash())
+	}
+	return list
 }

@@ -3,7 +3,7 @@ package main
 // mutations are the changes that are tried, by package. Each breaks something that is promised, or that a decision rests on.
 func mutations() []mutation {
 	var all []mutation
-	for _, list := range [][]mutation{deciding(), sending(), watching(), connecting(), noticing(), storing(), sinking()} {
+	for _, list := range [][]mutation{deciding(), sending(), repeating(), watching(), connecting(), noticing(), storing(), sinking()} {
 		all = append(all, list...)
 	}
 	return all
@@ -99,6 +99,35 @@ func sending() []mutation {
 	)
 }
 
+func repeating() []mutation {
+	return concat(
+		in("internal/delivery/repeat.go",
+			mutation{what: "a message that was handed out before is merged with any", old: "if !known && !t.redelivered {\n\t\t\tplace", new: "if !known {\n\t\t\tplace"},
+			mutation{what: "a repeat has the days of the first", old: "if t.AcceptedAt.After(first.AcceptedAt) {", new: "if false {"},
+			mutation{what: "a repeat overwrites the delivery that waits", old: "first.redelivered = first.redelivered || t.redelivered", new: ""},
+			mutation{what: "a message that is handed out twice is a repeat", old: "if t.messages[0].id == first {", new: "if false {"},
+		),
+		in("internal/delivery/receipts.go",
+			mutation{what: "a receipt outlives its delivery", old: "end.Before(r.Until) {", new: "false {"},
+			mutation{what: "a receipt counts for ever", old: "now.Before(r.Until) && slices.Contains", new: "slices.Contains"},
+			mutation{what: "a receipt covers every destination", old: " && slices.Contains(r.To, dest.Identity())", new: ""},
+			mutation{what: "what is still open gets a receipt", old: "func(s *settlement) bool { return s.open.Load() }", new: "func(s *settlement) bool { return false }"},
+		),
+		in("internal/delivery/deliver.go",
+			mutation{
+				what: "a receipt is kept before the log is dealt with",
+				old:  "d.run(ctx, d.unknown(ctx, trials))\n\td.remember(ctx, trials, known)", new: "d.remember(ctx, trials, known)\n\td.run(ctx, d.unknown(ctx, trials))",
+			},
+		),
+		in("internal/sink/keys.go",
+			mutation{what: "a key template without the hash stays so", old: "if strings.Contains(template, hashPlace) {\n\t\treturn template", new: "if template != \"\" {\n\t\treturn template"},
+		),
+		in("internal/sink/http.go",
+			mutation{what: "a webhook-id may hold dots", old: "strings.ReplaceAll(logs[0].identity, \".\", \"~\")", new: "strings.ReplaceAll(logs[0].identity, \".\", \".\")"},
+		),
+	)
+}
+
 func watching() []mutation {
 	return concat(
 		in("internal/delivery/watch.go",
@@ -173,7 +202,7 @@ func storing() []mutation {
 			mutation{what: "the mark of parked stays", old: "{attrRiding, d.Riding}, {attrParked, d.Parked}", new: "{attrRiding, d.Riding}, {attrParked, true}"},
 		),
 		in("internal/aws/dynamo/batch.go",
-			mutation{what: "deliveries are read from a replica", old: "left := types.KeysAndAttributes{ConsistentRead: aws.Bool(true)}", new: "left := types.KeysAndAttributes{}",
+			mutation{what: "deliveries are read from a replica", old: "left := types.KeysAndAttributes{ConsistentRead: aws.Bool(consistent)}", new: "left := types.KeysAndAttributes{}",
 				tests: []string{"./internal/aws/dynamo", "./internal/unkind"}},
 			mutation{what: "what the service left out counts as written", old: "if left = out.UnprocessedItems[c.table]; len(left) == 0 {", new: "if left = out.UnprocessedItems[c.table]; true {"},
 		),

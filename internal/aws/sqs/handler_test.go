@@ -83,7 +83,8 @@ func TestHandler(t *testing.T) {
 		Key: delivery.Key{DestinationID: "dest-1", WorkspaceID: "ws-1", LogID: "log-1", AcceptedAt: sentAt},
 		At:  time.UnixMilli(1793611860000).UTC(),
 	}
-	probe := hint
+	probe, hashed := hint, hint
+	hashed.Hash = "0123456789abcdef"
 	probe.Drain, probe.Why = true, delivery.WhyProbe
 	message := func(body string) []delivery.Message {
 		return []delivery.Message{{ID: "m-1", Body: []byte(body), SentAt: sentAt, Receives: 2, Handle: "handle of m-1"}}
@@ -102,6 +103,10 @@ func TestHandler(t *testing.T) {
 		"a hint": {records: []events.SQSMessage{sqsMessage("m-1", retryARN, hintBody)}, want: relay{Hints: hints}},
 		"a hint without a count": {
 			records: []events.SQSMessage{uncountedHint}, want: relay{Hints: []delivery.HintMessage{{ID: "m-1", Hint: hint, Handle: "handle of m-1"}}},
+		},
+		"a hint with a hash": {
+			records: []events.SQSMessage{sqsMessage("m-1", retryARN, strings.Replace(hintBody, "}", `,"h":"0123456789abcdef"}`, 1))},
+			want:    relay{Hints: []delivery.HintMessage{{ID: "m-1", Hint: hashed, Receives: 2, Handle: "handle of m-1"}}},
 		},
 		"a hint that says why": {
 			records: []events.SQSMessage{sqsMessage("m-1", retryARN, strings.Replace(hintBody, "}", `,"n":true,"y":"probe"}`, 1))},

@@ -75,7 +75,7 @@ func taken(batch []sent) (string, error) {
 func rides(n int) []delivery.Ride {
 	list := make([]delivery.Ride, n)
 	for i := range list {
-		k := delivery.Key{DestinationID: "dest-1", WorkspaceID: "ws-1", LogID: fmt.Sprint("log-", i), AcceptedAt: time.UnixMilli(1793611800123).UTC()}
+		k := delivery.Key{DestinationID: "dest-1", WorkspaceID: "ws-1", LogID: fmt.Sprint("log-", i), AcceptedAt: time.UnixMilli(1793611800123).UTC(), Hash: "0123456789abcdef"}
 		list[i] = delivery.Ride{Hint: delivery.Hint{Key: k, At: time.UnixMilli(1793611860000).UTC()}, Delay: 61 * time.Second}
 	}
 	return list
@@ -94,7 +94,7 @@ func TestHintsFillTheirCalls(t *testing.T) {
 	}
 	one := &service{answer: taken}
 	(&RetryQueue{Client: one.client(), URL: "https://sqs/retry"}).Send(t.Context(), rides(1))
-	want := [][]sent{{{Id: "0", MessageBody: `{"d":"dest-1","w":"ws-1","l":"log-0","a":1793611800123,"t":1793611860000}`, DelaySeconds: 61, MessageGroupId: "dest-1"}}}
+	want := [][]sent{{{Id: "0", MessageBody: `{"d":"dest-1","w":"ws-1","l":"log-0","a":1793611800123,"h":"0123456789abcdef","t":1793611860000}`, DelaySeconds: 61, MessageGroupId: "dest-1"}}}
 	if diff := cmp.Diff(want, one.batches); diff != "" {
 		t.Errorf("the message differs (-want +got):\n%s", diff)
 	}
