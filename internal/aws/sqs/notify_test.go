@@ -31,7 +31,8 @@ func TestNoticeHandler(t *testing.T) {
 	at := time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)
 	n, faults := new(notifier), new(noticeFaults)
 	h := &NoticeHandler{Notifier: n, Journal: faults, Now: time.Now}
-	body := `{"kind":"involuntary","destination_id":"siem","since":"2026-11-02T09:00:00Z","code":"http.unauthorized","at":"2026-11-02T09:00:00Z"}`
+	body := `{"kind":"involuntary","destination_id":"siem","since":"2026-11-02T09:00:00Z","code":"http.unauthorized","at":"2026-11-02T09:00:00Z",` +
+		`"losses":{"logs":3,"waiting":5,"first":"2026-11-02T09:00:00Z","until":"2026-11-02T09:00:00Z","codes":[{"code":"http.log_refused","logs":2},{"code":"","logs":1}]}}`
 	response, err := h.Handle(t.Context(), events.SQSEvent{Records: []events.SQSMessage{
 		sqsMessage("m-1", "notices", body),
 		sqsMessage("m-2", "notices", "no notice, and secret"),
@@ -41,7 +42,8 @@ func TestNoticeHandler(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := directory.Notice{Kind: directory.Involuntary, DestinationID: "siem", Since: at, Code: "http.unauthorized", At: at}
+	want := directory.Notice{Kind: directory.Involuntary, DestinationID: "siem", Since: at, Code: "http.unauthorized", At: at,
+		Losses: &directory.Losses{Logs: 3, Waiting: 5, First: at, Until: at, Codes: []directory.CodeCount{{Code: "http.log_refused", Logs: 2}, {Logs: 1}}}}
 	if diff := cmp.Diff([]notice.Message{{ID: "m-1", Receives: 2, Notice: want}, {ID: "m-4", Receives: 2, Notice: want}}, n.got); diff != "" {
 		t.Errorf("notices (-want +got):\n%s", diff)
 	}
