@@ -15,9 +15,15 @@ const (
 	cachePrefix = "deliveries/"
 	// rejectedPrefix is where deliver puts rejected messages whose body no queue takes.
 	rejectedPrefix = "rejected/"
-	// payloadDays is a day more than a log can live, and rejectedDays one more than a message on the queue rejected, which may name an object.
-	payloadDays  = 8
-	rejectedDays = 15
+	// producedDays is how long an object is kept to which a message points, on ingest or on rejected. The
+	// message stays on its queue and the dead-letter queue for as long as SQS keeps it (longest), since
+	// moving it does not restart the count. If a person moves it back, on the last day perhaps, it is a new
+	// message and may stay as long again. Then its log may want the seven days of retries, and a day is to
+	// spare.
+	producedDays = float64((2*longest+lifetime)/day) + 1
+	// cachedDays is how long the document of a delivery is kept, which is written when the delivery begins to
+	// wait, and a day to spare.
+	cachedDays = float64(lifetime/day) + 1
 )
 
 // newKey is the one key that everything at rest is encrypted with. It outlives the stack, since without it backups could not be read.
@@ -45,7 +51,8 @@ func newKey(stack awscdk.Stack, s settings) awskms.Key {
 	return key
 }
 
-// newPayloads is the bucket of what is too large for a queue or a table. Nothing in it lives longer than what refers to it, by a day.
+// newPayloads is the bucket of what is too large for a queue or a table. Nothing in it goes before what
+// refers to it.
 func newPayloads(stack awscdk.Stack, key awskms.IKey) awss3.Bucket {
 	return awss3.NewBucket(stack, jsii.String("Payloads"), &awss3.BucketProps{
 		Encryption:        awss3.BucketEncryption_KMS,
@@ -57,15 +64,16 @@ func newPayloads(stack awscdk.Stack, key awskms.IKey) awss3.Bucket {
 		MinimumTLSVersion: jsii.Number(1.2),
 		RemovalPolicy:     awscdk.RemovalPolicy_RETAIN,
 		LifecycleRules: &[]*awss3.LifecycleRule{
-			outlived("payloads", producerPrefix, payloadDays),
-			outlived("deliveries", cachePrefix, payloadDays),
-			outlived("rejected", rejectedPrefix, rejectedDays),
+			outlived("payloads", producerPrefix, producedDays),
+			outlived("deliveries", cachePrefix, cachedDays),
+			outlived("rejected", rejectedPrefix, producedDays),
 			{Id: jsii.String("abandoned"), AbortIncompleteMultipartUploadAfter: awscdk.Duration_Days(jsii.Number(1))},
 		},
 	})
 }
 
-// outlived removes objects some days after they were written. Of two rules for one object the shorter would count, so each prefix has its own.
+// outlived removes objects some days after they were written, at the next midnight UTC or later. Of two rules
+// for one object the shorter would count, so each prefix has its own.
 func outlived(id, prefix string, days float64) *awss3.LifecycleRule {
 	return &awss3.LifecycleRule{Id: jsii.String(id), Prefix: jsii.String(prefix), Expiration: awscdk.Duration_Days(jsii.Number(days))}
 }

@@ -91,6 +91,13 @@ func eightDays(t *testing.T) (lines []logLine) {
 	return lines
 }
 
+// TestTheWeekIsTheCores: the stack's alarms and the bucket's lifecycle go by what the core keeps a log for.
+func TestTheWeekIsTheCores(t *testing.T) {
+	if lifetime != delivery.Lifetime {
+		t.Errorf("the stack takes a log to be kept %v, and it is %v", lifetime, delivery.Lifetime)
+	}
+}
+
 // TestQueriesAskForWhatIsWritten holds that each field which a saved query names stands in lines that its
 // filter lets through.
 func TestQueriesAskForWhatIsWritten(t *testing.T) {

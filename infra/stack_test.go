@@ -20,6 +20,7 @@ func TestStack(t *testing.T) {
 	t.Run("queues", func(t *testing.T) { testQueues(t, tmpl) })
 	t.Run("tables", func(t *testing.T) { testTables(t, tmpl) })
 	t.Run("payloads", func(t *testing.T) { testPayloads(t, tmpl) })
+	t.Run("lifecycle", func(t *testing.T) { testLifecycle(t, tmpl) })
 	t.Run("functions", func(t *testing.T) { testFunctions(t, tmpl) })
 	t.Run("environment", func(t *testing.T) { testEnvironment(t, tmpl) })
 	t.Run("event sources", func(t *testing.T) { testEventSources(t, tmpl) })
@@ -371,14 +372,6 @@ func testPayloads(t *testing.T, tmpl template) {
 	want := jsonOf(t, `{"BlockPublicAcls":true,"BlockPublicPolicy":true,"IgnorePublicAcls":true,"RestrictPublicBuckets":true}`)
 	if diff := cmp.Diff(want, bucket.at("PublicAccessBlockConfiguration")); diff != "" {
 		t.Errorf("public access (-want +got):\n%s", diff)
-	}
-	want = jsonOf(t, `[
-		{"Id":"payloads","Status":"Enabled","Prefix":"payloads/","ExpirationInDays":8},
-		{"Id":"deliveries","Status":"Enabled","Prefix":"deliveries/","ExpirationInDays":8},
-		{"Id":"rejected","Status":"Enabled","Prefix":"rejected/","ExpirationInDays":15},
-		{"Id":"abandoned","Status":"Enabled","AbortIncompleteMultipartUpload":{"DaysAfterInitiation":1}}]`)
-	if diff := cmp.Diff(want, bucket.at("LifecycleConfiguration", "Rules")); diff != "" {
-		t.Errorf("lifecycle (-want +got):\n%s", diff)
 	}
 	if got := refs(bucket.at("BucketEncryption")); !slices.Equal(got, []string{tmpl.id(t, "AWS::KMS::Key", "Key")}) {
 		t.Errorf("the bucket is encrypted with %v", got)
