@@ -74,6 +74,7 @@ func (g grants) expire() []awsiam.PolicyStatement {
 		allow(jsii.Strings("*"), "dynamodb:ListStreams"),
 		allow(jsii.Strings(*g.st.deliveries.TableArn()), "dynamodb:PutItem"),
 		allow(jsii.Strings(*g.st.directory.TableArn()), "dynamodb:GetItem"),
+		g.keyed("dynamodb:PutItem", outgoingPrefix), // what the bus does not take
 		allow(jsii.Strings(g.objects(cachePrefix)), "s3:DeleteObject"),
 		allow(jsii.Strings(*g.qs.unannounced.QueueArn()), "sqs:SendMessage"),
 		g.announce(),
@@ -149,19 +150,23 @@ func (g grants) announce() awsiam.PolicyStatement {
 }
 
 // told removes from the directory what was told, and nothing else.
-func (g grants) told() awsiam.PolicyStatement { return g.deletes(outgoingPrefix) }
+func (g grants) told() awsiam.PolicyStatement {
+	return g.keyed("dynamodb:DeleteItem", outgoingPrefix)
+}
 
 // ends removes what was told, and destinations whose eight hours after their deletion are over.
-func (g grants) ends() awsiam.PolicyStatement { return g.deletes(destinationPrefix, outgoingPrefix) }
+func (g grants) ends() awsiam.PolicyStatement {
+	return g.keyed("dynamodb:DeleteItem", destinationPrefix, outgoingPrefix)
+}
 
-// deletes removes from the directory items whose keys begin so.
-func (g grants) deletes(prefixes ...string) awsiam.PolicyStatement {
+// keyed allows an action on items of the directory whose keys begin so, and on nothing else there.
+func (g grants) keyed(action string, prefixes ...string) awsiam.PolicyStatement {
 	keys := make([]string, len(prefixes))
 	for i, p := range prefixes {
 		keys[i] = p + "*"
 	}
 	return awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-		Actions:    jsii.Strings("dynamodb:DeleteItem"),
+		Actions:    jsii.Strings(action),
 		Resources:  jsii.Strings(*g.st.directory.TableArn()),
 		Conditions: &map[string]any{"ForAllValues:StringLike": map[string]any{"dynamodb:LeadingKeys": jsii.Strings(keys...)}},
 	})

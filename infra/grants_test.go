@@ -82,7 +82,7 @@ func testGrants(t *testing.T, tmpl template) {
 			"dynamodb:GetRecords":       {"{Deliveries.StreamArn}"},
 			"dynamodb:GetShardIterator": {"{Deliveries.StreamArn}"},
 			"dynamodb:ListStreams":      {"*"},
-			"dynamodb:PutItem":          {"{Deliveries.Arn}"},
+			"dynamodb:PutItem":          {"{Deliveries.Arn}", "{Directory.Arn}"},
 			"dynamodb:GetItem":          {"{Directory.Arn}"},
 			"s3:DeleteObject":           {cached},
 			"sqs:SendMessage":           {"{Unannounced.Arn}"},
@@ -158,15 +158,19 @@ func testBounds(t *testing.T, tmpl template) {
 	for function, keys := range map[string]string{"Deliver": `["O#*"]`, "Requeue": `["D#*","O#*"]`, "Disconnect": `["D#*","O#*"]`} {
 		want[function+" dynamodb:DeleteItem"] = jsonOf(t, `{"ForAllValues:StringLike":{"dynamodb:LeadingKeys":`+keys+`}}`)
 	}
+	const kept = "Expire dynamodb:PutItem {Directory.Arn}" // what the bus has not taken
+	want[kept] = want["Deliver dynamodb:DeleteItem"]
 	got := make(map[string]any)
-	for _, function := range []string{"Notify", "Admin", "Deliver", "Requeue", "Disconnect"} {
+	for _, function := range []string{"Notify", "Admin", "Deliver", "Requeue", "Disconnect", "Expire"} {
 		for _, p := range list(tmpl.one(t, "AWS::IAM::Role", function+"Role").at("Policies")) {
 			doc := resource{Properties: p.(map[string]any)}
 			for _, v := range list(doc.at("PolicyDocument", "Statement")) {
 				s := resource{Properties: v.(map[string]any)}
 				action, _ := s.at("Action").(string)
-				if _, ok := want[function+" "+action]; ok {
-					got[function+" "+action] = s.at("Condition")
+				for _, bound := range []string{function + " " + action, function + " " + action + " " + compact(s.at("Resource"))} {
+					if _, ok := want[bound]; ok {
+						got[bound] = s.at("Condition")
+					}
 				}
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/auditrelay/auditrelay/events"
@@ -31,13 +32,15 @@ type Bus interface {
 type OutboxStore interface {
 	// Keep stores what is to be told of an action that is about to be taken and changes no record.
 	Keep(ctx context.Context, o directory.Outgoing) error
-	// Outgoing gives all that is still to be told. It may miss the last seconds' changes, and show what was told a moment ago.
+	// Outgoing gives all that is still to be told, the ends of logs last. It may miss the last seconds'
+	// changes, and show what was told a moment ago.
 	Outgoing(ctx context.Context) iter.Seq2[directory.Outgoing, error]
 	// Told removes what was told. What is not there is no error.
 	Told(ctx context.Context, id string) error
 }
 
-// Outbox tells of changes, the activity audit's entry first, then the event and the notice. It is safe for concurrent use.
+// Outbox tells of changes, the activity audit's entry first, then the event and the notice, and of failed events
+// that the bus did not take when they were recorded. It is safe for concurrent use.
 type Outbox struct {
 	Store OutboxStore
 	Logs  Logs // may be nil for whoever makes changes that are no activities
@@ -65,58 +68,123 @@ func (o *Outbox) Tell(ctx context.Context, out directory.Outgoing) {
 }
 
 const (
-	// toldAtOnce is how many entries a sweep tells beside each other, and tellLimit how long each may take: what cannot be told, because a queue or the bus
-	// does not answer, holds up neither the others nor the sweep's caller.
+	// toldAtOnce is how many changes a sweep tells beside each other, and tellLimit how long each may take:
+	// what cannot be told, because a queue or the bus does not answer, holds up neither the others nor the
+	// sweep's caller.
 	toldAtOnce = 8
 	tellLimit  = 5 * time.Second
-	// sweptEachMinute is by how many entries a sweep begins further on than that of the minute before, so that those at the end have their turn when
-	// the first ones use up its time.
+	// endsAtOnce is how many ends of logs are told beside each other, apart from the changes. At 20 ms each
+	// 10,000, which is how many a sweep looks at, take 10 s.
+	endsAtOnce = 24
+	endsAtMost = 10_000
+	// sweptEachMinute is by how many entries a sweep begins further on than that of the minute before, so
+	// that those at the end have their turn when the first ones use up its time.
 	sweptEachMinute = 8 * toldAtOnce
 )
 
-// Sweep tells what was left over: its teller failed or died. It goes every minute.
+// Sweep tells what was left over: its teller failed or died. It goes every minute. Changes and the ends of
+// logs go beside each other, so that an outage of the bus at a time in which very many logs end keeps no
+// change from the activity audit.
 func (o *Outbox) Sweep(ctx context.Context) error {
-	left, err := o.leftOver(ctx)
-	errs := make([]error, len(left), len(left)+2)
+	changes, ends, err := o.leftOver(ctx)
+	var ofEnds error
 	var wg sync.WaitGroup
-	slots := make(chan struct{}, toldAtOnce)
-	told := 0
-	for ; told < len(left) && take(ctx, slots); told++ {
-		i := told
+	wg.Go(func() { ofEnds = o.tellEnds(ctx, ends) })
+	ofChanges := o.tellChanges(ctx, changes)
+	wg.Wait()
+	return errors.Join(ofChanges, ofEnds, err)
+}
+
+// tellChanges tells changes of the directory.
+func (o *Outbox) tellChanges(ctx context.Context, left []directory.Outgoing) error {
+	errs := make([]error, len(left), len(left)+1)
+	told := o.each(ctx, left, toldAtOnce, func(i int, err error) bool {
+		errs[i] = err
+		return true
+	})
+	if told < len(left) {
+		errs = append(errs, fmt.Errorf("%d of %d changes were told in the time there was; the next sweep goes on", told, len(left)))
+	}
+	return errors.Join(errs...)
+}
+
+// tellEnds tells failed events, until the bus has shown that it takes none. There may be a great many, so
+// their errors are one.
+func (o *Outbox) tellEnds(ctx context.Context, left []directory.Outgoing) error {
+	var mu sync.Mutex
+	var last error
+	told, failed := 0, 0
+	o.each(ctx, left, endsAtOnce, func(_ int, err error) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		if err == nil {
+			told++
+		} else {
+			failed++
+			last = err
+		}
+		return told > 0 || failed < 2*endsAtOnce
+	})
+	switch {
+	case last != nil:
+		return fmt.Errorf("%d failed events of logs are still to be announced: %w", len(left)-told, last)
+	case told < len(left):
+		return fmt.Errorf("%d of %d failed events of logs were announced in the time there was; the next sweep goes on", told, len(left))
+	}
+	return nil
+}
+
+// each tells entries beside each other and hands each answer on, until there is no more time or more says
+// that it is enough. It answers how many were begun.
+func (o *Outbox) each(ctx context.Context, left []directory.Outgoing, atOnce int, more func(i int, err error) bool) (begun int) {
+	var wg sync.WaitGroup
+	var enough atomic.Bool
+	slots := make(chan struct{}, atOnce)
+	for ; begun < len(left) && take(ctx, slots) && !enough.Load(); begun++ {
+		i := begun
 		wg.Go(func() {
 			defer func() { <-slots }()
 			limited, cancel := context.WithTimeout(ctx, tellLimit)
 			defer cancel()
-			errs[i] = o.tell(limited, left[i])
+			if !more(i, o.tell(limited, left[i])) {
+				enough.Store(true)
+			}
 		})
 	}
 	wg.Wait()
-	if told < len(left) {
-		errs = append(errs, fmt.Errorf("%d of %d changes were told in the time there was; the next sweep goes on", told, len(left)))
-	}
-	return errors.Join(append(errs, err)...)
+	return begun
 }
 
-// leftOver are the entries whose teller has had its time, the oldest first, but for where the sweep of this minute begins.
-func (o *Outbox) leftOver(ctx context.Context) ([]directory.Outgoing, error) {
-	var left []directory.Outgoing
-	var failed error
+// leftOver are the entries whose teller has had its time: the changes, and the ends of logs. They come the
+// oldest first, but for where the sweep of this minute begins.
+func (o *Outbox) leftOver(ctx context.Context) (changes, ends []directory.Outgoing, err error) {
 	now := o.Now()
-	for out, err := range o.Store.Outgoing(ctx) {
-		if err != nil {
-			failed = fmt.Errorf("list what is to be told: %w", err)
+	for out, failed := range o.Store.Outgoing(ctx) {
+		if failed != nil {
+			err = fmt.Errorf("list what is to be told: %w", failed)
 			break
 		}
-		if now.Sub(out.At) >= patience {
-			left = append(left, out)
+		switch {
+		case now.Sub(out.At) < patience:
+		case !out.End():
+			changes = append(changes, out)
+		default:
+			ends = append(ends, out)
+		}
+		if len(ends) == endsAtMost {
+			break
 		}
 	}
+	return inTurn(changes, now), inTurn(ends, now), err
+}
+
+func inTurn(left []directory.Outgoing, now time.Time) []directory.Outgoing {
 	slices.SortStableFunc(left, func(a, b directory.Outgoing) int { return a.At.Compare(b.At) })
 	if len(left) <= sweptEachMinute {
-		return left, failed
+		return left
 	}
 	first := int(now.Unix()/60*sweptEachMinute) % len(left)
-	return slices.Concat(left[first:], left[:first]), failed
+	return slices.Concat(left[first:], left[:first])
 }
 
 // take waits for a slot, and says whether it got one before ctx ended.

@@ -160,3 +160,94 @@ func TestASweepIsBounded(t *testing.T) {
 		})
 	}
 }
+
+// TestManyEndsHoldUpNoChange keeps 25,000 ends of logs while the bus is away, and a change each minute: the entries of the activity audit are told in
+// their minute all the same, a sweep makes few calls, and when the bus is back all ends are told within minutes, each once.
+func TestManyEndsHoldUpNoChange(t *testing.T) {
+	const ends, away = 25_000, 10
+	for name, hangs := range map[string]bool{"it refuses": false, "it hangs": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store, began := &memory.Directory{}, time.Now()
+				keep := func(o directory.Outgoing) {
+					if err := store.Keep(t.Context(), o); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for i := range ends {
+					a := events.Announcement{DetailType: events.LogDeliveryFailed, Detail: events.LogDeliveryFailedDetail{LogID: fmt.Sprint(i)}}
+					keep(directory.Outgoing{ID: fmt.Sprintf("end-%05d", i), At: began.Add(-time.Hour), Event: &a})
+				}
+				bus := &busy{away: true, hangs: hangs, told: make(map[string]int)}
+				audit := &ears{}
+				o := &connection.Outbox{Store: store, Logs: audit, Bus: bus, Now: time.Now, Fault: func(error) {}}
+				for minute := range away + 3 {
+					next := time.Now().Add(time.Minute)
+					bus.set(minute < away)
+					keep(directory.Outgoing{ID: fmt.Sprint("change-", minute), At: time.Now().Add(-time.Minute), Log: &events.Log{ID: fmt.Sprint(minute)}})
+					ctx, cancel := context.WithTimeout(t.Context(), 45*time.Second)
+					err := o.Sweep(ctx)
+					cancel()
+					if minute < away && err == nil {
+						t.Error("nobody is told that the bus is away")
+					}
+					if len(audit.logs) != minute+1 {
+						t.Errorf("minute %d: %d entries of the activity audit", minute, len(audit.logs))
+					}
+					if calls := bus.calls(); minute < away && calls > 100 {
+						t.Errorf("minute %d: %d calls of a bus that is away", minute, calls)
+					}
+					time.Sleep(time.Until(next))
+				}
+				if left := len(store.Untold()); left > 0 || len(bus.told) != ends {
+					t.Errorf("%d are still to be told, the bus has heard of %d of %d", left, len(bus.told), ends)
+				}
+				for id, n := range bus.told {
+					if n != 1 {
+						t.Fatalf("log %s was announced %d times", id, n)
+					}
+				}
+			})
+		})
+	}
+}
+
+// busy is a bus that is away for a while.
+type busy struct {
+	mu    sync.Mutex
+	away  bool
+	hangs bool
+	asked int
+	told  map[string]int
+}
+
+func (b *busy) set(away bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.away, b.asked = away, 0
+}
+
+func (b *busy) calls() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.asked
+}
+
+func (b *busy) Publish(ctx context.Context, a events.Announcement) error {
+	b.mu.Lock()
+	b.asked++
+	away := b.away
+	if !away {
+		b.told[a.Detail.(events.LogDeliveryFailedDetail).LogID]++
+	}
+	b.mu.Unlock()
+	switch {
+	case away && b.hangs:
+		<-ctx.Done()
+		return ctx.Err()
+	case away:
+		return errors.New("it is away")
+	}
+	time.Sleep(20 * time.Millisecond)
+	return nil
+}

@@ -2,6 +2,8 @@ package delivery
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"time"
 
@@ -20,6 +22,20 @@ type Bus interface {
 type Outbox interface {
 	// Tell tells of a change that was stored just now. What it cannot tell is told later by others.
 	Tell(ctx context.Context, o directory.Outgoing)
+}
+
+// Keeper keeps what the bus has not taken until it is told.
+type Keeper interface {
+	// Keep stores what is to be told. When it returns nil it is told sooner or later, if need be more than
+	// once.
+	Keep(ctx context.Context, o directory.Outgoing) error
+}
+
+// failedOutgoing is what is still to be told of a failed event, the same each time.
+func failedOutgoing(k Key, a events.Announcement) directory.Outgoing {
+	name := fmt.Sprintf("%q %q %q %d", k.DestinationID, k.WorkspaceID, k.LogID, k.AcceptedAt.UnixMilli())
+	sum := sha256.Sum256([]byte(name)) // of bounded length, and spread evenly
+	return directory.Outgoing{ID: "end-" + hex.EncodeToString(sum[:16]), At: a.At.UTC().Truncate(time.Millisecond), Event: &a}
 }
 
 // failedAnnouncement tells the bus of a failed event. The kind is empty if the destination was deleted.

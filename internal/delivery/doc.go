@@ -29,7 +29,8 @@
 //  9. Seven days after acceptance the last hint leads to the end: the delivery, attempted or not, is replaced by its [FailedEvent], both or
 //     neither. Only a first attempt that comes late through an outage of our own is made before.
 //     Death: the hint appears again and finds the work done.
-//  10. [Expire] (expire.go) follows the cache's stream and announces each failed event that was recorded, once. A delivery that the store's TTL
+//  10. [Expire] (expire.go) follows the cache's stream and announces each failed event that was recorded, once. What the bus does not take it
+//     puts into the outbox, from which requeue tells it, however long that takes: the stream forgets after a day. A delivery that the store's TTL
 //     removed first gets its failed event here. Changes of different deliveries are dealt with beside each other.
 //     Death: the stream hands the change out again, and others of its batch.
 //

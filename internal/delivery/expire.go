@@ -2,7 +2,11 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -37,9 +41,27 @@ type Expire struct {
 	Directory Directory
 	Failed    FailedRecorder
 	Bus       Bus
-	Journal   Journal
-	Now       func() time.Time
+	// Outbox keeps what the bus does not take. Without it the stream hands the change out again, for a day at
+	// most.
+	Outbox  Keeper
+	Journal Journal
+	Now     func() time.Time
+
+	// away is until when the bus is not asked, because it took nothing. It is lost with the process, which
+	// does no harm.
+	mu   sync.Mutex
+	away time.Time
 }
+
+const (
+	// announceLimit is how long the bus may take for the events of one batch: a quarter of an invocation, so
+	// that time is left to keep them.
+	announceLimit = 15 * time.Second
+	// busRest is how long a bus that has taken nothing is left alone. The outbox asks it every minute.
+	busRest = time.Minute
+	// keptAtOnce bounds the events that are kept beside each other.
+	keptAtOnce = 16
+)
 
 // Handle takes changes, each of a delivery's in their order, those of different deliveries beside each other: the week's end of a
 // destination that was dead brings thousands a second. It answers the ID of the first change that could not be dealt with, which
@@ -105,13 +127,67 @@ func (x *Expire) announce(ctx context.Context, changes []Change, errs []error) [
 	if len(told) == 0 {
 		return entries
 	}
-	for j, err := range x.Bus.PublishAll(ctx, told) {
+	for j, err := range x.publish(ctx, changes, places, told) {
 		if err != nil {
 			e := changes[places[j]].Failed
 			errs[places[j]] = about(e.Key, fmt.Errorf("announce the failed event of log %s: %w", e.LogID, err))
 		}
 	}
 	return entries
+}
+
+// publish puts events on the bus, and those that it does not take into the outbox, and answers for each
+// whether it is in neither. The stream forgets a change after a day, and the outbox nothing.
+func (x *Expire) publish(ctx context.Context, changes []Change, places []int, told []events.Announcement) []error {
+	errs := x.offer(ctx, told)
+	if x.Outbox == nil {
+		return errs
+	}
+	var refused error
+	var kept atomic.Int64
+	var group errgroup.Group
+	group.SetLimit(keptAtOnce)
+	for j, err := range errs {
+		if err == nil {
+			continue
+		}
+		refused = err
+		group.Go(func() error {
+			if keep := x.Outbox.Keep(ctx, failedOutgoing(changes[places[j]].Failed.Key, told[j])); keep != nil {
+				errs[j] = fmt.Errorf("%w; keep it for later: %w", err, keep)
+				return nil
+			}
+			errs[j] = nil
+			kept.Add(1)
+			return nil
+		})
+	}
+	_ = group.Wait() // each event has its own error
+	if n := kept.Load(); n > 0 {
+		x.fault(fmt.Errorf("%d of %d failed events are announced later, from the outbox: %w", n, len(told), refused))
+	}
+	return errs
+}
+
+var errBusAway = errors.New("the event bus took nothing a moment ago")
+
+// offer puts events on the bus, unless it has just shown that it takes none.
+func (x *Expire) offer(ctx context.Context, told []events.Announcement) []error {
+	x.mu.Lock()
+	rest := x.Outbox != nil && x.Now().Before(x.away)
+	x.mu.Unlock()
+	if rest {
+		return slices.Repeat([]error{errBusAway}, len(told))
+	}
+	limited, cancel := context.WithTimeout(ctx, announceLimit)
+	defer cancel()
+	errs := x.Bus.PublishAll(limited, told)
+	if !slices.Contains(errs, nil) {
+		x.mu.Lock()
+		x.away = x.Now().Add(busRest)
+		x.mu.Unlock()
+	}
+	return errs
 }
 
 // destinations looks up the destinations of failed events, each once. One that was deleted, or that cannot be read, is left out.

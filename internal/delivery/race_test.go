@@ -94,7 +94,7 @@ func newRelay(t *testing.T, meetAt ...string) *relay {
 		Outbox: &connection.Outbox{Store: r.directory, Bus: r.bus, Now: r.now, Fault: func(err error) { t.Error(err) }},
 	}
 	r.drain = &delivery.Drain{Destinations: r.directory, Backlog: r.cache, Progress: &memory.Drains{Hook: met}, Retries: r.retries, Journal: r.journal, Now: r.now}
-	r.expire = &delivery.Expire{Directory: r.directory, Failed: r.cache, Bus: r.bus, Journal: r.journal, Now: r.now}
+	r.expire = &delivery.Expire{Directory: r.directory, Failed: r.cache, Bus: r.bus, Outbox: r.directory, Journal: r.journal, Now: r.now}
 	if err := r.directory.PutWorkspace(t.Context(), directory.Workspace{ID: "acme", Kind: directory.Standalone}); err != nil {
 		t.Fatal(err)
 	}

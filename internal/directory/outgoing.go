@@ -20,3 +20,6 @@ type Outgoing struct {
 	// Notice, if set, goes on the notices queue.
 	Notice *Notice
 }
+
+// End says whether it tells of the end of a log, a failed event, and not of a change of the directory. There may be a great many of those.
+func (o Outgoing) End() bool { return o.Event != nil && o.Event.DetailType == events.LogDeliveryFailed }

@@ -118,7 +118,7 @@ func NewWorld(start time.Time, hook memory.Hook) *World {
 	w.drain = delivery.Drain{
 		Destinations: w.Directory, Backlog: w.Cache, Progress: &memory.Drains{Hook: hook}, Retries: w.Retry, Journal: w.Journal, Now: clock.Now,
 	}
-	w.expire = delivery.Expire{Directory: w.Directory, Failed: w.Cache, Journal: w.Journal, Now: clock.Now}
+	w.expire = delivery.Expire{Directory: w.Directory, Failed: w.Cache, Outbox: w.Directory, Journal: w.Journal, Now: clock.Now}
 	w.openConnections(hook)
 	return w
 }

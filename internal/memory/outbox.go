@@ -36,6 +36,7 @@ func (d *Directory) Outgoing(context.Context) iter.Seq2[directory.Outgoing, erro
 		var all []directory.Outgoing
 		if err := d.Hook.do(CallOutgoing, func() error {
 			all = d.Untold()
+			slices.SortStableFunc(all, func(a, b directory.Outgoing) int { return rank(a) - rank(b) })
 			return nil
 		}); err != nil {
 			yield(directory.Outgoing{}, err)
@@ -47,6 +48,14 @@ func (d *Directory) Outgoing(context.Context) iter.Seq2[directory.Outgoing, erro
 			}
 		}
 	}
+}
+
+// rank has the ends of logs come last.
+func rank(o directory.Outgoing) int {
+	if o.End() {
+		return 1
+	}
+	return 0
 }
 
 // Told implements connection.OutboxStore.

@@ -91,7 +91,7 @@ func (e *environment) minute(ctx context.Context) error {
 }
 
 func wireExpire(e *environment) functions {
-	expire := &delivery.Expire{Directory: e.openDirectory(), Failed: e.world.cache, Bus: bus{e}, Journal: journal{e}, Now: e.now}
+	expire := &delivery.Expire{Directory: e.openDirectory(), Failed: e.world.cache, Bus: bus{e}, Outbox: e.openDirectory(), Journal: journal{e}, Now: e.now}
 	return functions{expire: &dynamo.Stream{Expire: expire, Objects: noObjects{}, Journal: journal{e}, Now: e.now}}
 }
 

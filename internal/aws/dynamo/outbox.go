@@ -18,8 +18,11 @@ import (
 
 const (
 	outgoingPrefix = "O#"
-	// attentionOutgoing is the key under which what is to be told stands in the index attention, apart from the destinations.
+	// attentionOutgoing is the key under which what is to be told stands in the index attention, apart from
+	// the destinations. The ends of logs, of which there may be a great many, have one of their own, which
+	// takes a thousand a second.
 	attentionOutgoing = "outgoing"
+	attentionEnds     = "ends"
 )
 
 // outgoing is the form in which what is to be told is kept.
@@ -47,6 +50,9 @@ func outgoingItem(o directory.Outgoing) (item, error) {
 	}
 	i := directoryKey(outgoingPrefix, o.ID)
 	i["attention"] = text(attentionOutgoing)
+	if o.End() {
+		i["attention"] = text(attentionEnds)
+	}
 	i[attrAt] = number(millis(o.At))
 	i["outgoing"] = text(string(body))
 	return i, nil
@@ -158,14 +164,16 @@ func (d *Directory) Told(ctx context.Context, id string) error {
 // Outgoing implements connection.OutboxStore, by the index attention.
 func (d *Directory) Outgoing(ctx context.Context) iter.Seq2[directory.Outgoing, error] {
 	return func(yield func(directory.Outgoing, error) bool) {
-		for row, err := range d.attention(ctx, attentionOutgoing) {
-			if err != nil {
-				yield(directory.Outgoing{}, err)
-				return
-			}
-			o, err := parseOutgoing(row)
-			if !yield(o, err) || err != nil {
-				return
+		for _, key := range []string{attentionOutgoing, attentionEnds} {
+			for row, err := range d.attention(ctx, key) {
+				if err != nil {
+					yield(directory.Outgoing{}, err)
+					return
+				}
+				o, err := parseOutgoing(row)
+				if !yield(o, err) || err != nil {
+					return
+				}
 			}
 		}
 	}

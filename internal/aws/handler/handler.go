@@ -127,8 +127,9 @@ func Expire(c config.Expire, account aws.Config, journal delivery.Journal) (*dyn
 	if err != nil {
 		return nil, err
 	}
+	destinations := &dynamo.Directory{Client: database, Table: c.DirectoryTable}
 	expire := &delivery.Expire{
-		Directory: &dynamo.Directory{Client: database, Table: c.DirectoryTable}, Failed: cache, Journal: journal, Now: time.Now,
+		Directory: destinations, Failed: cache, Outbox: destinations, Journal: journal, Now: time.Now,
 		Bus: &eventbridge.Bus{Client: awseventbridge.NewFromConfig(account), Name: c.EventBus},
 	}
 	return &dynamo.Stream{Expire: expire, Objects: bucket, Journal: journal, Now: time.Now}, nil

@@ -112,7 +112,7 @@ func TestEachStoreIsItsOwn(t *testing.T) {
 				return err
 			}
 			return r.Watch.Run(ctx)
-		}, strings.Repeat("Query directory, ", 16) + "Query directory"},
+		}, strings.Repeat("Query directory, ", 17) + "Query directory"},
 		"requeue: a timer that was lost": {func(ctx context.Context, account aws.Config) error {
 			r, err := handler.Requeue(config.Requeue{DirectoryTable: "directory", DeliveriesTable: "deliveries", RetryQueueURL: "https://sqs/retry", TimeLimit: time.Minute}, account, lines)
 			if err != nil {
@@ -160,7 +160,7 @@ func TestEachStoreIsItsOwn(t *testing.T) {
 			}
 			_, err = s.Handle(ctx, failedEvent(t))
 			return err
-		}, "GetItem directory, PutEvents "},
+		}, "GetItem directory, PutEvents , PutItem directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var called targets
