@@ -147,6 +147,9 @@ func destinationGet(r *remote) *cobra.Command {
 				t.add(text("why they wait"), why(b))
 				t.add(text("lost in a day"), text("%s", atLeast(b.ExpireInADay, b.ExpireInADay == b.Count && b.More)))
 				t.add(text("version"), text("%d", d.Version))
+				for _, w := range d.Warnings {
+					t.add(text("warning").in(yellow), text("%s: %s", w.Field, w.Message))
+				}
 				return t
 			})
 		},
@@ -182,6 +185,9 @@ Credentials that the file does not give stay as they are. To keep several in one
 			_, err = c.do(cmd.Context(), call{method: http.MethodPut, path: destinationPath(args[0]), query: verify(noVerify), body: body, into: &d})
 			if err != nil {
 				return err
+			}
+			for _, w := range d.Warnings {
+				fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s: %s\n", w.Field, w.Message)
 			}
 			return r.show(cmd, d, func() *table { return destinationTable([]admin.Destination{d}) })
 		},

@@ -116,14 +116,21 @@ func (a *API) change(ctx context.Context, c change) (*destinationAnswer, error) 
 		if err := a.makeRoom(ctx, deleted); err != nil {
 			return nil, err
 		}
-		stored, err := a.Destinations.PutDestination(ctx, after, tell)
+		tells, err := a.cutOffs(ctx, after, fields)
+		if err != nil {
+			return nil, err
+		}
+		tells = append([]directory.Outgoing{tell}, tells...)
+		stored, err := a.Destinations.PutDestination(ctx, after, tells...)
 		if errors.Is(err, directory.ErrChanged) {
 			continue
 		}
 		if err != nil {
 			return nil, a.internal(ctx, err)
 		}
-		a.Outbox.Tell(ctx, tell)
+		for _, tell := range tells {
+			a.Outbox.Tell(ctx, tell)
+		}
 		if mayMend(fields) {
 			a.nudge(ctx, stored)
 		}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -96,6 +97,7 @@ type DestinationInput struct {
 	ExternalID  string `json:"external_id,omitempty" doc:"May repeat what GET answers. It is the workspace's and cannot be chosen."`
 	Incarnation any    `json:"incarnation,omitempty" doc:"Ignored."`
 	GraceEndsAt any    `json:"grace_ends_at,omitempty" doc:"Ignored."`
+	Warnings    any    `json:"warnings,omitempty" doc:"Ignored."`
 }
 
 // DestinationPatch is what is to be changed; what is left out stays.
@@ -122,6 +124,7 @@ type Destination struct {
 	GraceEndsAt *time.Time      `json:"grace_ends_at" doc:"When a disconnected destination is disabled, and a deleted one removed; null in other states."`
 	Generation  int             `json:"generation" doc:"Grows with every disconnect, disable, reconnect, deletion and restore."`
 	Health      Health          `json:"health"`
+	Warnings    []Warning       `json:"warnings,omitempty" doc:"What was stored as it was asked for, and may not be what was meant; left out if there is nothing."`
 	Draining    bool            `json:"draining" doc:"The backlog is being sent at once."`
 	Version     int             `json:"version" doc:"Grows with every change of the settings."`
 	ExternalID  string          `json:"external_id,omitempty" doc:"The workspace's: what the trust policy of the role must demand as sts:ExternalId. S3 only."`
@@ -147,12 +150,35 @@ type Refusals struct {
 	Answer string       `json:"answer,omitempty" doc:"What the service answered, as above."`
 }
 
+// Warning is something that is no error and may be a mistake.
+type Warning struct {
+	Field   string `json:"field" doc:"Such as log_types[1]."`
+	Code    string `json:"code" enum:"log_type_misspelt,log_type_not_published" doc:"Later versions may add codes."`
+	Message string `json:"message"`
+}
+
+// warningsOf are what an admin who looks at the destination may want to correct.
+func warningsOf(d directory.Destination) (list []Warning) {
+	for _, odd := range d.OddTypes() {
+		w := Warning{Field: fmt.Sprintf("log_types[%d]", odd.Place)}
+		if odd.Near != "" {
+			w.Code, w.Message = "log_type_misspelt", fmt.Sprintf("%q is not a published log type; did you mean %q?", odd.Type, odd.Near)
+		} else {
+			w.Code, w.Message = "log_type_not_published", fmt.Sprintf("%q is not a published log type (%s); only logs that a producer sends with this very type come to the destination", odd.Type,
+				strings.Join(directory.PublishedTypes(), ", "))
+		}
+		list = append(list, w)
+	}
+	return list
+}
+
 func viewDestination(d directory.Destination) Destination {
 	v := Destination{
 		ID: d.ID, Name: d.Name, WorkspaceID: d.WorkspaceID, Kind: d.Kind, Shared: d.Shared, LogTypes: some(d.LogTypes), Settings: Object(d.Settings),
 		State: d.State, StateSince: d.StateSince, Generation: d.Generation, Health: Health{State: d.Health.State, Code: d.Health.Code, Answer: d.Health.Answer},
 		Draining: d.Draining, Version: d.Version, ExternalID: d.ExternalID, Incarnation: d.Incarnation,
 	}
+	v.Warnings = warningsOf(d)
 	if v.Health.State == "" {
 		v.Health.State = directory.Healthy
 	}

@@ -27,6 +27,7 @@ const (
 	DestinationDeleted      Event = "destination_deleted"
 	DestinationRestored     Event = "destination_restored"
 	DestinationRemoved      Event = "destination_removed"
+	DestinationCutOff       Event = "destination_cut_off"
 	DestinationDisconnected Event = "destination_disconnected"
 	DestinationDisabled     Event = "destination_disabled"
 	DestinationReconnected  Event = "destination_reconnected"
@@ -54,6 +55,9 @@ type Activity struct {
 	// with its credentials.
 	Test  string
 	Hosts []string
+	// Child is, of a destination that was cut off, the workspace whose own destination takes its logs, and LogTypes are those logs'.
+	Child    string
+	LogTypes []string
 	// Since is when the state began that this ended: of a disabled destination, when it was disconnected.
 	Since time.Time
 }

@@ -35,6 +35,9 @@ func (a Activity) ID() string {
 	}
 	fmt.Fprintf(h, "%s\x00%s\x00%s\x00%d\x00%d\x00%d\x00%s\x00%s", a.Event, a.Workspace.ID, record,
 		a.Destination.Generation, version, a.At.UnixMilli(), a.By.Identity, a.Test)
+	if a.Child != "" {
+		fmt.Fprintf(h, "\x00%s\x00%s", a.Child, strings.Join(a.LogTypes, " "))
+	}
 	return "activity-" + hex.EncodeToString(h.Sum(nil)[:16])
 }
 
@@ -78,6 +81,8 @@ type activity struct {
 	Fields     []string        `json:"fields,omitempty"`
 	Test       string          `json:"test_log_id,omitempty"`
 	Hosts      []string        `json:"hosts,omitempty"`
+	Child      string          `json:"child_workspace_id,omitempty"`
+	LogTypes   []string        `json:"log_types,omitempty"`
 }
 
 // Log is the activity as a user_activity log of its workspace.
@@ -91,7 +96,7 @@ func (a Activity) Log() (events.Log, error) {
 		Resource:  resource{Type: "workspace", ID: w.ID, Name: w.Name},
 		Details: details{
 			Request:  request{IPAddress: a.By.IPAddress, UserAgent: a.By.UserAgent},
-			Activity: activity{Kind: d.Kind, State: d.State, Generation: d.Generation, Version: d.Version, Fields: a.Fields, Test: a.Test, Hosts: a.Hosts},
+			Activity: activity{Kind: d.Kind, State: d.State, Generation: d.Generation, Version: d.Version, Fields: a.Fields, Test: a.Test, Hosts: a.Hosts, Child: a.Child, LogTypes: a.LogTypes},
 		},
 	}
 	if len(w.Admins) > 0 {

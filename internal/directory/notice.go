@@ -23,6 +23,8 @@ const (
 	ExpiryWarning NoticeKind = "expiry_warning"
 	// Deletion: an admin has deleted the destination, which can be restored for eight hours. One mail a deletion.
 	Deletion NoticeKind = "deletion"
+	// CutOffNotice: a child workspace's own destination takes logs that came to this shared one. At most one mail a child in 24 hours.
+	CutOffNotice NoticeKind = "cut_off"
 )
 
 // Notice is a message on the notices queue: there may be something to mail. Whoever takes it checks the destination as it is then, and
@@ -44,8 +46,18 @@ type Notice struct {
 	Answer string       `json:"answer,omitempty"`
 	// At is when it was noticed: the error time of the mail.
 	At time.Time `json:"at"`
+	// Child is whose logs no longer come, for a destination that was cut off; nil for the other kinds.
+	Child *Child `json:"child,omitempty"`
 	// Losses are what an expiry warning is about; nil for the other kinds.
 	Losses *Losses `json:"losses,omitempty"`
+}
+
+// Child is a workspace whose own destination takes logs that came to its parent's, and which logs.
+type Child struct {
+	ID       string   `json:"id"`
+	Name     string   `json:"name,omitempty"`
+	LogTypes []string `json:"log_types,omitempty"`
+	Others   bool     `json:"others,omitempty"`
 }
 
 // Losses are logs that are given up by some time unless their destination takes them.

@@ -63,7 +63,7 @@ const (
 
 // claimKey names the mail to one recipient that a notice is about: an involuntary one and an expiry warning
 // by the destination's record alone, a recovered one by the time of the involuntary mail that it answers, a
-// voluntary one by when the disconnect was, one about a deletion by its generation. The recipient is part of it, so that whatever becomes of the
+// voluntary one by when the disconnect was, one about a deletion by its generation, one about a cut-off by the child. The recipient is part of it, so that whatever becomes of the
 // others and of the order of the list, nobody is mailed twice and nobody is left out. Its hash stands for it,
 // since keys stand in errors and addresses must not.
 func claimKey(n directory.Notice, answers time.Time, address string) string {
@@ -75,6 +75,12 @@ func claimKey(n directory.Notice, answers time.Time, address string) string {
 		return fmt.Sprintf("%s#%s#%s", identity, n.Kind, recipient)
 	case directory.Recovered:
 		return fmt.Sprintf("%s#%s#%d#%s", identity, n.Kind, answers.UnixMilli(), recipient)
+	case directory.CutOffNotice:
+		child := "" // every notice of the kind has one
+		if n.Child != nil {
+			child = n.Child.ID
+		}
+		return fmt.Sprintf("%s#%s#%s#%s", identity, n.Kind, child, recipient)
 	case directory.Deletion:
 		return fmt.Sprintf("%s#%s#%d#%s", identity, n.Kind, n.Generation, recipient)
 	}
@@ -84,7 +90,7 @@ func claimKey(n directory.Notice, answers time.Time, address string) string {
 // limit is how long after a mail the next under the same key may go; 0 is never.
 func limit(k directory.NoticeKind) time.Duration {
 	switch k {
-	case directory.Involuntary:
+	case directory.Involuntary, directory.CutOffNotice:
 		return dailyLimit
 	case directory.ExpiryWarning:
 		return warningLimit

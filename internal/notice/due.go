@@ -37,6 +37,10 @@ func Due(n directory.Notice, d directory.Destination, now time.Time) Verdict {
 		if d.State == directory.Deleted && d.Generation == n.Generation {
 			return Send
 		}
+	case directory.CutOffNotice:
+		if d.State != directory.Deleted && n.Child != nil {
+			return Send
+		}
 	case directory.Involuntary:
 		if d.State == directory.Connected && d.Health.State == directory.Failing && sameOutage(n, d) {
 			return Send

@@ -10,6 +10,7 @@ import (
 func TestDue(t *testing.T) {
 	at := time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)
 	voluntary := directory.Notice{Kind: directory.Voluntary, Generation: 4, At: at}
+	cutOff := directory.Notice{Kind: directory.CutOffNotice, At: at, Child: &directory.Child{ID: "orbit"}}
 	deletion := directory.Notice{Kind: directory.Deletion, Generation: 4, At: at}
 	about := func(k directory.NoticeKind) directory.Notice {
 		return directory.Notice{Kind: k, Since: at.Add(-time.Hour), At: at}
@@ -40,6 +41,9 @@ func TestDue(t *testing.T) {
 		"voluntary, reconnected after":                {voluntary, in(directory.Connected, 6), 0, Drop},
 		"voluntary, disconnected again":               {voluntary, in(directory.Disconnected, 6), 0, Drop},
 		"voluntary, disabled again":                   {voluntary, in(directory.Disabled, 7), 0, Drop},
+		"cut off":                                     {cutOff, in(directory.Connected, 1), 0, Send},
+		"cut off, deleted since":                      {cutOff, in(directory.Deleted, 2), 0, Drop},
+		"cut off, of a version that names no child":   {about(directory.CutOffNotice), in(directory.Connected, 1), 0, Drop},
 		"deletion, deleted":                           {deletion, in(directory.Deleted, 4), 0, Send},
 		"deletion, hours ago":                         {deletion, in(directory.Deleted, 4), 7 * time.Hour, Send},
 		"deletion, restored":                          {deletion, in(directory.Connected, 5), 0, Drop},

@@ -404,3 +404,20 @@ func TestRefusalSaysWhy(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestACutOffIsMailedOnceADay has a child's destination taken back and forth: the parent's admins get one mail a day about each child.
+func TestACutOffIsMailedOnceADay(t *testing.T) {
+	o := newOffice(t, nil, "ada@acme.example")
+	about := func(child string) notice.Message {
+		return o.message(directory.Notice{Kind: directory.CutOffNotice, DestinationID: "siem", Since: o.now, At: o.now, Child: &directory.Child{ID: child}})
+	}
+	for range 5 {
+		o.handle(about("orbit"), 1)
+		o.handle(about("comet"), 1)
+		o.now = o.now.Add(time.Hour)
+	}
+	o.want("mails", len(o.mailer.All()), 2)
+	o.now = start.Add(24 * time.Hour)
+	o.handle(about("orbit"), 1)
+	o.want("mails of the next day", len(o.mailer.All()), 3)
+}

@@ -74,6 +74,8 @@ type page struct {
 	ResourceKind string
 	ErrorTime    string
 	Since        string
+	// ChildID, ChildName and Types are whose logs, and which, no longer come to a destination that was cut off.
+	ChildID, ChildName, Types string
 	// Until is how long a deleted destination can be restored.
 	Until string
 	// Granular says that the failure stands in the catalogue; only then the next three are set. Status is the service's own
@@ -130,6 +132,10 @@ func (r *Renderer) Render(n directory.Notice, owner directory.Workspace, d direc
 	}
 	p.Cause, p.Losses = causeOf(d), lossesOf(n.Losses)
 	p.Refuses = n.Kind == directory.Involuntary && failure.Find(n.Code).Class == failure.Log
+	if n.Child != nil {
+		p.ChildID, p.ChildName = legible.Name(n.Child.ID, longestID), legible.Name(cmp.Or(n.Child.Name, n.Child.ID), longestName)
+		p.Types = typesOf(*n.Child)
+	}
 	if n.Kind == directory.Deletion {
 		p.Until = timestamp(n.At.Add(directory.Grace))
 	}
@@ -173,6 +179,20 @@ func causeOf(d directory.Destination) string {
 		return "refused"
 	}
 	return "backlog"
+}
+
+// typesShown is how many types of logs a mail names.
+const typesShown = 10
+
+func typesOf(c directory.Child) string {
+	list := make([]string, 0, typesShown+1)
+	for _, t := range c.LogTypes[:min(typesShown, len(c.LogTypes))] {
+		list = append(list, legible.Name(t, longestName))
+	}
+	if c.Others || len(c.LogTypes) > typesShown {
+		list = append(list, "others")
+	}
+	return strings.Join(list, ", ")
 }
 
 // codesShown is how many codes a mail names; the most frequent come first.

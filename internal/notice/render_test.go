@@ -78,6 +78,8 @@ func TestGolden(t *testing.T) {
 		"expiry-warning-deleted":      {warning("", directory.CodeCount{Logs: 24}), acme, in(directory.Deleted)},
 		"expiry-warning-refused": {warning(failure.HTTPLogRefused, directory.CodeCount{Code: failure.HTTPLogRefused, Logs: 70},
 			directory.CodeCount{Code: failure.HTTPLogTooLarge, Logs: 3}, directory.CodeCount{Code: "http.of_a_later_version", Logs: 1}), acme, refusing},
+		"cut-off": {directory.Notice{Kind: directory.CutOffNotice, Since: noon, At: noon,
+			Child: &directory.Child{ID: "orbit", Name: "Orbit Inc.", LogTypes: []string{"job_summary", "user_activity"}, Others: true}}, acme, siem},
 		"expiry-warning-one":     {warning(failure.HTTPLogRefused, directory.CodeCount{Code: failure.HTTPLogRefused, Logs: 1}), acme, refusing},
 		"expiry-warning-many":    {many, acme, failing},
 		"expiry-warning-backlog": {warning("", directory.CodeCount{Logs: 12_000}), acme, in(directory.Connected)},

@@ -144,6 +144,7 @@ func TestADestinationIsShownInEveryState(t *testing.T) {
 			"http.log_refused"}},
 		"draining":      {func(d *directory.Destination) { d.Draining = true }, 0, false, []string{"draining", "The backlog is being sent."}},
 		"disconnected":  {func(d *directory.Destination) { d.State = directory.Disconnected }, time.Hour, false, []string{"disconnected", "Disconnected by an admin 1 h ago.", "it is disabled in 7 h", "Next attempt after a reconnect"}},
+		"misspelt":      {func(d *directory.Destination) { d.LogTypes = []string{"jon_summary"} }, 0, false, []string{"The log type jon_summary is not a published one; job_summary may be meant."}},
 		"deleted":       {func(d *directory.Destination) { d.State = directory.Deleted }, time.Hour, false, []string{"deleted", "Deleted by an admin 1 h ago.", "it is removed in 7 h unless it is restored", "Next attempt after a restore"}},
 		"disabled":      {func(d *directory.Destination) { d.State = directory.Disabled }, time.Hour, false, []string{"disabled", "Disabled 1 h ago, eight hours after"}},
 		"without state": {func(d *directory.Destination) { d.Health = directory.Health{} }, 0, false, []string{"healthy"}},
