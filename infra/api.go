@@ -19,7 +19,7 @@ func newAPI(stack awscdk.Stack, s settings, admin awslambda.Function) (awsapigat
 		RestApiName:           jsii.String(s.stackName()),
 		Description:           jsii.String("The management API of " + s.stackName()),
 		EndpointConfiguration: &awsapigateway.EndpointConfiguration{Types: &[]awsapigateway.EndpointType{awsapigateway.EndpointType_REGIONAL}},
-		DeployOptions:         &awsapigateway.StageOptions{StageName: jsii.String(apiStage)},
+		Deploy:                jsii.Bool(false), // below, once it has its method
 		CloudWatchRole:        jsii.Bool(false), // it would be the account's, not the stack's
 	})
 	api.Node().TryRemoveChild(jsii.String("Endpoint")) // an output that the stack has under a name of its own
@@ -28,6 +28,11 @@ func newAPI(stack awscdk.Stack, s settings, admin awslambda.Function) (awsapigat
 			Proxy: jsii.Bool(true), AllowTestInvoke: jsii.Bool(false), Timeout: seconds(adminTimeout),
 		}),
 		&awsapigateway.MethodOptions{AuthorizationType: awsapigateway.AuthorizationType_IAM})
+	// API Gateway refuses to deploy an API without methods, so the deployment stands after them in the template too, for
+	// those that make resources in its order.
+	api.SetDeploymentStage(awsapigateway.NewStage(stack, jsii.String("ApiStage"), &awsapigateway.StageProps{
+		StageName: jsii.String(apiStage), Deployment: awsapigateway.NewDeployment(stack, jsii.String("ApiDeployment"), &awsapigateway.DeploymentProps{Api: api}),
+	}))
 	return api, awsiam.NewManagedPolicy(stack, jsii.String("Operator"), &awsiam.ManagedPolicyProps{
 		Description: jsii.String("Manage the workspaces and destinations of " + s.stackName()),
 		Statements: &[]awsiam.PolicyStatement{

@@ -165,7 +165,7 @@ func testOutputs(t *testing.T, tmpl template) {
 		"PayloadBucketName": "{Payloads}",
 		"ProducerPolicyArn": "{Producer}",
 		"AlarmTopicArn":     "{Alarms}",
-		"ApiUrl":            "https://{Api}.execute-api.{AWS::Region}.{AWS::URLSuffix}/{ApiDeploymentStageapi}/",
+		"ApiUrl":            "https://{Api}.execute-api.{AWS::Region}.{AWS::URLSuffix}/{ApiStage}/",
 		"OperatorPolicyArn": "{Operator}",
 		"EventBusName":      "{Bus}",
 		"DestinationTrustPolicy": `{"Statement":[{"Action":"sts:AssumeRole","Condition":{"ArnLike":{"aws:PrincipalArn":` +

@@ -543,7 +543,7 @@ func testAPI(t *testing.T, tmpl template) {
 			got = append(got, fmt.Sprintf("%v by %v as %s", p.at("Action"), p.at("Principal"), compact(p.at("SourceArn"))))
 		}
 	}
-	const source = "arn:{AWS::Partition}:execute-api:{AWS::Region}:{AWS::AccountId}:{Api}/{ApiDeploymentStageapi}/*/*"
+	const source = "arn:{AWS::Partition}:execute-api:{AWS::Region}:{AWS::AccountId}:{Api}/{ApiStage}/*/*"
 	if diff := cmp.Diff([]string{"lambda:InvokeFunction by apigateway.amazonaws.com as " + source}, got); diff != "" {
 		t.Errorf("who may invoke admin (-want +got):\n%s", diff)
 	}
