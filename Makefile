@@ -187,5 +187,9 @@ size: e2e-synth ## Size, start and memory of each function, as a table; fails ov
 	$(E2E) -v -run TestSize ./internal/e2e
 
 .PHONY: rehearse
-rehearse: e2e-synth ## Bootstrap, deploy, deploy again and diff, against moto instead of AWS
+rehearse: e2e-synth ## The stack's lives against moto instead of AWS: a failed deploy, deploy and destroy and deploy, an upgrade
 	.ci/rehearse build/e2e
+
+.PHONY: released
+released: e2e-synth ## After a release: keep its template as the one that TestLives and rehearse upgrade from
+	cp build/e2e/auditrelay-e2e.template.json infra/testdata/released.template.json

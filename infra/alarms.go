@@ -138,6 +138,10 @@ func alarmsOf(p parts, fs functions) []alarm {
 			means: "expire is over an hour behind the cache's stream, which forgets after a day: failed events are announced late.",
 		},
 	}
+	all = append(all, alarm{
+		name: "messages-stuck", section: "messages-stuck", metric: m.of(stuck, sum, time.Hour),
+		means: "A message has been handed out to deliver for hours and is never settled. The age of a queue's oldest message leaves it out.",
+	})
 	all = append(all, mailAlarms(m, p.post)...)
 	for _, q := range p.ends() {
 		id := strings.TrimSuffix(*q.dead.Node().Id(), "DeadLetters")
@@ -169,8 +173,8 @@ func alarmsOf(p parts, fs functions) []alarm {
 func mailAlarms(m meter, p post) []alarm {
 	all := []alarm{
 		{
-			name: "mails-refused", section: "mail-failures", metric: m.of(mailsRefused, sum, interval), periods: 3,
-			means: "SES keeps refusing mails about connections. They are tried again for two days.",
+			name: "mails-refused", section: "mail-failures", metric: m.of(mailsRefused, sum, 3*interval), periods: 2,
+			means: "SES keeps refusing mails about connections. They are tried again for four days.",
 		},
 		{
 			name: "mails-uncertain", section: "mail-failures", metric: m.of(mailsUncertain, sum, interval),

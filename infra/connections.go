@@ -13,7 +13,7 @@ import (
 
 // connections is what changes of connections need: the timers of disconnects, and the bus on which changes are told.
 type connections struct {
-	// group holds one schedule for each destination that was disconnected in the last eight hours, and nothing else.
+	// group holds one schedule for each destination that was disconnected in the last eight hours, and nothing else. The schedules go with it.
 	group awsscheduler.ScheduleGroup
 	// missed takes the events of schedules that the function disconnect did not settle.
 	missed awssqs.Queue
@@ -40,7 +40,11 @@ func newConnections(stack awscdk.Stack, s settings, key awskms.IKey) connections
 	}))
 	return connections{
 		untold: untold,
-		group:  awsscheduler.NewScheduleGroup(stack, jsii.String("Schedules"), &awsscheduler.ScheduleGroupProps{ScheduleGroupName: jsii.String(s.stackName())}),
+		group: awsscheduler.NewScheduleGroup(stack, jsii.String("Schedules"), &awsscheduler.ScheduleGroupProps{
+			ScheduleGroupName: jsii.String(s.stackName()),
+			// By default CDK retains it, and the next stack of this name would find its name taken.
+			RemovalPolicy: awscdk.RemovalPolicy_DESTROY,
+		}),
 		missed: newDeadLetters(stack, key, "ScheduleDeadLetters", longest),
 		bus: awsevents.NewEventBus(stack, jsii.String("Bus"), &awsevents.EventBusProps{
 			EventBusName: jsii.String(s.stackName()),

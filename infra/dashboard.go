@@ -27,7 +27,7 @@ func newDashboard(p parts, fs functions, alarms []alarm) awscloudwatch.Dashboard
 			{
 				graph("Deliveries, every 5 minutes", 12, m.of(accepted, sum, interval), m.of(delivered, sum, interval), m.of(failed, sum, interval),
 					m.of(unrouted, sum, interval), m.of(rejected, sum, interval), m.of(repeated, sum, interval)),
-				graph("Attempts, every 5 minutes", 12, m.of(attempts, sum, interval), m.of(attemptsFailed, sum, interval), m.of(held, sum, interval), m.of(faults, sum, interval)),
+				graph("Attempts, every 5 minutes", 12, m.of(attempts, sum, interval), m.of(attemptsFailed, sum, interval), m.of(held, sum, interval), m.of(faults, sum, interval), m.of(stuck, sum, interval)),
 			},
 			{
 				graph("Delivered, by kind", 8, m.byKind(delivered)),

@@ -24,13 +24,13 @@ const (
 
 func (g grants) deliver() []awsiam.PolicyStatement {
 	return []awsiam.PolicyStatement{
-		consume(g.qs.ingest, g.qs.retry),
+		consume(g.qs.ingest, g.qs.retry, queue{Queue: g.qs.ingest.dead}),
 		send(g.qs.retry, g.qs.rejected, g.qs.drain, g.qs.notices),
 		g.announce(),
 		g.owned(),
 		g.told(),
 		// It hides and settles the messages that it takes one by one.
-		allow(arnsOf([]queue{g.qs.ingest, g.qs.retry}), "sqs:ChangeMessageVisibility"),
+		allow(arnsOf([]queue{g.qs.ingest, g.qs.retry, {Queue: g.qs.ingest.dead}}), "sqs:ChangeMessageVisibility"),
 		// It writes a destination's health, and the count of its attempts while it fails.
 		allow(jsii.Strings(*g.st.directory.TableArn()), "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"),
 		allow(jsii.Strings(*g.st.deliveries.TableArn()),

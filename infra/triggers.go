@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambdadestinations"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambdaeventsources"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/jsii-runtime-go"
 )
 
@@ -17,36 +18,28 @@ const (
 	// single ones do; more would put more destinations into one invocation than it can deal with at once.
 	batch       = 100
 	batchWindow = time.Second
-	// deliverConcurrency bounds deliver when no concurrency is reserved for it. A quarter of it is for retries, so that a great outage
-	// leaves room for fresh logs.
-	deliverConcurrency = 200
-	retryShare         = 4
-	// drainConcurrency is how many destinations' pages are sent at the same time.
-	drainConcurrency = 10
-	// notifyBatch and notifyConcurrency keep mails few at a time: SES takes 14 a second of a young account, and one of one in its sandbox.
-	notifyBatch       = 5
-	notifyConcurrency = 2
-	// streamBatch and streamBatches are how many records of the stream expire takes at once, and how many batches of a shard it takes
-	// beside each other. The records of one item stay in their order: Lambda gives them to one batch after the other. A batch of 1,000
-	// takes half a second, so that a shard's ends are announced at 4,000 a second; two are left for requeue, admin and
-	// notify even of an account of ten invocations.
-	streamBatch   = 1000
-	streamBatches = 2
+	// notifyBatch is small, as ofNotices is.
+	notifyBatch = 5
+	// streamBatch is how many records of the stream expire takes at once. A batch of 1,000 takes half a second, so that one batch
+	// of a shard after the other announces 2,000 ends a second.
+	streamBatch = 1000
 	// streamAge is how long expire tries a record of the stream. The stream itself forgets after 24 hours; the rest is time for a person.
 	streamAge = 12 * time.Hour
 )
 
-func triggerDeliver(deliver awslambda.Function, s settings, qs queues) {
-	limit := deliverConcurrency
-	if s.ReservedConcurrency > 0 {
-		limit = s.ReservedConcurrency // more pollers than that would only be throttled, and each throttling counts as a receive
+func triggerDeliver(stack awscdk.Stack, deliver awslambda.Function, s settings, qs queues) {
+	fromQueue(deliver, "Ingest", qs.ingest.Queue, s.shares().ingest, batch)
+	fromQueue(deliver, "Retry", qs.retry.Queue, s.shares().retry, batch)
+	// Dead letters are taken where they lie, when a person has ended the cause and says so. Moved back, they would be new
+	// messages with seven new days.
+	dead := fromQueue(deliver, "DeadLogs", qs.ingest.dead, leastOfQueue, batch)
+	if raw, ok := dead.Node().DefaultChild().(awslambda.CfnEventSourceMapping); ok {
+		raw.SetEnabled(jsii.Bool(false))
 	}
-	retries := limit / retryShare
-	fromQueue(deliver, "Ingest", qs.ingest, limit-retries, batch)
-	fromQueue(deliver, "Retry", qs.retry, retries, batch)
+	output(stack, "DeadLogsMapping", "The event source that takes the dead letters of ingest while it is enabled", dead.EventSourceMappingId())
 }
 
-func fromQueue(f awslambda.Function, id string, q queue, concurrency, batch int) {
+func fromQueue(f awslambda.Function, id string, q awssqs.Queue, concurrency, batch int) awslambda.EventSourceMapping {
 	options := &awslambda.EventSourceMappingOptions{
 		EventSourceArn:          q.QueueArn(),
 		BatchSize:               jsii.Number(batch),
@@ -56,13 +49,13 @@ func fromQueue(f awslambda.Function, id string, q queue, concurrency, batch int)
 	if batch > 1 {
 		options.MaxBatchingWindow = seconds(batchWindow)
 	}
-	f.AddEventSourceMapping(jsii.String(id), options)
+	return f.AddEventSourceMapping(jsii.String(id), options)
 }
 
 // triggerRequeue runs requeue every minute, and for every page of a drain: one page a run, because the largest takes most of a run's time. A run that failed is not repeated: the next one does its work, and a stale one would only stand in
 // its way. So this asynchronous path needs no dead-letter queue: nothing is in the event. An alarm watches that runs end well.
-func triggerRequeue(stack awscdk.Stack, requeue awslambda.Function, qs queues) {
-	fromQueue(requeue, "Drain", qs.drain, drainConcurrency, 1)
+func triggerRequeue(stack awscdk.Stack, requeue awslambda.Function, s settings, qs queues) {
+	fromQueue(requeue, "Drain", qs.drain.Queue, s.shares().drain, 1)
 	requeue.ConfigureAsyncInvoke(&awslambda.EventInvokeConfigOptions{RetryAttempts: jsii.Number(0), MaxEventAge: seconds(time.Minute)})
 	awsevents.NewRule(stack, jsii.String("EveryMinute"), &awsevents.RuleProps{
 		Description: jsii.String("Runs requeue"),
@@ -76,7 +69,7 @@ func triggerRequeue(stack awscdk.Stack, requeue awslambda.Function, qs queues) {
 
 // triggerExpire follows the cache's stream. The filters keep the function, and its price, away from the traffic of deliveries. It sees failed
 // events as they are recorded, deliveries that TTL removed, and items that named a document outside the table, which it removes.
-func triggerExpire(expire awslambda.Function, qs queues, st stores) {
+func triggerExpire(expire awslambda.Function, s settings, qs queues, st stores) {
 	failed := awslambda.FilterCriteria_Filter(&map[string]any{
 		"eventName": []string{"INSERT"},
 		"dynamodb":  map[string]any{"Keys": keyPrefix("F#")},
@@ -95,7 +88,7 @@ func triggerExpire(expire awslambda.Function, qs queues, st stores) {
 		StartingPosition:        awslambda.StartingPosition_TRIM_HORIZON,
 		Filters:                 &[]*map[string]any{failed, expired, outside},
 		BatchSize:               jsii.Number(streamBatch),
-		ParallelizationFactor:   jsii.Number(streamBatches),
+		ParallelizationFactor:   jsii.Number(s.shares().stream),
 		MaxBatchingWindow:       seconds(batchWindow),
 		BisectBatchOnError:      jsii.Bool(true),
 		ReportBatchItemFailures: jsii.Bool(true),
@@ -112,8 +105,8 @@ func triggerDisconnect(disconnect awslambda.Function, cs connections) {
 	})
 }
 
-func triggerNotify(notify awslambda.Function, qs queues) {
-	fromQueue(notify, "Notices", qs.notices, notifyConcurrency, notifyBatch)
+func triggerNotify(notify awslambda.Function, s settings, qs queues) {
+	fromQueue(notify, "Notices", qs.notices.Queue, s.shares().notices, notifyBatch)
 }
 
 func keyPrefix(prefix string) map[string]any {

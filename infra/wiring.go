@@ -45,11 +45,11 @@ func newFunctions(p parts) functions {
 		notify:     newFunction(p, p.notify()),
 	}
 	fs.admin = newFunction(p, p.admin(fs))
-	triggerDeliver(fs.deliver.Function, p.s, p.qs)
-	triggerRequeue(p.stack, fs.requeue.Function, p.qs)
-	triggerExpire(fs.expire.Function, p.qs, p.st)
+	triggerDeliver(p.stack, fs.deliver.Function, p.s, p.qs)
+	triggerRequeue(p.stack, fs.requeue.Function, p.s, p.qs)
+	triggerExpire(fs.expire.Function, p.s, p.qs, p.st)
 	triggerDisconnect(fs.disconnect.Function, p.cs)
-	triggerNotify(fs.notify.Function, p.qs)
+	triggerNotify(fs.notify.Function, p.s, p.qs)
 	return fs
 }
 
@@ -84,6 +84,8 @@ func (p parts) deliver() function {
 			Telemetry:        p.telemetry(),
 			Network:          p.network(),
 			IngestQueueURL:   *p.qs.ingest.QueueUrl(),
+			DeadLettersURL:   *p.qs.ingest.dead.QueueUrl(),
+			DeadLettersARN:   *p.qs.ingest.dead.QueueArn(),
 			RetryQueueURL:    *p.qs.retry.QueueUrl(),
 			RetryQueueARN:    *p.qs.retry.QueueArn(),
 			RejectedQueueURL: *p.qs.rejected.QueueUrl(),

@@ -85,7 +85,7 @@ func doctorCommand() *cobra.Command {
 // planFlags are the settings of a deployment that matter to the account.
 type planFlags struct {
 	stage, mailFrom, mailIdentity, mailRegion string
-	reserved                                  int
+	account, reserved                         int
 }
 
 func (p *planFlags) flags(cmd *cobra.Command) {
@@ -93,6 +93,7 @@ func (p *planFlags) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&p.mailFrom, "mail-from", "", "the sender of mails, as the setting mailFrom")
 	cmd.Flags().StringVar(&p.mailIdentity, "mail-identity", "", "how SES knows the sender, as the setting mailIdentity")
 	cmd.Flags().StringVar(&p.mailRegion, "mail-region", "", "where mails leave, as the setting mailRegion")
+	cmd.Flags().IntVar(&p.account, "account-concurrency", 0, "what the stack counts on in the account, as the setting accountConcurrency")
 	cmd.Flags().IntVar(&p.reserved, "reserved-concurrency", 0, "what is set aside for deliver, as the setting reservedConcurrency")
 }
 
@@ -107,6 +108,7 @@ func (p *planFlags) plan(given func(flag string) bool) (doctor.Plan, error) {
 			MailFrom            string          `json:"mailFrom"`
 			MailIdentity        string          `json:"mailIdentity"`
 			MailRegion          string          `json:"mailRegion"`
+			AccountConcurrency  json.RawMessage `json:"accountConcurrency"`
 			ReservedConcurrency json.RawMessage `json:"reservedConcurrency"`
 		} `json:"context"`
 	}
@@ -120,11 +122,24 @@ func (p *planFlags) plan(given func(flag string) bool) (doctor.Plan, error) {
 			return doctor.Plan{}, fmt.Errorf("read the settings of %s: %w", contextFile, err)
 		}
 	}
-	plan := doctor.Plan{Stage: orElse(p.stage, file.Context.Stage, "dev"), MailIdentity: orElse(p.mailIdentity, file.Context.MailIdentity, "existing"),
-		MailRegion: orElse(p.mailRegion, file.Context.MailRegion, ""), Reserved: p.reserved}
-	if text := strings.Trim(string(file.Context.ReservedConcurrency), `"`); !given("reserved-concurrency") && text != "" {
-		if _, err := fmt.Sscanf(text, "%d", &plan.Reserved); err != nil {
-			return plan, usageError("reservedConcurrency in " + contextFile + " is no number")
+	plan := doctor.Plan{
+		Stage: orElse(p.stage, file.Context.Stage, "dev"), MailIdentity: orElse(p.mailIdentity, file.Context.MailIdentity, "existing"),
+		MailRegion: orElse(p.mailRegion, file.Context.MailRegion, ""), Account: p.account, Reserved: p.reserved,
+	}
+	for _, number := range []struct {
+		flag, name string
+		value      json.RawMessage
+		into       *int
+	}{
+		{"account-concurrency", "accountConcurrency", file.Context.AccountConcurrency, &plan.Account},
+		{"reserved-concurrency", "reservedConcurrency", file.Context.ReservedConcurrency, &plan.Reserved},
+	} {
+		text := strings.Trim(string(number.value), `"`)
+		if given(number.flag) || text == "" {
+			continue
+		}
+		if _, err := fmt.Sscanf(text, "%d", number.into); err != nil {
+			return plan, usageError(number.name + " in " + contextFile + " is no number")
 		}
 	}
 	if from := orElse(p.mailFrom, file.Context.MailFrom); from != "" {

@@ -18,7 +18,7 @@ import (
 )
 
 func TestPlan(t *testing.T) {
-	const file = `{"app":"x","context":{"stage":"prod","mailFrom":"Acme <notices@acme.example>","mailIdentity":"existing","reservedConcurrency":"400"}}`
+	const file = `{"app":"x","context":{"stage":"prod","mailFrom":"Acme <notices@acme.example>","mailIdentity":"existing","accountConcurrency":1000,"reservedConcurrency":"400"}}`
 	for name, test := range map[string]struct {
 		file string
 		args []string
@@ -27,9 +27,9 @@ func TestPlan(t *testing.T) {
 		"nothing": {"", nil, doctor.Plan{Stage: "dev", MailIdentity: "existing"}},
 		"flags": {"", []string{"--stage", "test", "--mail-from", "a@b.example", "--mail-identity", "address", "--reserved-concurrency", "8"},
 			doctor.Plan{Stage: "test", MailFrom: "a@b.example", MailIdentity: "address", Reserved: 8}},
-		"the file": {file, nil, doctor.Plan{Stage: "prod", MailFrom: "notices@acme.example", MailIdentity: "existing", Reserved: 400}},
-		"flags over the file": {file, []string{"--stage", "test", "--reserved-concurrency", "0"},
-			doctor.Plan{Stage: "test", MailFrom: "notices@acme.example", MailIdentity: "existing"}},
+		"the file": {file, nil, doctor.Plan{Stage: "prod", MailFrom: "notices@acme.example", MailIdentity: "existing", Account: 1000, Reserved: 400}},
+		"flags over the file": {file, []string{"--stage", "test", "--reserved-concurrency", "0", "--account-concurrency", "20"},
+			doctor.Plan{Stage: "test", MailFrom: "notices@acme.example", MailIdentity: "existing", Account: 20}},
 		"a number in the file": {`{"context":{"reservedConcurrency":9}}`, nil, doctor.Plan{Stage: "dev", MailIdentity: "existing", Reserved: 9}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -59,7 +59,10 @@ type Deliver struct {
 	Telemetry
 	Network
 	// IngestQueueURL is for messages that are settled one by one; without it they are only taken so.
-	IngestQueueURL   string `env:"INGEST_QUEUE_URL"`
+	IngestQueueURL string `env:"INGEST_QUEUE_URL"`
+	// DeadLettersURL and DeadLettersARN are the queue of ingest's dead letters, which are taken where they lie.
+	DeadLettersURL   string `env:"DEAD_LETTERS_URL"`
+	DeadLettersARN   string `env:"DEAD_LETTERS_ARN"`
 	RetryQueueURL    string `env:"RETRY_QUEUE_URL,required,notEmpty"`
 	RetryQueueARN    string `env:"RETRY_QUEUE_ARN,required,notEmpty"`
 	RejectedQueueURL string `env:"REJECTED_QUEUE_URL,required,notEmpty"`

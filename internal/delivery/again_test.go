@@ -21,7 +21,7 @@ func TestADeliveredLogThatComesAgain(t *testing.T) {
 		"the destination takes it twice":   {time.Minute, false, outcome{Accepted: 1, Held: 2}},
 		"it is down when it comes again":   {time.Minute, true, outcome{Accepted: 1, Held: 1, Failed: 1}},
 		"it is deleted when it is settled": {0, true, outcome{Accepted: 1, Held: 1}},
-		"it comes again and again":         {20 * time.Minute, false, outcome{Accepted: 1, Held: 4}},
+		"it comes again and again":         {30 * time.Minute, false, outcome{Accepted: 1, Held: 4}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var w *local.World

@@ -40,6 +40,8 @@ const (
 	EventDrained Event = "destination.drained"
 	// EventWaiting: the oldest log that waits for a destination that needs attention was accepted at AcceptedAt.
 	EventWaiting Event = "destination.waiting"
+	// EventStuck: a message was handed out for hours and never settled.
+	EventStuck Event = "message.stuck"
 	// EventFault: something of our own failed; Reason says what. The work is done again.
 	EventFault Event = "relay.fault"
 )

@@ -33,7 +33,7 @@ func (l *Lines) Record(e Entry) {
 		return // one line an attempt is enough: each accepted delivery has a first attempt or is held
 	}
 	level := slog.LevelInfo
-	if e.Event == EventFault || e.Event == EventFailed {
+	if e.Event == EventFault || e.Event == EventFailed || e.Event == EventStuck {
 		level = slog.LevelError
 	} else if e.Event == EventRejected || e.Outcome == Failed {
 		level = slog.LevelWarn
@@ -66,6 +66,9 @@ func (l *Lines) Record(e Entry) {
 	addTime(&r, "failed_at", e.FailedAt)
 	addText(&r, "reason", e.Reason)
 	_ = l.handler.Handle(context.Background(), r) // standard output of the function: nobody is left to tell
+	if e.Event == EventStuck {
+		l.write("", &counts{Stuck: 1}, e.At) // at once: the message may end the process
+	}
 }
 
 func addText(r *slog.Record, key, value string) {
@@ -92,6 +95,7 @@ type counts struct {
 	AttemptsFailed int `json:"AttemptsFailed,omitempty"`
 	Held           int `json:"Held,omitempty"`
 	Faults         int `json:"Faults,omitempty"`
+	Stuck          int `json:"Stuck,omitempty"`
 	// OldestAge is the age of the oldest waiting log in seconds, the largest of all that were measured.
 	OldestAge int `json:"OldestAge,omitempty"`
 }
@@ -149,29 +153,34 @@ func (l *Lines) Flush(now time.Time) {
 	l.counts = make(map[string]*counts)
 	l.mu.Unlock()
 	for kind, c := range counted {
-		line, err := json.Marshal(c)
-		if err != nil || len(line) == len("{}") {
-			continue
-		}
-		var values map[string]any
-		if json.Unmarshal(line, &values) != nil {
-			continue
-		}
-		dimensions := [][]string{{}}
-		metrics := make([]map[string]string, 0, len(values))
-		for name := range values {
-			metrics = append(metrics, map[string]string{"Name": name, "Unit": unit(name)})
-		}
-		if kind != "" {
-			values["kind"] = kind
-			dimensions = append(dimensions, []string{"kind"})
-		}
-		values["_aws"] = map[string]any{
-			"Timestamp":         now.UnixMilli(),
-			"CloudWatchMetrics": []map[string]any{{"Namespace": l.namespace, "Dimensions": dimensions, "Metrics": metrics}},
-		}
-		_ = json.NewEncoder(l.out).Encode(values)
+		l.write(kind, c, now)
 	}
+}
+
+// write writes the metrics of a destination kind, or of none.
+func (l *Lines) write(kind string, c *counts, now time.Time) {
+	line, err := json.Marshal(c)
+	if err != nil || len(line) == len("{}") {
+		return
+	}
+	var values map[string]any
+	if json.Unmarshal(line, &values) != nil {
+		return
+	}
+	dimensions := [][]string{{}}
+	metrics := make([]map[string]string, 0, len(values))
+	for name := range values {
+		metrics = append(metrics, map[string]string{"Name": name, "Unit": unit(name)})
+	}
+	if kind != "" {
+		values["kind"] = kind
+		dimensions = append(dimensions, []string{"kind"})
+	}
+	values["_aws"] = map[string]any{
+		"Timestamp":         now.UnixMilli(),
+		"CloudWatchMetrics": []map[string]any{{"Namespace": l.namespace, "Dimensions": dimensions, "Metrics": metrics}},
+	}
+	_ = json.NewEncoder(l.out).Encode(values)
 }
 
 func unit(metric string) string {

@@ -14,16 +14,29 @@ type Source interface {
 	Settle(ctx context.Context, handles []string) []error
 }
 
+// How long the queue ingest hands a message out again that nobody settled. The stack makes the queue of these.
+const (
+	// IngestAgain is the pause from one time to the next.
+	IngestAgain = 11 * time.Minute
+	// IngestReceives is how often before it counts as dead: for as long as its log may live. So an outage of our own
+	// ends without a person who sends dead letters back, and every log keeps the time of its acceptance and its key.
+	IngestReceives = int((Lifetime + IngestAgain - 1) / IngestAgain)
+)
+
 const (
 	// trusted is how often a message may be handed out before it is a suspect. A second time is common: a call of ours failed, or the function
 	// ran out of time. The third may be because the message itself ends the process, by its size or by what its destination does with it.
 	trusted = 2
 	// suspectHidden is how long a suspect stays hidden from when its turn comes. If it ends the process, the messages beside it show up again
-	// without it, after the queue's visibility time-out of six minutes: nine times within the hour, so that they outlive nine such suspects in
-	// their midst before they were handed out often enough to count as dead.
-	suspectHidden = time.Hour
-	// suspectAgain is how long one stays hidden that was left open and ended nothing.
-	suspectAgain = 6 * time.Minute
+	// without it, after the queue's visibility time-out: nine times, so that they outlive nine such suspects in their midst.
+	suspectHidden = 9*IngestAgain + time.Minute
+	// suspectLong is how often a message is handed out while it is hidden for so long. Its neighbours are gone by
+	// then. Later it is hidden for little more than any other, so that it is a dead letter, which an alarm tells of,
+	// before its queue drops it for its age.
+	suspectLong  = 50
+	suspectShort = IngestAgain + time.Minute
+	// stuck is how often a message was handed out that is told of: for about two hours.
+	stuck = 10
 	// closing is what must remain of an invocation to begin with another suspect. What is begun later than timeLeft allows is not attempted, but
 	// put into the cache.
 	closing = 5 * time.Second
@@ -77,12 +90,24 @@ func oneByOne[M any](
 			}
 			break
 		}
-		d.hide(ctx, from, about(m), suspectHidden)
+		h := about(m)
+		if h.receives >= stuck {
+			d.Journal.Record(Entry{Event: EventStuck, At: d.Now(), MessageID: h.id, Receives: h.receives})
+		}
+		d.hide(ctx, from, h, hiddenFor(h.receives))
 		if open := settle(suspects[i : i+1]); len(open) > 0 {
-			d.hide(ctx, from, about(m), suspectAgain)
+			d.hide(ctx, from, h, IngestAgain) // it ended nothing
 		}
 	}
 	return unsettled
+}
+
+// hiddenFor is how long a suspect stays hidden from when its turn comes, if it ends the process.
+func hiddenFor(receives int) time.Duration {
+	if receives <= suspectLong {
+		return suspectHidden
+	}
+	return suspectShort
 }
 
 func (d *Deliver) hide(ctx context.Context, from Source, h handout, length time.Duration) {

@@ -18,9 +18,9 @@ import (
 )
 
 const (
-	hidden  = 6 * time.Minute // a queue's visibility time-out
-	dead    = 10              // how often ingest hands a message out before it counts as dead
-	doomed  = "kills"         // begins the ids of logs whose delivery ends the process
+	hidden  = delivery.IngestAgain // a queue's visibility time-out
+	dead    = 10                   // how often a neighbour may be handed out
+	doomed  = "kills"              // begins the ids of logs whose delivery ends the process
 	manyIDs = 100
 )
 

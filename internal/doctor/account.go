@@ -17,9 +17,10 @@ const (
 	// mostUnreserved is what Lambda keeps free for functions without a reservation, in accounts that have as
 	// much (AWS, Lambda API Reference, PutFunctionConcurrency). Of a smaller account it keeps everything.
 	mostUnreserved = 100
-	// deliverAtMost is what deliver may take of the account where nothing is set aside for it, and others is
-	// about what the other functions take.
-	deliverAtMost, others = 200, 20
+	// young is what the stack counts on where no setting says otherwise, since every account has as much.
+	young = 10
+	// few is an account in which a burst of logs waits, though nobody starves.
+	few = 100
 )
 
 // Account holds what was seen of an account against what is to be deployed there.
@@ -28,7 +29,7 @@ func Account(p Plan, f Facts) []Finding {
 	if findings[0].Status == Failing {
 		return findings // nothing else was answered
 	}
-	return slices.Concat(findings, where(p), bootstrap(p, f), concurrency(p, f.Concurrency), mail(p, f), stack(p, f), names(p, f))
+	return slices.Concat(findings, where(p), bootstrap(p, f), concurrency(p, f), mail(p, f), stack(p, f), names(p, f))
 }
 
 func caller(a Answer[Caller], region string) Finding {
@@ -89,25 +90,44 @@ func bootstrap(p Plan, f Facts) []Finding {
 
 // concurrency asks whether Lambda lets the stack set aside what it wants to, and whether the functions have
 // room.
-func concurrency(p Plan, a Answer[Concurrency]) []Finding {
+func concurrency(p Plan, f Facts) []Finding {
 	const check = "concurrency"
-	if !known(a) {
-		return []Finding{unknown(check, a)}
+	if !known(f.Concurrency) {
+		return []Finding{unknown(check, f.Concurrency)}
 	}
-	c := a.Value
+	c := f.Concurrency.Value
+	free := c.Unreserved
+	if f.Stack.Value.Deployed() {
+		free += p.Reserved // by the stack itself
+	}
 	found := fmt.Sprintf("%d at once in this region, %d of them unreserved", c.Limit, c.Unreserved)
 	ask := "ask for 1,000: aws service-quotas request-service-quota-increase --service-code lambda --quota-code L-B99A9384 --desired-value 1000"
 	keep := min(mostUnreserved, c.Limit)
 	switch {
-	case p.Reserved > 0 && c.Unreserved-p.Reserved < keep:
+	case p.Reserved > 0 && free-p.Reserved < keep:
 		return []Finding{failing(check, fmt.Sprintf("%s; Lambda keeps %d unreserved, so that reservedConcurrency=%d is refused", found, keep, p.Reserved),
-			fmt.Sprintf("set reservedConcurrency to at most %d, or leave it out; or %s", max(0, c.Unreserved-keep), ask))}
-	case c.Unreserved-p.Reserved < others:
-		return []Finding{warning(check, found+": a burst of logs takes all of it, and requeue, admin and notify wait", ask)}
-	case p.Reserved == 0 && c.Unreserved < deliverAtMost+others:
-		return []Finding{warning(check, fmt.Sprintf("%s; deliver alone may take %d", found, deliverAtMost), ask+", or set reservedConcurrency")}
+			fmt.Sprintf("set reservedConcurrency to at most %d, or leave it out; or %s", max(0, free-keep), ask))}
+	case p.counted() > free:
+		return []Finding{warning(check, fmt.Sprintf("%s; the stack counts on %d, and in a burst requeue, admin and notify wait", found, p.counted()),
+			fmt.Sprintf("set accountConcurrency to %d; and %s", free, ask))}
+	case c.Limit < few:
+		return []Finding{warning(check, found+": queues share it, so that a burst of logs waits", ask)}
+	case p.Account == 0 && p.Reserved == 0:
+		return []Finding{warning(check, fmt.Sprintf("%s; the stack counts on %d unless it is told", found, p.counted()),
+			fmt.Sprintf("deploy with --context accountConcurrency=%d", free))}
 	}
 	return []Finding{ok(check, found)}
+}
+
+// counted is how many runs at once the stack counts on.
+func (p Plan) counted() int {
+	switch {
+	case p.Account > 0:
+		return p.Account
+	case p.Reserved > 0:
+		return p.Reserved + mostUnreserved
+	}
+	return young
 }
 
 func mail(p Plan, f Facts) []Finding {

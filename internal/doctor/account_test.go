@@ -11,7 +11,7 @@ import (
 
 // sound is an account in which the plan can be deployed for the first time.
 func sound() (Plan, Facts) {
-	return Plan{Stage: "prod", Region: "eu-central-1", MailFrom: "notices@acme.example"}, Facts{
+	return Plan{Stage: "prod", Region: "eu-central-1", MailFrom: "notices@acme.example", Account: 1000}, Facts{
 		Caller:      Answer[Caller]{Value: Caller{Account: "111122223333", ARN: "arn:aws:iam::111122223333:user/ada"}},
 		Bootstrap:   Answer[int]{Value: 21},
 		Concurrency: Answer[Concurrency]{Value: Concurrency{Limit: 1000, Unreserved: 1000}},
@@ -99,8 +99,17 @@ func TestFaults(t *testing.T) {
 		},
 		"the least bootstrap": {func(_ *Plan, f *Facts) { f.Bootstrap.Value = 6 }, nil},
 		"a young account": {
+			func(p *Plan, f *Facts) { p.Account, f.Concurrency.Value = 0, Concurrency{10, 10} },
+			[]string{"warning concurrency: 10 at once in this region, 10 of them unreserved: queues share it, so that a burst of logs waits → " + asked},
+		},
+		"a young account of which more is expected": {
 			func(_ *Plan, f *Facts) { f.Concurrency.Value = Concurrency{10, 10} },
-			[]string{"warning concurrency: 10 at once in this region, 10 of them unreserved: a burst of logs takes all of it, and requeue, admin and notify wait → " + asked},
+			[]string{"warning concurrency: 10 at once in this region, 10 of them unreserved; the stack counts on 1000, and in a burst requeue, admin and notify wait → " +
+				"set accountConcurrency to 10; and " + asked},
+		},
+		"an account that is hardly used": {
+			func(p *Plan, _ *Facts) { p.Account = 0 },
+			[]string{"warning concurrency: 1000 at once in this region, 1000 of them unreserved; the stack counts on 10 unless it is told → deploy with --context accountConcurrency=1000"},
 		},
 		"a young account with a reservation": {
 			func(p *Plan, f *Facts) { p.Reserved, f.Concurrency.Value = 8, Concurrency{10, 10} },
@@ -112,12 +121,17 @@ func TestFaults(t *testing.T) {
 			[]string{"failing concurrency: 1000 at once in this region, 500 of them unreserved; Lambda keeps 100 unreserved, so that reservedConcurrency=401 is refused → " +
 				"set reservedConcurrency to at most 400, or leave it out; or " + asked},
 		},
-		"the largest reservation": {func(p *Plan, f *Facts) { p.Reserved, f.Concurrency.Value = 400, Concurrency{1000, 500} }, nil},
+		"the largest reservation": {func(p *Plan, f *Facts) { p.Account, p.Reserved, f.Concurrency.Value = 0, 400, Concurrency{1000, 500} }, nil},
 		"little that is shared": {
 			func(_ *Plan, f *Facts) { f.Concurrency.Value = Concurrency{1000, 219} },
-			[]string{"warning concurrency: 1000 at once in this region, 219 of them unreserved; deliver alone may take 200 → " + asked + ", or set reservedConcurrency"},
+			[]string{"warning concurrency: 1000 at once in this region, 219 of them unreserved; the stack counts on 1000, and in a burst requeue, admin and notify wait → " +
+				"set accountConcurrency to 219; and " + asked},
 		},
-		"just enough that is shared": {func(_ *Plan, f *Facts) { f.Concurrency.Value = Concurrency{1000, 220} }, nil},
+		"the stack's own reservation": {func(p *Plan, f *Facts) { // it is no longer free, and needs no more
+			p.Reserved, f.Concurrency.Value, f.Stack.Value.Status = 900, Concurrency{1000, 100}, "UPDATE_COMPLETE"
+			f.Sender.Value.Domain.Verified = true
+		}, nil},
+		"just what is counted on": {func(p *Plan, f *Facts) { p.Account, f.Concurrency.Value = 220, Concurrency{1000, 220} }, nil},
 		"the sandbox": {
 			func(_ *Plan, f *Facts) {
 				f.Mail.Value = Mail{Sending: true, Enforcement: "HEALTHY", PerDay: 200, PerSecond: 1}

@@ -9,6 +9,8 @@ type Plan struct {
 	// stack makes for it: a domain, an address, or nothing, which is called existing.
 	MailFrom     string
 	MailIdentity string
+	// Account is how many runs at once the stack counts on in the account; 0 for what the settings leave it at.
+	Account int
 	// Reserved is the concurrency that is set aside for the function deliver; 0 for none.
 	Reserved int
 }

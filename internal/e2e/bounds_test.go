@@ -284,11 +284,11 @@ func lethalLog(t *testing.T, d *deployment) {
 		t.Errorf("%d of %d neighbours' logs were delivered, and the process died %d times, want 3", n, neighbours, deaths)
 	}
 	if left := receiveAll(t, client, queue); len(left) != 0 {
-		t.Errorf("%d messages are left in sight, want none: the lethal one is hidden for an hour", len(left))
+		t.Errorf("%d messages are left in sight, want none: the lethal one is hidden for longer", len(left))
 	}
 }
 
-// lethalVisibility stands for the six minutes for which the stack's queue hides a message.
+// lethalVisibility stands for the minutes for which the stack's queue hides a message.
 const lethalVisibility = 5 * time.Second
 
 // receiveAll hands out all that is visible.

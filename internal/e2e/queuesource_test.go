@@ -178,8 +178,10 @@ func (d *deployment) startSources(ctx context.Context, t *testing.T) {
 		if f == nil {
 			t.Fatalf("the event source %s is for %s, which is no function of the template", id, m.FunctionName)
 		}
-		if m.Enabled != nil && !*m.Enabled {
+		if m.Enabled != nil && !*m.Enabled && id != d.construct(t, "AWS::Lambda::EventSourceMapping", "DeliverDeadLogs") {
 			t.Fatalf("the event source %s is not enabled", id)
+		} else if m.Enabled != nil && !*m.Enabled {
+			continue // until a story enables it
 		}
 		if err := d.startSource(ctx, t, m, f); err != nil {
 			t.Fatalf("start the event source %s: %v", id, err)

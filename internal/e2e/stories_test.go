@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/auditrelay/auditrelay/events"
@@ -42,6 +43,38 @@ func delivered(t *testing.T, d *deployment) {
 	if n := d.cached(t, "w-delivery"); n != 0 {
 		t.Errorf("%d deliveries are cached, want none", n)
 	}
+}
+
+// A dead letter of ingest is taken where it lies once its event source is enabled, and keeps the time of its acceptance.
+func deadLetter(t *testing.T, d *deployment) {
+	r := openReceiver(t, http.StatusServiceUnavailable)
+	d.workspace(t, "w-dead", r.url)
+	client, body, queue := sqs.NewFromConfig(d.servers.fauxqs), aLog("w-dead", "dead-0", `{"event":"login"}`), d.queue(t, "IngestDeadLetters")
+	if _, err := client.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &queue, MessageBody: &body}); err != nil {
+		t.Fatal(err)
+	}
+	sent := time.Now()
+	var m mapping
+	if err := properties(d.values, d.construct(t, "AWS::Lambda::EventSourceMapping", "DeliverDeadLogs"), &m); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.startSource(t.Context(), t, m, d.byName(m.FunctionName)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the log cached", patience, func() bool { return d.cached(t, "w-dead") == 1 })
+	cache, err := dynamo.NewCache(dynamodb.NewFromConfig(d.servers.dynamodb), d.table(t, "Deliveries"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	waiting, err := cache.Waiting(t.Context(), "w-dead", delivery.Key{}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if accepted := waiting[0].AcceptedAt; accepted.After(sent) {
+		t.Errorf("the log counts as accepted at %v, after it was sent, at %v", accepted, sent)
+	}
+	r.status.Store(http.StatusOK)
+	eventually(t, "the log delivered", 90*time.Second, func() bool { return r.count() == 1 })
 }
 
 // Logs that meet an outage wait in the cache, a large one's document in the bucket. After the recovery all arrive, and nothing stays behind.

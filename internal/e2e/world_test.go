@@ -55,6 +55,7 @@ func stories(t *testing.T, s servers, bootstraps map[string]string) {
 	t.Cleanup(func() { d.healthy(t) })
 	for name, story := range map[string]func(*testing.T, *deployment){
 		"delivery":          delivered,
+		"dead letter":       deadLetter,
 		"outage":            outage,
 		"large log":         largeLog,
 		"zero retention":    zeroRetention,

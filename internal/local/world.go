@@ -21,8 +21,9 @@ import (
 )
 
 const (
-	// visibility is how long a message stays hidden that a function did not settle, as in the deployed stack.
-	visibility = 6 * time.Minute
+	// visibility is how long a message stays hidden that a function did not settle, as in the deployed stack. Of
+	// ingest it is delivery.IngestAgain.
+	visibility = 7 * time.Minute
 	// batchSize is how many messages a function gets at once, as in the deployed stack.
 	batchSize = 100
 	// invocationsAtOnce bounds the functions that run at the same time.
@@ -89,7 +90,7 @@ func NewWorld(start time.Time, hook memory.Hook) *World {
 		Clock:     clock,
 		Directory: &memory.Directory{Hook: hook},
 		Cache:     memory.NewCache(clock.Now),
-		Ingest:    &memory.IngestQueue{Queue: memory.Queue[[]byte]{Now: clock.Now, Visibility: visibility, Hook: hook}},
+		Ingest:    &memory.IngestQueue{Queue: memory.Queue[[]byte]{Now: clock.Now, Visibility: delivery.IngestAgain, Hook: hook}},
 		Retry:     &memory.RetryQueue{Queue: memory.Queue[delivery.Hint]{Now: clock.Now, Visibility: visibility, Hook: hook}, Hook: hook},
 		Drain:     &memory.DrainQueue{Queue: memory.Queue[string]{Now: clock.Now, Visibility: visibility, Hook: hook}, Hook: hook},
 		Notices:   &memory.NoticeQueue{Queue: memory.Queue[directory.Notice]{Now: clock.Now, Visibility: visibility, Hook: hook}, Hook: hook},

@@ -124,11 +124,10 @@ func newWorld(p *Parts, seed chance, kinds Kinds) *World {
 	w.tables.IndexLag = w.indexLag
 	w.tables.ReadLag = w.readLag
 	w.tables.Wrote = w.wrote
-	const visibility = 6 // times the function's limit
-	w.ingest = newQueue[[]byte](w, "ingest", visibility*time.Minute, 10)
-	w.retry = newQueue[delivery.Hint](w, "retry", visibility*time.Minute, 5)
-	w.drain = newQueue[string](w, "drain", visibility*time.Minute, 10)
-	w.notices = newQueue[directory.Notice](w, "notices", visibility*30*time.Second, 50)
+	w.ingest = newQueue[[]byte](w, "ingest", delivery.IngestAgain, delivery.IngestReceives)
+	w.retry = newQueue[delivery.Hint](w, "retry", 7*time.Minute, 5)
+	w.drain = newQueue[string](w, "drain", 7*time.Minute, 103)
+	w.notices = newQueue[directory.Notice](w, "notices", 6*time.Minute, 960)
 	w.deliverer = &function{name: "deliver", timeout: time.Minute, calls: 30, wire: wireDeliver}
 	w.minuteman = &function{name: "requeue", timeout: time.Minute, calls: 12, wire: wireRequeue}
 	w.expirer = &function{name: "expire", timeout: time.Minute, calls: 4, wire: wireExpire}

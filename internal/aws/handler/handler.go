@@ -40,43 +40,54 @@ func Deliver(c config.Deliver, account aws.Config, journal delivery.Journal) (*s
 		Now:    time.Now,
 		Fault:  faults(journal),
 	}
-	relay := &delivery.Deliver{
-		HintsFrom:    &sqs.Source{Client: queues, URL: c.RetryQueueURL},
-		Directory:    remembered,
-		Destinations: remembered,
-		Sinks: &sink.Factory{
-			Vault:   Vault(c.DirectoryTable, c.KeyARN, account),
-			Records: remembered,
-			Network: sink.Network{AllowPrivate: private, AllowHTTP: c.AllowHTTP},
-			Account: func(context.Context) (aws.Config, error) { return account, nil },
-			Room:    sink.NewRoom(requestRoom(c.MemoryMB)),
-			Now:     time.Now,
-		},
-		Cache:    cache,
-		Failed:   cache,
-		Retries:  &sqs.RetryQueue{Client: queues, URL: c.RetryQueueURL},
-		Rejected: &sqs.RejectedQueue{Client: queues, URL: c.RejectedQueueURL, Objects: bucket, Bucket: c.PayloadBucket},
-		Payloads: bucket, PayloadBucket: c.PayloadBucket, KeepUnread: c.KeepRejectedBodies,
-		Budget:  &dynamo.Budget{Client: database, Table: c.DirectoryTable},
-		Notices: &sqs.NoticeQueue{Client: queues, URL: c.NoticesQueueURL},
-		Drains:  &sqs.DrainQueue{Client: queues, URL: c.DrainQueueURL},
-		Outbox: &connection.Outbox{ // of health alone, which is no activity of anybody
-			Store: &dynamo.Directory{Client: database, Table: c.DirectoryTable},
-			Bus:   &eventbridge.Bus{Client: awseventbridge.NewFromConfig(account), Name: c.EventBus},
-			Now:   time.Now,
-			Fault: faults(journal),
-		},
-		Journal:   journal,
-		Now:       time.Now,
-		TimeLimit: c.AttemptLimit,
+	sinks := &sink.Factory{
+		Vault:   Vault(c.DirectoryTable, c.KeyARN, account),
+		Records: remembered,
+		Network: sink.Network{AllowPrivate: private, AllowHTTP: c.AllowHTTP},
+		Account: func(context.Context) (aws.Config, error) { return account, nil },
+		Room:    sink.NewRoom(requestRoom(c.MemoryMB)),
+		Now:     time.Now,
 	}
-	if c.Dedupe {
-		relay.Receipts = cache
+	relay := func(fresh delivery.Source) *delivery.Deliver {
+		d := &delivery.Deliver{
+			FreshFrom:    fresh,
+			HintsFrom:    &sqs.Source{Client: queues, URL: c.RetryQueueURL},
+			Directory:    remembered,
+			Destinations: remembered,
+			Sinks:        sinks,
+			Cache:        cache,
+			Failed:       cache,
+			Retries:      &sqs.RetryQueue{Client: queues, URL: c.RetryQueueURL},
+			Rejected:     &sqs.RejectedQueue{Client: queues, URL: c.RejectedQueueURL, Objects: bucket, Bucket: c.PayloadBucket},
+			Payloads:     bucket, PayloadBucket: c.PayloadBucket, KeepUnread: c.KeepRejectedBodies,
+			Budget:  &dynamo.Budget{Client: database, Table: c.DirectoryTable},
+			Notices: &sqs.NoticeQueue{Client: queues, URL: c.NoticesQueueURL},
+			Drains:  &sqs.DrainQueue{Client: queues, URL: c.DrainQueueURL},
+			Outbox: &connection.Outbox{ // of health alone, which is no activity of anybody
+				Store: &dynamo.Directory{Client: database, Table: c.DirectoryTable},
+				Bus:   &eventbridge.Bus{Client: awseventbridge.NewFromConfig(account), Name: c.EventBus},
+				Now:   time.Now,
+				Fault: faults(journal),
+			},
+			Journal:   journal,
+			Now:       time.Now,
+			TimeLimit: c.AttemptLimit,
+		}
+		if c.Dedupe {
+			d.Receipts = cache
+		}
+		return d
 	}
-	if c.IngestQueueURL != "" {
-		relay.FreshFrom = &sqs.Source{Client: queues, URL: c.IngestQueueURL}
+	h := &sqs.Handler{RetryQueueARN: c.RetryQueueARN, Journal: journal, Now: time.Now}
+	if c.IngestQueueURL == "" {
+		h.Relay = relay(nil)
+	} else {
+		h.Relay = relay(&sqs.Source{Client: queues, URL: c.IngestQueueURL})
 	}
-	return &sqs.Handler{Relay: relay, RetryQueueARN: c.RetryQueueARN, Journal: journal, Now: time.Now}, nil
+	if c.DeadLettersURL != "" {
+		h.Dead, h.DeadLettersARN = relay(&sqs.Source{Client: queues, URL: c.DeadLettersURL}), c.DeadLettersARN
+	}
+	return h, nil
 }
 
 // Vault seals and opens the credentials in the table's records.

@@ -23,8 +23,12 @@ type Relay interface {
 type Handler struct {
 	Relay         Relay
 	RetryQueueARN string
-	Journal       delivery.Journal
-	Now           func() time.Time
+	// Dead, if set, takes the dead letters of ingest, of the queue DeadLettersARN, where they lie. There they have the
+	// time of their acceptance still; a message that is moved back is a new one.
+	Dead           Relay
+	DeadLettersARN string
+	Journal        delivery.Journal
+	Now            func() time.Time
 	// Done, if set, is called after each batch.
 	Done func()
 }
@@ -47,7 +51,7 @@ func (h *Handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 
 // Handle deals with a batch. It has no error of its own: what failed is in the response, message by message.
 func (h *Handler) Handle(ctx context.Context, e events.SQSEvent) (events.SQSEventResponse, error) {
-	var messages []delivery.Message
+	var messages, dead []delivery.Message
 	var hints []delivery.HintMessage
 	var unsettled []string
 	for _, r := range e.Records {
@@ -66,10 +70,17 @@ func (h *Handler) Handle(ctx context.Context, e events.SQSEvent) (events.SQSEven
 			unsettled = append(unsettled, r.MessageId)
 			continue
 		}
-		messages = append(messages, m)
+		if h.Dead != nil && r.EventSourceARN == h.DeadLettersARN {
+			dead = append(dead, m)
+		} else {
+			messages = append(messages, m)
+		}
 	}
 	if len(messages) > 0 {
 		unsettled = append(unsettled, h.Relay.Accept(ctx, messages)...)
+	}
+	if len(dead) > 0 {
+		unsettled = append(unsettled, h.Dead.Accept(ctx, dead)...)
 	}
 	if len(hints) > 0 {
 		unsettled = append(unsettled, h.Relay.Retry(ctx, hints)...)

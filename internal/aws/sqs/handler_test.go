@@ -163,3 +163,27 @@ func FuzzParseHint(f *testing.F) {
 		}
 	})
 }
+
+// A dead letter of ingest is taken where it lies: with the time of its acceptance, and by what hides and settles messages
+// of that queue.
+func TestDeadLettersKeepTheirTime(t *testing.T) {
+	const deadARN = "arn:aws:sqs:eu-central-1:123456789012:ingest-dead"
+	var fresh relay
+	dead := relay{unsettled: []string{"m-2"}}
+	h := &Handler{Relay: &fresh, RetryQueueARN: retryARN, Dead: &dead, DeadLettersARN: deadARN, Journal: &faults{}, Now: time.Now}
+	response, err := h.Handle(t.Context(), events.SQSEvent{Records: []events.SQSMessage{sqsMessage("m-1", deadARN, "{}"), sqsMessage("m-2", deadARN, "{}")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sentAt := time.UnixMilli(1793611800123).UTC()
+	want := []delivery.Message{
+		{ID: "m-1", Body: []byte("{}"), SentAt: sentAt, Receives: 2, Handle: "handle of m-1"},
+		{ID: "m-2", Body: []byte("{}"), SentAt: sentAt, Receives: 2, Handle: "handle of m-2"},
+	}
+	if diff := cmp.Diff(want, dead.Messages); diff != "" || len(fresh.Messages) > 0 {
+		t.Errorf("as fresh: %v; as dead (-want +got):\n%s", fresh.Messages, diff)
+	}
+	if diff := cmp.Diff([]events.SQSBatchItemFailure{{ItemIdentifier: "m-2"}}, response.BatchItemFailures); diff != "" {
+		t.Errorf("what stays (-want +got):\n%s", diff)
+	}
+}
