@@ -3,6 +3,7 @@ package sink
 import (
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -107,10 +108,17 @@ func TestASinkThatNobodyAsksForIsDropped(t *testing.T) {
 // TestADroppedSinkFinishes drops a sink while it sends: the log arrives, and the connection is closed then.
 func TestADroppedSinkFinishes(t *testing.T) {
 	arrived, release := make(chan struct{}), make(chan struct{})
-	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+	closed := make(chan struct{})
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		close(arrived)
 		<-release
 	}))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateClosed {
+			close(closed)
+		}
+	}
+	server.Start()
 	defer server.Close()
 	f := &Factory{Vault: openVault{}, Network: local(), Now: time.Now}
 	s := ask(t, f, many(t, 0, server.URL))
@@ -125,8 +133,9 @@ func TestADroppedSinkFinishes(t *testing.T) {
 	}
 	close(release)
 	sending.Wait()
-	if n := f.open.Load(); n != 0 {
-		t.Errorf("%d connections are open after the last log", n)
+	<-closed
+	for f.open.Load() != 0 { // it is counted a moment after the server sees it
+		runtime.Gosched()
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/auditrelay/auditrelay/internal/auditlog"
 	"github.com/auditrelay/auditrelay/internal/delivery"
@@ -71,6 +72,9 @@ func (r *renewing) serves(d directory.Destination) bool {
 // closeIdle closes the connections that no request is using.
 func (r *renewing) closeIdle() { r.now.Load().connections.closeIdle() }
 
+// settled is how long net/http may take to put a connection among the idle ones after its answer was read.
+const settled = time.Second
+
 // retire keeps no connection from now on: what is under way is sent to its end.
 func (r *renewing) retire() {
 	r.retired.Store(true)
@@ -82,6 +86,7 @@ func (r *renewing) Send(ctx context.Context, logs []auditlog.Document) []deliver
 	defer func() {
 		if r.retired.Load() {
 			r.closeIdle()
+			time.AfterFunc(settled, r.closeIdle)
 		}
 	}()
 	before := r.now.Load()

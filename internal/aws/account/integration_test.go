@@ -68,7 +68,7 @@ const template = `{"Resources":{
 // TestSee looks at accounts on moto: sound ones, before a deploy and after, and one with each fault.
 func TestSee(t *testing.T) {
 	moto := emulator.Start(t, emulator.Moto)
-	plan := doctor.Plan{Stage: "dev", Region: "eu-central-1", MailFrom: "notices@acme.example", MailIdentity: "domain"}
+	plan := doctor.Plan{Stage: "dev", Region: "eu-central-1", MailFrom: "notices@acme.example", MailIdentity: "domain", Account: 1000}
 	bootstrapped := func(version string) func(*testing.T, aws.Config, *beyond) {
 		return func(t *testing.T, c aws.Config, _ *beyond) {
 			must(t)(ssm.NewFromConfig(c).PutParameter(t.Context(), &ssm.PutParameterInput{

@@ -113,8 +113,8 @@ func adminResources(t *testing.T, account aws.Config) config.Admin {
 	for _, in := range []*dynamodb.CreateTableInput{
 		{TableName: aws.String("deliveries"), KeySchema: keys("pk", "sk"), AttributeDefinitions: text("pk", "sk", "ds", "du"),
 			GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{index("due", keys("ds", "du"))}},
-		{TableName: aws.String("directory"), KeySchema: keys("pk"), AttributeDefinitions: text("pk", "workspace_id"),
-			GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{index("owner", keys("workspace_id", "pk"))}},
+		{TableName: aws.String("directory"), KeySchema: keys("pk"), AttributeDefinitions: text("pk", "workspace_id", "listed"),
+			GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{index("owner", keys("workspace_id", "pk")), index("listed", keys("listed", "pk"))}},
 	} {
 		in.BillingMode = types.BillingModePayPerRequest
 		if _, err := database.CreateTable(t.Context(), in); err != nil {

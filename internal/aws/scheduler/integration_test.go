@@ -38,7 +38,7 @@ func TestTimers(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &scheduler.GetScheduleOutput{
-		Name: aws.String(name(timer)), GroupName: &timers.Group, Description: aws.String("disables destination siem"),
+		Name: aws.String(name(timer)), GroupName: &timers.Group, Description: aws.String("ends the eight hours of destination siem"),
 		ScheduleExpression: aws.String(expression(timer.At)), ScheduleExpressionTimezone: aws.String("UTC"),
 		FlexibleTimeWindow: &types.FlexibleTimeWindow{Mode: types.FlexibleTimeWindowModeOff}, ActionAfterCompletion: types.ActionAfterCompletionDelete,
 		State: types.ScheduleStateEnabled,
