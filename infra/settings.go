@@ -237,7 +237,7 @@ func (r *reader) kinds(key string) []string {
 		return nil
 	}
 	if err := (config.Notify{MailOff: off}).CheckMailOff(); err != nil {
-		r.refuse(key, strings.Join(off, ","), "recovered, expiry_warning, or both with a comma between them")
+		r.refuse(key, strings.Join(off, ","), "recovered, expiry_warning, unrouted, or several with commas between them")
 	}
 	return off
 }

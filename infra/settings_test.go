@@ -29,14 +29,14 @@ func TestReadSettings(t *testing.T) {
 			context: map[string]any{
 				"stage": "prod-eu", "destinationRoles": "acme-*", "accountConcurrency": "1000", "reservedConcurrency": "100", "allowPrivateCidrs": "10.1.0.0/16, fd00::/8", "allowHttp": "true", "keepRejectedBodies": "true", "dedupe": "true", "protectTables": "true",
 				"alarmMail": "oncall@example.com", "producerAccounts": "111122223333,444455556666",
-				"mailFrom": "Acme Audit <notices@acme.example>", "mailIdentity": "existing", "mailReplyTo": "help@acme.example", "mailProduct": "Acme Audit", "mailOff": "recovered,expiry_warning",
+				"mailFrom": "Acme Audit <notices@acme.example>", "mailIdentity": "existing", "mailReplyTo": "help@acme.example", "mailProduct": "Acme Audit", "mailOff": "recovered,expiry_warning,unrouted",
 			},
 			want: settings{
 				Stage: "prod-eu", DestinationRoles: "acme-*", AccountConcurrency: 1000, ReservedConcurrency: 100, AllowPrivateCIDRs: []string{"10.1.0.0/16", "fd00::/8"}, AllowHTTP: true, KeepRejectedBodies: true, ProtectTables: true,
 				Dedupe:    true,
 				AlarmMail: "oncall@example.com", ProducerAccounts: []string{"111122223333", "444455556666"},
 				MailFrom: "Acme Audit <notices@acme.example>", MailIdentity: "existing", MailReplyTo: "help@acme.example", MailProduct: "Acme Audit",
-				MailOff: []string{"recovered", "expiry_warning"},
+				MailOff: []string{"recovered", "expiry_warning", "unrouted"},
 			},
 		},
 		{

@@ -50,7 +50,7 @@ func TestVariablesAreWhatLoadReads(t *testing.T) {
 	t.Run("notify", func(t *testing.T) {
 		comesBack(t, config.Notify{
 			Telemetry: config.Telemetry{MetricsNamespace: "ns"}, DirectoryTable: "dir", MailFrom: "Acme <notices@acme.example>",
-			MailReplyTo: "help@acme.example", MailProduct: "Acme", MailLocale: "de", MailOff: []string{"recovered", "expiry_warning"}, MailConfigurationSet: "set",
+			MailReplyTo: "help@acme.example", MailProduct: "Acme", MailLocale: "de", MailOff: []string{"recovered", "expiry_warning", "unrouted"}, MailConfigurationSet: "set",
 		})
 	})
 	t.Run("admin", func(t *testing.T) {

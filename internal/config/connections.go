@@ -43,7 +43,7 @@ type Notify struct {
 	MailProduct string `env:"MAIL_PRODUCT" envDefault:"auditrelay"`
 	// MailLocale is the language of the mails, a folder of internal/notice/templates.
 	MailLocale string `env:"MAIL_LOCALE" envDefault:"en"`
-	// MailOff are the kinds that are not mailed: recovered, expiry_warning or both, separated by a comma.
+	// MailOff are the kinds that are not mailed: some of recovered, expiry_warning and unrouted, separated by commas.
 	MailOff []string `env:"MAIL_OFF"`
 	// MailRegion is where mails leave; empty for the function's own region.
 	MailRegion string `env:"MAIL_REGION"`
@@ -54,8 +54,8 @@ type Notify struct {
 // CheckMailOff says whether MailOff holds only kinds that may be switched off.
 func (n Notify) CheckMailOff() error {
 	for _, kind := range n.MailOff {
-		if !slices.Contains([]string{"recovered", "expiry_warning"}, kind) {
-			return fmt.Errorf("MAIL_OFF: %q cannot be switched off; recovered and expiry_warning can", kind)
+		if !slices.Contains([]string{"recovered", "expiry_warning", "unrouted"}, kind) {
+			return fmt.Errorf("MAIL_OFF: %q cannot be switched off; recovered, expiry_warning and unrouted can", kind)
 		}
 	}
 	return nil

@@ -38,7 +38,7 @@ func (a Activity) ID() string {
 	if a.Child != "" {
 		fmt.Fprintf(h, "\x00%s\x00%s", a.Child, strings.Join(a.LogTypes, " "))
 	}
-	return "activity-" + hex.EncodeToString(h.Sum(nil)[:16])
+	return directory.ActivityPrefix + hex.EncodeToString(h.Sum(nil)[:16])
 }
 
 // payload is the form of a user_activity log.

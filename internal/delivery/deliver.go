@@ -39,7 +39,8 @@ type Deliver struct {
 	// TimeLimit is how long the attempts of one destination may take in one invocation. It must leave time for the writes that follow.
 	TimeLimit time.Duration
 
-	taken takings
+	taken    takings
+	unrouted unroutedTold
 }
 
 // Accept takes fresh messages through their first attempt. It answers the ids of the messages that must be handed out again; all others are
@@ -95,6 +96,7 @@ func (d *Deliver) accept(ctx context.Context, batch []Message, read func(Message
 	trials = d.admitted(ctx, trials, known)
 	d.run(ctx, d.unknown(ctx, trials))
 	d.remember(ctx, trials, known)
+	d.tellUnrouted(ctx, look)
 	return messages
 }
 

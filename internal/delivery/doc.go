@@ -8,9 +8,10 @@
 //  2. It is decoded and prepared (package auditlog). A message that is no log goes to the rejected queue with the reason,
 //     as it came or as a note, see [auditlog.Keepable].
 //     Death: it is rejected once more; a person sees it twice.
-//  3. It is routed (look.go, directory.Route) and becomes one [Delivery] for each destination. No destination: it is counted as unrouted and done, by an
-//     answer of the directory that is younger than the log. Messages of the batch that bring the same log, by its content too, share one delivery and
-//     are settled with it (repeat.go).
+//  3. It is routed (look.go, directory.Route) and becomes one [Delivery] for each destination. No destination: it is
+//     counted as unrouted and done, by an answer of the directory that is younger than the log, and the owner of the
+//     destinations that serve its workspace is told (unrouted.go). Messages of the batch that bring the same log, by its
+//     content too, share one delivery and are settled with it (repeat.go).
 //     Death: nothing was written; step 1.
 //  4. The deliveries are grouped by destination and handed to their sinks (attempt.go, package sink), each group beside the others, with a time limit.
 //     Death: the destination may hold the log already. It is sent again; object names and webhook ids are made of the log.

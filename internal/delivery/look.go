@@ -17,10 +17,13 @@ type lookup struct {
 	at         time.Time // when the batch was handed over
 	workspaces map[string]workspaceAnswer
 	gone       map[string]destinationAnswer
+	// unrouted is what is to be told of logs that nobody wants, by their workspace; nil of one of which nobody is told.
+	unrouted map[string]*directory.Notice
 }
 
 func (d *Deliver) look() *lookup {
-	return &lookup{Deliver: d, at: d.Now(), workspaces: make(map[string]workspaceAnswer), gone: make(map[string]destinationAnswer)}
+	return &lookup{Deliver: d, at: d.Now(), workspaces: make(map[string]workspaceAnswer), gone: make(map[string]destinationAnswer),
+		unrouted: make(map[string]*directory.Notice)}
 }
 
 // routes finds the destinations of a log; known is false if its workspace is not in the directory.

@@ -29,6 +29,9 @@ func (d *Deliver) route(ctx context.Context, m Message, body []byte, s *settleme
 			unrouted.Reason = "the workspace is not in the directory"
 		}
 		d.Journal.Record(unrouted)
+		if known {
+			l.count(log)
+		}
 		return nil, nil
 	}
 	doc, err := auditlog.Prepare(log)

@@ -25,6 +25,9 @@ const (
 	Deletion NoticeKind = "deletion"
 	// CutOffNotice: a child workspace's own destination takes logs that came to this shared one. At most one mail a child in 24 hours.
 	CutOffNotice NoticeKind = "cut_off"
+	// UnroutedNotice: logs of a workspace went to no destination, though it is served by some. The destination is one of those, whose owner is told,
+	// once for all children: at most one mail in 28 days, and another when the destinations ask for other types.
+	UnroutedNotice NoticeKind = "unrouted"
 )
 
 // Notice is a message on the notices queue: there may be something to mail. Whoever takes it checks the destination as it is then, and
@@ -48,6 +51,8 @@ type Notice struct {
 	At time.Time `json:"at"`
 	// Child is whose logs no longer come, for a destination that was cut off; nil for the other kinds.
 	Child *Child `json:"child,omitempty"`
+	// Unrouted are the logs that went to no destination; nil for the other kinds.
+	Unrouted *Unrouted `json:"unrouted,omitempty"`
 	// Losses are what an expiry warning is about; nil for the other kinds.
 	Losses *Losses `json:"losses,omitempty"`
 }

@@ -6,6 +6,9 @@ import (
 	"github.com/auditrelay/auditrelay/events"
 )
 
+// ActivityPrefix begins the id of every entry of the activity audit.
+const ActivityPrefix = "activity-"
+
 // Outgoing is what is to be told of a change. Stores keep it in one write with the change, both or neither, until it is told: so nobody who dies
 // between the two takes it along.
 type Outgoing struct {

@@ -59,11 +59,16 @@ const (
 	// warningLimit is that of two warnings. Each counts the logs of a day, and the look that leads to the next
 	// comes each hour, some seconds sooner or later: it must not be left out for those.
 	warningLimit = dailyLimit - 30*time.Minute
+	// unroutedLimit is that of two mails about logs that nobody asks for, as long as the same types are asked for: an admin may mean it so. It is
+	// shorter than claims are remembered.
+	unroutedLimit = 28 * dailyLimit
 )
 
 // claimKey names the mail to one recipient that a notice is about: an involuntary one and an expiry warning
 // by the destination's record alone, a recovered one by the time of the involuntary mail that it answers, a
-// voluntary one by when the disconnect was, one about a deletion by its generation, one about a cut-off by the child. The recipient is part of it, so that whatever becomes of the
+// voluntary one by when the disconnect was, one about a deletion by its generation, one about a cut-off by the
+// child, one about unrouted logs by the owner and the types that are asked for, whichever destination and child
+// it names. The recipient is part of it, so that whatever becomes of the
 // others and of the order of the list, nobody is mailed twice and nobody is left out. Its hash stands for it,
 // since keys stand in errors and addresses must not.
 func claimKey(n directory.Notice, answers time.Time, address string) string {
@@ -81,6 +86,12 @@ func claimKey(n directory.Notice, answers time.Time, address string) string {
 			child = n.Child.ID
 		}
 		return fmt.Sprintf("%s#%s#%s#%s", identity, n.Kind, child, recipient)
+	case directory.UnroutedNotice:
+		owner, asked := "", "" // every notice of the kind has them
+		if n.Unrouted != nil {
+			owner, asked = n.Unrouted.OwnerID, n.Unrouted.Asked
+		}
+		return fmt.Sprintf("%s#%s#%s#%s", directory.Identity("", owner), n.Kind, asked, recipient)
 	case directory.Deletion:
 		return fmt.Sprintf("%s#%s#%d#%s", identity, n.Kind, n.Generation, recipient)
 	}
@@ -94,6 +105,8 @@ func limit(k directory.NoticeKind) time.Duration {
 		return dailyLimit
 	case directory.ExpiryWarning:
 		return warningLimit
+	case directory.UnroutedNotice:
+		return unroutedLimit
 	}
 	return 0
 }

@@ -1,6 +1,7 @@
 package notice
 
 import (
+	"slices"
 	"time"
 
 	"github.com/auditrelay/auditrelay/internal/directory"
@@ -39,6 +40,10 @@ func Due(n directory.Notice, d directory.Destination, now time.Time) Verdict {
 		}
 	case directory.CutOffNotice:
 		if d.State != directory.Deleted && n.Child != nil {
+			return Send
+		}
+	case directory.UnroutedNotice:
+		if d.State == directory.Connected && n.Unrouted != nil && slices.ContainsFunc(n.Unrouted.LogTypes, func(t string) bool { return !d.Wants(t) }) {
 			return Send
 		}
 	case directory.Involuntary:

@@ -11,6 +11,11 @@ func TestDue(t *testing.T) {
 	at := time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)
 	voluntary := directory.Notice{Kind: directory.Voluntary, Generation: 4, At: at}
 	cutOff := directory.Notice{Kind: directory.CutOffNotice, At: at, Child: &directory.Child{ID: "orbit"}}
+	unrouted := directory.Notice{Kind: directory.UnroutedNotice, At: at, Unrouted: &directory.Unrouted{WorkspaceID: "orbit", LogTypes: []string{"job_details", "job_summary"}}}
+	wants := func(d directory.Destination, types ...string) directory.Destination {
+		d.LogTypes = types
+		return d
+	}
 	deletion := directory.Notice{Kind: directory.Deletion, Generation: 4, At: at}
 	about := func(k directory.NoticeKind) directory.Notice {
 		return directory.Notice{Kind: k, Since: at.Add(-time.Hour), At: at}
@@ -33,17 +38,24 @@ func TestDue(t *testing.T) {
 		after  time.Duration
 		want   Verdict
 	}{
-		"voluntary, disabled":                         {voluntary, in(directory.Disabled, 5), 0, Send},
-		"voluntary, disabled days ago":                {voluntary, in(directory.Disabled, 5), 72 * time.Hour, Send},
-		"voluntary, about to be disabled":             {voluntary, in(directory.Disconnected, 4), 0, Later},
-		"voluntary, still not disabled":               {voluntary, in(directory.Disconnected, 4), 15 * time.Minute, Drop},
-		"voluntary, reconnected before":               {voluntary, in(directory.Connected, 5), 0, Drop},
-		"voluntary, reconnected after":                {voluntary, in(directory.Connected, 6), 0, Drop},
-		"voluntary, disconnected again":               {voluntary, in(directory.Disconnected, 6), 0, Drop},
-		"voluntary, disabled again":                   {voluntary, in(directory.Disabled, 7), 0, Drop},
-		"cut off":                                     {cutOff, in(directory.Connected, 1), 0, Send},
-		"cut off, deleted since":                      {cutOff, in(directory.Deleted, 2), 0, Drop},
-		"cut off, of a version that names no child":   {about(directory.CutOffNotice), in(directory.Connected, 1), 0, Drop},
+		"voluntary, disabled":                       {voluntary, in(directory.Disabled, 5), 0, Send},
+		"voluntary, disabled days ago":              {voluntary, in(directory.Disabled, 5), 72 * time.Hour, Send},
+		"voluntary, about to be disabled":           {voluntary, in(directory.Disconnected, 4), 0, Later},
+		"voluntary, still not disabled":             {voluntary, in(directory.Disconnected, 4), 15 * time.Minute, Drop},
+		"voluntary, reconnected before":             {voluntary, in(directory.Connected, 5), 0, Drop},
+		"voluntary, reconnected after":              {voluntary, in(directory.Connected, 6), 0, Drop},
+		"voluntary, disconnected again":             {voluntary, in(directory.Disconnected, 6), 0, Drop},
+		"voluntary, disabled again":                 {voluntary, in(directory.Disabled, 7), 0, Drop},
+		"cut off":                                   {cutOff, in(directory.Connected, 1), 0, Send},
+		"cut off, deleted since":                    {cutOff, in(directory.Deleted, 2), 0, Drop},
+		"cut off, of a version that names no child": {about(directory.CutOffNotice), in(directory.Connected, 1), 0, Drop},
+		"unrouted":                                    {unrouted, wants(in(directory.Connected, 1), "user_activity"), 0, Send},
+		"unrouted, one of the types is wanted":        {unrouted, wants(in(directory.Connected, 1), "job_details"), 0, Send},
+		"unrouted, both are wanted since":             {unrouted, wants(in(directory.Connected, 1), "job_details", "job_summary"), 0, Drop},
+		"unrouted, every type is wanted since":        {unrouted, in(directory.Connected, 1), 0, Drop},
+		"unrouted, failing":                           {unrouted, wants(failing(at), "user_activity"), 0, Send},
+		"unrouted, disconnected since":                {unrouted, wants(in(directory.Disconnected, 2), "user_activity"), 0, Drop},
+		"unrouted, that names no logs":                {about(directory.UnroutedNotice), wants(in(directory.Connected, 1), "user_activity"), 0, Drop},
 		"deletion, deleted":                           {deletion, in(directory.Deleted, 4), 0, Send},
 		"deletion, hours ago":                         {deletion, in(directory.Deleted, 4), 7 * time.Hour, Send},
 		"deletion, restored":                          {deletion, in(directory.Connected, 5), 0, Drop},

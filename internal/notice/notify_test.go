@@ -154,6 +154,7 @@ func TestDuplicates(t *testing.T) {
 		{directory.Notice{Kind: directory.Voluntary, Generation: 2}, disabled},
 		{directory.Notice{Kind: directory.Recovered, Since: start}, recovered},
 		{directory.Notice{Kind: directory.ExpiryWarning, Since: start}, failing(start)},
+		{unrouted("orbit", "1"), picky()},
 	} {
 		for _, sameMessage := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, one message %v", c.notice.Kind, sameMessage), func(t *testing.T) {
@@ -420,4 +421,58 @@ func TestACutOffIsMailedOnceADay(t *testing.T) {
 	o.now = start.Add(24 * time.Hour)
 	o.handle(about("orbit"), 1)
 	o.want("mails of the next day", len(o.mailer.All()), 3)
+}
+
+// picky is a destination that wants logs of one type.
+func picky() directory.Destination {
+	d := failing(start)
+	d.Health, d.LogTypes = directory.Health{State: directory.Healthy}, []string{"user_activity"}
+	return d
+}
+
+// unrouted is a notice about logs of a child that nobody wants, while certain types are asked for.
+func unrouted(child, asked string) directory.Notice {
+	return directory.Notice{Kind: directory.UnroutedNotice, DestinationID: "siem", Since: start, At: start,
+		Unrouted: &directory.Unrouted{WorkspaceID: child, OwnerID: "acme", Logs: 7, LogTypes: []string{"job_details"}, Asked: asked}}
+}
+
+// TestUnroutedIsMailedOnce has notices come each hour for four weeks, about several children and from several processes: the admins get one mail, another when
+// other types are asked for, and the first again after the four weeks.
+func TestUnroutedIsMailedOnce(t *testing.T) {
+	o := newOffice(t, nil, "ada@acme.example", "bob@acme.example")
+	o.put(picky())
+	for range 28 * 24 {
+		o.handle(o.message(unrouted("orbit", "1")), 1)
+		o.handle(o.message(unrouted("comet", "1")), 1)
+		o.now = o.now.Add(time.Hour)
+	}
+	o.want("mails", o.told(), []string{"ada@acme.example", "bob@acme.example"})
+	o.handle(o.message(unrouted("orbit", "2")), 1)
+	o.want("mails when other types are asked for", len(o.mailer.All()), 4)
+	o.handle(o.message(unrouted("orbit", "1")), 1)
+	o.want("mails after four weeks", len(o.mailer.All()), 6)
+}
+
+// TestUnroutedIsSwitchable has the kind switched off, and no other.
+func TestUnroutedIsSwitchable(t *testing.T) {
+	o := newOffice(t, nil, "ada@acme.example")
+	o.Off = map[directory.NoticeKind]bool{directory.UnroutedNotice: true}
+	o.put(picky())
+	for range 100 {
+		o.want("settled at", o.handle(o.message(unrouted("orbit", "1")), 1), 1)
+	}
+	o.put(failing(start))
+	o.handle(o.message(o.involuntary()), 1)
+	o.want("mails", o.kinds(), []directory.NoticeKind{directory.Involuntary})
+}
+
+// TestUnroutedIsNotTrueAnyMore has the types wanted by the time that the notice comes.
+func TestUnroutedIsNotTrueAnyMore(t *testing.T) {
+	o := newOffice(t, nil, "ada@acme.example")
+	d := picky()
+	d.LogTypes = append(d.LogTypes, "job_details")
+	o.put(d)
+	o.want("settled at", o.handle(o.message(unrouted("orbit", "1")), 1), 1)
+	o.want("mails", o.told(), []string(nil))
+	o.want("events", o.events(), []notice.Event{notice.EventDropped})
 }

@@ -74,8 +74,11 @@ type page struct {
 	ResourceKind string
 	ErrorTime    string
 	Since        string
-	// ChildID, ChildName and Types are whose logs, and which, no longer come to a destination that was cut off.
+	// ChildID, ChildName and Types are whose logs, and which, no longer come to a destination that was cut off, or go to none. Without a child they are
+	// the account's own.
 	ChildID, ChildName, Types string
+	// Unrouted is how many logs went to no destination.
+	Unrouted string
 	// Until is how long a deleted destination can be restored.
 	Until string
 	// Granular says that the failure stands in the catalogue; only then the next three are set. Status is the service's own
@@ -134,7 +137,13 @@ func (r *Renderer) Render(n directory.Notice, owner directory.Workspace, d direc
 	p.Refuses = n.Kind == directory.Involuntary && failure.Find(n.Code).Class == failure.Log
 	if n.Child != nil {
 		p.ChildID, p.ChildName = legible.Name(n.Child.ID, longestID), legible.Name(cmp.Or(n.Child.Name, n.Child.ID), longestName)
-		p.Types = typesOf(*n.Child)
+		p.Types = typesOf(n.Child.LogTypes, n.Child.Others)
+	}
+	if u := n.Unrouted; u != nil {
+		p.Unrouted, p.Types = grouped(u.Logs), typesOf(u.LogTypes, u.Others)
+		if u.WorkspaceID != owner.ID {
+			p.ChildID, p.ChildName = legible.Name(u.WorkspaceID, longestID), legible.Name(cmp.Or(u.Name, u.WorkspaceID), longestName)
+		}
 	}
 	if n.Kind == directory.Deletion {
 		p.Until = timestamp(n.At.Add(directory.Grace))
@@ -184,12 +193,12 @@ func causeOf(d directory.Destination) string {
 // typesShown is how many types of logs a mail names.
 const typesShown = 10
 
-func typesOf(c directory.Child) string {
+func typesOf(types []string, others bool) string {
 	list := make([]string, 0, typesShown+1)
-	for _, t := range c.LogTypes[:min(typesShown, len(c.LogTypes))] {
+	for _, t := range types[:min(typesShown, len(types))] {
 		list = append(list, legible.Name(t, longestName))
 	}
-	if c.Others || len(c.LogTypes) > typesShown {
+	if others || len(types) > typesShown {
 		list = append(list, "others")
 	}
 	return strings.Join(list, ", ")

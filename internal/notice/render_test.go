@@ -80,6 +80,10 @@ func TestGolden(t *testing.T) {
 			directory.CodeCount{Code: failure.HTTPLogTooLarge, Logs: 3}, directory.CodeCount{Code: "http.of_a_later_version", Logs: 1}), acme, refusing},
 		"cut-off": {directory.Notice{Kind: directory.CutOffNotice, Since: noon, At: noon,
 			Child: &directory.Child{ID: "orbit", Name: "Orbit Inc.", LogTypes: []string{"job_summary", "user_activity"}, Others: true}}, acme, siem},
+		"unrouted": {directory.Notice{Kind: directory.UnroutedNotice, Since: noon, At: noon, Unrouted: &directory.Unrouted{
+			WorkspaceID: acme.ID, Name: acme.Name, OwnerID: acme.ID, Logs: 1204, LogTypes: []string{"job_details", "login_events"}}}, acme, siem},
+		"unrouted-child": {directory.Notice{Kind: directory.UnroutedNotice, Since: noon, At: noon, Unrouted: &directory.Unrouted{
+			WorkspaceID: "orbit", Name: "Orbit Inc.", OwnerID: acme.ID, Logs: 1, LogTypes: []string{"job_details"}, Others: true}}, acme, siem},
 		"expiry-warning-one":     {warning(failure.HTTPLogRefused, directory.CodeCount{Code: failure.HTTPLogRefused, Logs: 1}), acme, refusing},
 		"expiry-warning-many":    {many, acme, failing},
 		"expiry-warning-backlog": {warning("", directory.CodeCount{Logs: 12_000}), acme, in(directory.Connected)},
