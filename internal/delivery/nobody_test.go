@@ -1,9 +1,11 @@
 package delivery_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -190,4 +192,47 @@ func TestTheQueueIsDownForUnrouted(t *testing.T) {
 			t.Errorf("fault %v: the journal does not tell", fault)
 		}
 	}
+}
+
+// hanging is a queue of notices that never answers.
+type hanging struct{ asked int }
+
+func (h *hanging) Notify(ctx context.Context, _ directory.Notice) error {
+	h.asked++
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// TestTheQueueHangsForUnrouted has batches of many workspaces come while the queue of notices hangs: each is settled within two seconds, and after an hour's
+// share of notices none is held up any more.
+func TestTheQueueHangsForUnrouted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, func(time.Time, string) error { return nil })
+		queue := new(hanging)
+		s.deliver.Notices = queue
+		for i := range 30 {
+			id := fmt.Sprint("w", i)
+			if err := s.directory.PutWorkspace(t.Context(), directory.Workspace{ID: id, Kind: directory.Standalone}); err != nil {
+				t.Fatal(err)
+			}
+			d := directory.Destination{ID: id, WorkspaceID: id, Kind: directory.HTTP, State: directory.Connected, LogTypes: []string{"job_summary"}}
+			if _, err := s.directory.PutDestination(t.Context(), d); err != nil {
+				t.Fatal(err)
+			}
+		}
+		began := time.Now()
+		for n := range 100 {
+			var batch []delivery.Message
+			for i := range 30 {
+				id := fmt.Sprintf("%d-%d", n, i)
+				batch = append(batch, delivery.Message{ID: id, Receives: 1, SentAt: s.now(), Body: logOf(id, fmt.Sprint("w", i), "job_details")})
+			}
+			if unsettled := s.deliver.Accept(t.Context(), batch); len(unsettled) > 0 {
+				t.Fatalf("unsettled: %v", unsettled)
+			}
+		}
+		if took := time.Since(began); took != 2*time.Minute || queue.asked != 60 {
+			t.Errorf("a hundred batches took %v and asked %d times, want 2m0s and 60", took, queue.asked)
+		}
+	})
 }

@@ -18,6 +18,8 @@ const (
 	// unroutedAnHour is how many such notices a process sends in an hour. With 100 processes they are two a second at most, which leaves notify the time
 	// for the others.
 	unroutedAnHour = 60
+	// unroutedTime is what a batch gives to them: a queue that hangs must not keep it from being settled.
+	unroutedTime = 2 * time.Second
 )
 
 // count notes a log that nobody wants, if somebody is to be told of it. An entry of the activity audit is no reason: a workspace that leaves it out has it
@@ -53,6 +55,8 @@ func (l *lookup) unroutedNotice(workspaceID string) *directory.Notice {
 // tellUnrouted has the admins told of the batch's logs that nobody wants. The logs are settled whether or not that succeeds: what could not be said now is
 // said with the next of them.
 func (d *Deliver) tellUnrouted(ctx context.Context, l *lookup) {
+	ctx, cancel := context.WithTimeout(ctx, unroutedTime)
+	defer cancel()
 	for id, n := range l.unrouted {
 		if n == nil {
 			continue
@@ -64,6 +68,7 @@ func (d *Deliver) tellUnrouted(ctx context.Context, l *lookup) {
 		if err := d.Notices.Notify(ctx, *n); err != nil {
 			d.unrouted.giveBack(about)
 			d.fault(nil, aboutDestination(directory.Destination{ID: n.DestinationID, WorkspaceID: id}, fmt.Errorf("tell of unrouted logs: %w", err)))
+			return
 		}
 	}
 }
