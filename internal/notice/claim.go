@@ -40,7 +40,7 @@ const (
 type Claim struct {
 	Key   string
 	State ClaimState
-	// Holder is the queue message whose receiver holds it, Receive which of its receives that was, and Try a
+	// Holder is the queue message whose receiver holds it, Receive which of its receives wrote the claim, and Try a
 	// random text by which the receiver knows a claim for its own whose answer was lost.
 	Holder  string
 	Receive int

@@ -384,6 +384,59 @@ func TestCrash(t *testing.T) {
 	}
 }
 
+// TestADoubtIsSaidWhateverFails leaves a mail whose receiver died at it, and breaks each call of the receives that find it, in the four modes. That
+// nobody knows of the mail is said: once, or again if the close of its claim and the look for it had no answer.
+func TestADoubtIsSaidWhateverFails(t *testing.T) {
+	for _, call := range []string{memory.CallClaim, memory.CallSaveClaim, memory.CallMail} {
+		for nth := 1; nth <= 4; nth++ {
+			for _, fault := range []memory.Fault{memory.FailBefore, memory.FailAfter} {
+				for _, dies := range []bool{false, true} {
+					t.Run(fmt.Sprintf("%s %d, fault %d, dies %v", call, nth, fault, dies), func(t *testing.T) {
+						doubtful, seen, dead := false, 0, false
+						o := newOffice(t, func(c string) memory.Fault {
+							switch {
+							case dead:
+								return memory.FailBefore
+							case !doubtful:
+								dead = c == memory.CallMail
+								return memory.OK
+							case c != call:
+								return memory.OK
+							}
+							if seen++; seen != nth {
+								return memory.OK
+							}
+							dead = dies
+							return fault
+						}, "ada@acme.example")
+						m := o.message(o.involuntary())
+						o.Handle(t.Context(), []notice.Message{m})
+						doubtful, dead = true, false
+						for m.Receives = 2; m.Receives <= 5; m.Receives++ {
+							o.now = o.now.Add(3 * time.Minute)
+							o.Handle(t.Context(), []notice.Message{m})
+							dead = false
+						}
+						said := 0
+						for _, e := range o.events() {
+							if e == notice.EventUncertain {
+								said++
+							}
+						}
+						most := 1
+						if dies && call == memory.CallSaveClaim && fault == memory.FailBefore && nth == 1 {
+							most = 2
+						}
+						if said < 1 || said > most || len(o.mailer.All()) > 1 {
+							t.Errorf("said %d times, of %d mails: %v", said, len(o.mailer.All()), o.events())
+						}
+					})
+				}
+			}
+		}
+	}
+}
+
 // TestLine holds the form of a line and its metric.
 func TestLine(t *testing.T) {
 	var out strings.Builder

@@ -98,12 +98,7 @@ func (r *round) one(ctx context.Context, address string) error {
 		}
 		return nil
 	case cannotTell:
-		c.State = Sent // what it counts as; said once
-		if _, err := r.Claims.SaveClaim(ctx, c); err != nil && !errors.Is(err, directory.ErrChanged) {
-			return fmt.Errorf("close the claim of a mail whose answer was lost: %w", err)
-		}
-		r.doubted("an earlier receiver of the notice ended before it could say whether the mail was taken")
-		return nil
+		return r.close(ctx, c)
 	}
 	if r.over {
 		return nil
@@ -168,6 +163,37 @@ func (r *round) hold(ctx context.Context, c Claim) (stored Claim, held bool, err
 		return c, false, nil
 	}
 	return c, false, fmt.Errorf("claim the mail: %w", err)
+}
+
+// close ends the claim of a mail of which nobody knows whether it was taken: it counts as sent, and that is said
+// once. Whatever the answer is, it looks for its write then, as hold does: the next receive of a message finds a
+// closed claim and says nothing of it. Without any answer it is said now, rather twice than never.
+func (r *round) close(ctx context.Context, c Claim) error {
+	const why = "an earlier receiver of the notice ended before it could say whether the mail was taken"
+	c.State, c.Receive = Sent, r.message.Receives
+	_, err := r.Claims.SaveClaim(ctx, c)
+	if err == nil {
+		r.doubted(why)
+		return nil
+	}
+	err = fmt.Errorf("close the claim of a mail whose answer was lost: %w", err)
+	found, lost := r.Claims.Claim(ctx, c.Key)
+	switch {
+	case lost != nil:
+		r.doubted(why)
+		return err
+	case found.Try == c.Try && found.State == Sending:
+		return err // still to be closed
+	case found.Try == c.Try && found.State == Sent && found.Receive == c.Receive:
+		r.doubted(why)
+		return nil
+	}
+	// Its holder has said meanwhile what became of it, or another receive of the message says that nobody knows.
+	if found.mailed() {
+		r.told++
+	}
+	r.later = r.later || found.verdict(c.Holder, limit(r.message.Notice.Kind), r.now()) == may
+	return nil
 }
 
 // send hands a claimed mail over and notes in the claim how that went.

@@ -453,6 +453,71 @@ func TestARefusalThatLeavesNoClaimIsNobodys(t *testing.T) {
 	}
 }
 
+// closing are claims whose close of a doubtful mail meets something else.
+type closing struct {
+	*memory.Claims
+	meets func(c notice.Claim) (notice.Claim, error)
+}
+
+func (s *closing) SaveClaim(ctx context.Context, c notice.Claim) (notice.Claim, error) {
+	meets := s.meets
+	if s.meets = nil; meets != nil {
+		return meets(c)
+	}
+	return s.Claims.SaveClaim(ctx, c)
+}
+
+// TestWhatTheCloseOfADoubtMeets: a receiver died at a mail, and the close of its claim is refused. It is said of the mail that nobody knows of it unless
+// somebody else has said what became of it; and it is sent if that was nothing.
+func TestWhatTheCloseOfADoubtMeets(t *testing.T) {
+	for _, test := range []struct {
+		name        string
+		first       func(c notice.Claim) (notice.Claim, bool) // what is stored in its place, if anything
+		said, mails int
+	}{
+		{"its own repetition", func(c notice.Claim) (notice.Claim, bool) { return c, true }, 1, 1},
+		{"another transaction", func(c notice.Claim) (notice.Claim, bool) { return c, false }, 1, 1},
+		{"another receive of the message", func(c notice.Claim) (notice.Claim, bool) { c.Receive = 7; return c, true }, 0, 1},
+		{"its holder, that has sent it", func(c notice.Claim) (notice.Claim, bool) { c.Receive, c.At = 1, c.At.Add(time.Minute); return c, true }, 0, 1},
+		{"its holder, that was refused", func(c notice.Claim) (notice.Claim, bool) { c.Receive, c.State = 1, notice.Free; return c, true }, 0, 2},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			dead := false
+			o := newOffice(t, func(call string) memory.Fault {
+				if dead {
+					return memory.FailBefore
+				}
+				dead = call == memory.CallMail
+				return memory.OK
+			}, "ada@acme.example")
+			m := o.message(o.involuntary())
+			o.Handle(t.Context(), []notice.Message{m})
+			dead = false
+			claims := o.Claims.(*memory.Claims)
+			claims.Hook, o.mailer.Hook = nil, nil
+			o.Claims = &closing{claims, func(c notice.Claim) (notice.Claim, error) {
+				if first, ok := test.first(c); ok {
+					if _, err := claims.SaveClaim(t.Context(), first); err != nil {
+						t.Fatal(err)
+					}
+				}
+				return notice.Claim{}, directory.ErrChanged
+			}}
+			for m.Receives = 2; m.Receives <= 4; m.Receives++ {
+				o.now = o.now.Add(3 * time.Minute)
+				o.Handle(t.Context(), []notice.Message{m})
+			}
+			said := 0
+			for _, e := range o.events() {
+				if e == notice.EventUncertain {
+					said++
+				}
+			}
+			o.want("said, and mails", []int{said, len(o.mailer.All())}, []int{test.said, test.mails})
+		})
+	}
+}
+
 // TestADoubtIsSaidThoughTheNoticeIsVoid: a receiver dies while it tells of a recovery, and by the time that
 // the message comes again the destination has failed anew. Whether the admin was told is not known, and that
 // is written down.
