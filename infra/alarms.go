@@ -1,4 +1,4 @@
-package main
+package infra
 
 import (
 	"fmt"
@@ -38,7 +38,7 @@ type alarm struct {
 }
 
 // newAlarms makes every alarm, and the topic that all of them go to.
-func newAlarms(stack awscdk.Stack, s settings, key awskms.Key, all []alarm) awssns.Topic {
+func newAlarms(stack awscdk.Stack, s Props, key awskms.Key, all []alarm) awssns.Topic {
 	topic := newAlarmTopic(stack, s, key)
 	action := awscloudwatchactions.NewSnsAction(topic)
 	for _, a := range all {
@@ -64,10 +64,10 @@ func newAlarms(stack awscdk.Stack, s settings, key awskms.Key, all []alarm) awss
 	return topic
 }
 
-func (s settings) alarmName(a alarm) string { return s.stackName() + "-" + a.name }
+func (s Props) alarmName(a alarm) string { return s.stackName() + "-" + a.name }
 
 // newAlarmTopic is where alarms go, and from there, if one was given, to a mail address.
-func newAlarmTopic(stack awscdk.Stack, s settings, key awskms.Key) awssns.Topic {
+func newAlarmTopic(stack awscdk.Stack, s Props, key awskms.Key) awssns.Topic {
 	topic := awssns.NewTopic(stack, jsii.String("Alarms"), &awssns.TopicProps{
 		DisplayName: jsii.String(s.stackName() + " alarms"),
 		MasterKey:   key,

@@ -1,4 +1,4 @@
-package main
+package infra
 
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -14,7 +14,7 @@ const apiStage = "api"
 // newAPI puts the management API behind a REST API that takes signed requests only, and makes the policy for the
 // roles that may send them. Function URLs and HTTP APIs do not exist in every region, REST APIs do
 // (docs/decisions/0085-the-api-behind-a-rest-api.md).
-func newAPI(stack awscdk.Stack, s settings, admin awslambda.Function) (awsapigateway.RestApi, awsiam.ManagedPolicy) {
+func newAPI(stack awscdk.Stack, s Props, admin awslambda.Function) (awsapigateway.RestApi, awsiam.ManagedPolicy) {
 	api := awsapigateway.NewRestApi(stack, jsii.String("Api"), &awsapigateway.RestApiProps{
 		RestApiName:           jsii.String(s.stackName()),
 		Description:           jsii.String("The management API of " + s.stackName()),

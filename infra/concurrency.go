@@ -1,4 +1,4 @@
-package main
+package infra
 
 import "fmt"
 
@@ -37,7 +37,7 @@ type shares struct{ ingest, retry, drain, notices, stream int }
 
 // account is how many runs at once the account has, as far as the settings say. Whoever reserves some has kept
 // keptUnreserved beside them.
-func (s settings) account() int {
+func (s Props) account() int {
 	switch {
 	case s.AccountConcurrency > 0:
 		return s.AccountConcurrency
@@ -48,7 +48,7 @@ func (s settings) account() int {
 }
 
 // shares divides what the account has.
-func (s settings) shares() shares {
+func (s Props) shares() shares {
 	shared := s.account() - s.ReservedConcurrency
 	drain := min(max(shared/20, leastOfQueue), mostOfDrain)
 	deliver := s.ReservedConcurrency

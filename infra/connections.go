@@ -1,4 +1,4 @@
-package main
+package infra
 
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -22,7 +22,7 @@ type connections struct {
 	untold awssqs.Queue
 }
 
-func newConnections(stack awscdk.Stack, s settings, key awskms.IKey) connections {
+func newConnections(stack awscdk.Stack, s Props, key awskms.IKey) connections {
 	// EventBridge asks for such a queue where a key is one's own, which may be disabled
 	// (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-encryption-event-bus-dlq.html). So the
 	// queue has a key of SQS's.

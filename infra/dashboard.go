@@ -1,4 +1,4 @@
-package main
+package infra
 
 import (
 	"fmt"
@@ -127,7 +127,7 @@ func text(markdown string) awscloudwatch.IWidget {
 }
 
 // alarmStatus shows alarms by their names. To refer to the alarms themselves would make the dashboard wait for each.
-func alarmStatus(stack awscdk.Stack, s settings, alarms []alarm) awscloudwatch.IWidget {
+func alarmStatus(stack awscdk.Stack, s Props, alarms []alarm) awscloudwatch.IWidget {
 	shown := make([]interfacesawscloudwatch.IAlarmRef, len(alarms))
 	for i, a := range alarms {
 		arn := stack.FormatArn(&awscdk.ArnComponents{

@@ -1,4 +1,4 @@
-package main
+package infra
 
 import (
 	"path/filepath"
@@ -115,10 +115,10 @@ func environment(c any) *map[string]*string {
 }
 
 // metrics is the stage's namespace in CloudWatch.
-func (s settings) metrics() string { return "auditrelay/" + s.Stage }
+func (s Props) metrics() string { return "auditrelay/" + s.Stage }
 
 // rolePath is where the functions' roles stand in IAM. Customers trust what is below it, so it is the same in
 // every region and in every deploy of the stage, while the names of roles are CloudFormation's.
-func (s settings) rolePath() string { return "/auditrelay/" + s.Stage + "/" }
+func (s Props) rolePath() string { return "/auditrelay/" + s.Stage + "/" }
 
-func (s settings) logGroup(function string) string { return "/auditrelay/" + s.Stage + "/" + function }
+func (s Props) logGroup(function string) string { return "/auditrelay/" + s.Stage + "/" + function }

@@ -1,4 +1,4 @@
-package main
+package infra
 
 import (
 	"net/mail"
@@ -30,7 +30,7 @@ type post struct {
 	identity awsses.EmailIdentity
 }
 
-func newPost(stack awscdk.Stack, s settings) post {
+func newPost(stack awscdk.Stack, s Props) post {
 	var p post
 	if s.MailRegion == "" {
 		p.set = awsses.NewConfigurationSet(stack, jsii.String("Mails"), &awsses.ConfigurationSetProps{
@@ -65,7 +65,7 @@ func (p post) setName() string {
 }
 
 // dkim are the DNS records that verify a domain, or empty.
-func (p post) dkim(s settings) string {
+func (p post) dkim(s Props) string {
 	if s.MailIdentity != identityDomain {
 		return ""
 	}
@@ -98,7 +98,7 @@ func (g grants) identities() *[]*string {
 }
 
 // mailAddress is the sender without its name. readSettings has checked it.
-func (s settings) mailAddress() string {
+func (s Props) mailAddress() string {
 	a, err := mail.ParseAddress(s.MailFrom)
 	if err != nil {
 		return s.MailFrom
@@ -106,14 +106,14 @@ func (s settings) mailAddress() string {
 	return a.Address
 }
 
-func (s settings) mailDomain() string {
+func (s Props) mailDomain() string {
 	address := s.mailAddress()
 	return address[strings.LastIndexByte(address, '@')+1:]
 }
 
 // mailDomains are the sender's domain, as it is written and in the lower case that SES has domains in, and each
 // domain above it that is more than a top-level one.
-func (s settings) mailDomains() []string {
+func (s Props) mailDomains() []string {
 	domains := []string{s.mailDomain()}
 	for domain := strings.ToLower(s.mailDomain()); strings.Contains(domain, "."); {
 		if !slices.Contains(domains, domain) {

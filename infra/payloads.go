@@ -1,4 +1,4 @@
-package main
+package infra
 
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -27,7 +27,7 @@ const (
 )
 
 // newKey is the one key that everything at rest is encrypted with. It outlives the stack, since without it backups could not be read.
-func newKey(stack awscdk.Stack, s settings) awskms.Key {
+func newKey(stack awscdk.Stack, s Props) awskms.Key {
 	key := awskms.NewKey(stack, jsii.String("Key"), &awskms.KeyProps{
 		Description:       jsii.String("auditrelay (" + s.Stage + "): queues, tables, payloads, log groups, events and destinations' credentials"),
 		Alias:             jsii.String("alias/" + s.stackName()),

@@ -1,4 +1,4 @@
-package main
+package infra
 
 import (
 	"strings"
@@ -11,7 +11,7 @@ import (
 
 // newProducers makes the policy that a producer's role in this account is given: send logs to ingest, put large ones under payloads/, and read
 // nothing. Producers in other accounts are let in by the resources themselves, and need the same three statements in a policy of their own.
-func newProducers(stack awscdk.Stack, s settings, key awskms.Key, qs queues, st stores) awsiam.ManagedPolicy {
+func newProducers(stack awscdk.Stack, s Props, key awskms.Key, qs queues, st stores) awsiam.ManagedPolicy {
 	send := jsii.Strings("sqs:SendMessage", "sqs:GetQueueUrl")
 	// Producers encrypt, and S3 decrypts what it wrote when it joins the parts of an upload.
 	encrypt := jsii.Strings("kms:Decrypt", "kms:GenerateDataKey")
@@ -39,7 +39,7 @@ func newProducers(stack awscdk.Stack, s settings, key awskms.Key, qs queues, st 
 }
 
 // producers are the other accounts that may send logs, or nil if there are none.
-func (s settings) producers() *[]awsiam.IPrincipal {
+func (s Props) producers() *[]awsiam.IPrincipal {
 	if len(s.ProducerAccounts) == 0 {
 		return nil
 	}

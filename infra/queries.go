@@ -1,4 +1,4 @@
-package main
+package infra
 
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -61,7 +61,7 @@ func savedQueries() []savedQuery {
 	}
 }
 
-func newQueries(stack awscdk.Stack, s settings, fs functions) {
+func newQueries(stack awscdk.Stack, s Props, fs functions) {
 	var groups []interfacesawslogs.ILogGroupRef
 	for _, f := range fs.all() {
 		groups = append(groups, f.log)

@@ -1,4 +1,4 @@
-package main
+package infra
 
 import (
 	"errors"
@@ -13,45 +13,61 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+
 	"github.com/auditrelay/auditrelay/internal/config"
 	"github.com/auditrelay/auditrelay/internal/region"
 )
 
-// settings are what one deployment of the stack can choose. They come from the CDK context: cdk.json, or `--context name=value`.
-type settings struct {
-	// Stage sets apart several deployments in one account and region. It stands in the stack's name.
+// Props are what one deployment of the stack can choose, the settings of docs/deploy.md. The CDK app takes them from
+// its context (FromContext), an app of somebody else's writes them; the same rules hold for both, and New names every
+// one that is broken.
+type Props struct {
+	// Stage sets apart several deployments in one account and region, and stands in the names of what they hold: a
+	// lower-case word of at most 20 letters, digits and dashes that begins with a letter. Required. Changing it makes
+	// another deployment.
 	Stage string
-	// DestinationRoles is a pattern of the names that roles of S3 destinations may have, in whatever account. No other role is assumed.
+	// DestinationRoles is a pattern of the names that roles of S3 destinations may have, in whatever account; no other
+	// role is assumed. A name, or at least three characters of one and a closing *; empty for auditrelay-*.
 	DestinationRoles string
-	// MailFrom is the sender of mails about connections, an address with or without a name before it, and MailIdentity how SES knows it.
-	MailFrom     string
+	// MailFrom is the sender of mails about connections, an address with or without a name before it. Required.
+	MailFrom string
+	// MailIdentity is how SES knows the sender: existing, domain or address; empty for existing.
 	MailIdentity string
-	// MailRegion is where mails leave, if not from the stack's own region; empty for that.
+	// MailRegion is where mails leave, if not from the stack's own region; empty for that. With it, MailIdentity is
+	// existing.
 	MailRegion string
-	// MailReplyTo is where answers go; empty for the sender. MailProduct stands in each subject; empty for auditrelay.
+	// MailReplyTo is where answers go, a bare address; empty for the sender.
 	MailReplyTo string
+	// MailProduct stands in each subject, at most 60 characters; empty for auditrelay.
 	MailProduct string
-	// MailOff are the kinds of mails that are not sent.
+	// MailOff are the kinds of mails that are not sent, of recovered, expiry_warning and unrouted.
 	MailOff []string
-	// AlarmMail gets alarms by mail; empty for nobody.
+	// AlarmMail gets alarms by mail, a bare address; empty for nobody.
 	AlarmMail string
-	// ProducerAccounts are other AWS accounts whose roles may send logs.
+	// ProducerAccounts are other AWS accounts whose roles may send logs, by their ids of twelve digits.
 	ProducerAccounts []string
-	// AccountConcurrency is how many runs at once Lambda has for the account and region; 0 for what every account has.
-	// ReservedConcurrency of them is set aside for deliver, and bounds it; 0 for none.
-	AccountConcurrency  int
+	// AccountConcurrency is how many runs at once Lambda has for the account and region, at least 10; 0 for what every
+	// account has.
+	AccountConcurrency int
+	// ReservedConcurrency of them is set aside for deliver, and bounds it, from 8 to 1,333; 0 for none. With
+	// AccountConcurrency, at most that less 100.
 	ReservedConcurrency int
-	// AllowPrivateCIDRs and AllowHTTP open receivers that are closed by default: in private ranges, and without TLS.
+	// AllowPrivateCIDRs opens private ranges to HTTP destinations, with no bit set after the prefix.
 	AllowPrivateCIDRs []string
-	AllowHTTP         bool
+	// AllowHTTP opens receivers without TLS.
+	AllowHTTP bool
 	// KeepRejectedBodies has the queue rejected keep messages that are no JSON objects, whatever they hold.
 	KeepRejectedBodies bool
 	// Dedupe has logs known that are sent again within a day.
 	Dedupe bool
 	// ProtectTables has DynamoDB refuse to delete the tables, whoever asks.
 	ProtectTables bool
-	// Build is the directory of the compiled functions, build/<function>/bootstrap.
+	// Build is the directory of the compiled functions, <function>/bootstrap in it, as `make build` makes it. Required.
 	Build string
+	// Env is the account and region that the stack goes to. A region where it cannot work is refused. Nil leaves both
+	// to whoever deploys the template, and the region unchecked.
+	Env *awscdk.Environment
 }
 
 const (
@@ -68,11 +84,11 @@ var (
 	rolesPattern   = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]{3,}\*?$`)
 )
 
-// readSettings reads the deployment's settings. The error names every one that is missing, malformed or unknown, and what to write instead.
+// readSettings reads the deployment's Props. The error names every one that is missing, malformed or unknown, and what to write instead.
 // Deployable says that the result may be deployed, for which more is required than to look at the template.
-func readSettings(context map[string]any, deployable bool) (settings, error) {
+func readSettings(context map[string]any, deployable bool) (Props, error) {
 	r := reader{context: context}
-	s := settings{
+	s := Props{
 		Stage: r.text("stage", "", stagePattern,
 			"a lower-case word of at most 20 letters, digits and dashes that begins with a letter, such as `--context stage=dev`"),
 		DestinationRoles: r.text("destinationRoles", defaultDestinationRoles, rolesPattern,
@@ -101,9 +117,44 @@ func readSettings(context map[string]any, deployable bool) (settings, error) {
 	return s, errors.Join(r.errs...)
 }
 
+// context are the settings by their names in the CDK context, so that one set of rules reads them, wherever they come
+// from. A zero value counts as left out.
+func (s Props) context() map[string]any {
+	values := map[string]any{
+		"stage": s.Stage, "destinationRoles": s.DestinationRoles,
+		"mailFrom": s.MailFrom, "mailIdentity": s.MailIdentity, "mailRegion": s.MailRegion, "mailReplyTo": s.MailReplyTo,
+		"mailProduct": s.MailProduct, "mailOff": strings.Join(s.MailOff, ","), "alarmMail": s.AlarmMail,
+		"producerAccounts":  strings.Join(s.ProducerAccounts, ","),
+		"allowPrivateCidrs": strings.Join(s.AllowPrivateCIDRs, ","), "allowHttp": s.AllowHTTP,
+		"keepRejectedBodies": s.KeepRejectedBodies, "dedupe": s.Dedupe, "protectTables": s.ProtectTables,
+	}
+	if s.AccountConcurrency != 0 {
+		values["accountConcurrency"] = s.AccountConcurrency
+	}
+	if s.ReservedConcurrency != 0 {
+		values["reservedConcurrency"] = s.ReservedConcurrency
+	}
+	return values
+}
+
+// checked are the settings with defaults in place of what was left out, or the error that names all that is wrong.
+func (s Props) checked() (Props, error) {
+	read, err := readSettings(s.context(), true)
+	if err != nil {
+		return s, err
+	}
+	read.Build, read.Env = s.Build, s.Env
+	if s.Env != nil && s.Env.Region != nil && !*awscdk.Token_IsUnresolved(s.Env.Region) {
+		if read, err = read.in(*s.Env.Region); err != nil {
+			return s, err
+		}
+	}
+	return read, read.CheckBuild()
+}
+
 // in are the settings of a stack in a region, or the error why it cannot work there. The region is empty where
 // nobody has chosen one yet.
-func (s settings) in(name string) (settings, error) {
+func (s Props) in(name string) (Props, error) {
 	if name == "" {
 		return s, nil
 	}
@@ -113,8 +164,8 @@ func (s settings) in(name string) (settings, error) {
 	return s, region.Check(name, s.MailRegion)
 }
 
-// checkBuild says whether every function is compiled.
-func (s settings) checkBuild() error {
+// CheckBuild says whether every function is compiled, as New does.
+func (s Props) CheckBuild() error {
 	for _, name := range functionNames() {
 		path := filepath.Join(s.Build, name, "bootstrap")
 		if _, err := os.Stat(path); err != nil {
@@ -149,10 +200,10 @@ func (r *reader) value(key string) string {
 
 func (r *reader) refuse(key, got, want string) {
 	if got == "" {
-		r.errs = append(r.errs, fmt.Errorf("the context value %s is missing: it must be %s", key, want))
+		r.errs = append(r.errs, fmt.Errorf("the setting %s is missing: it must be %s", key, want))
 		return
 	}
-	r.errs = append(r.errs, fmt.Errorf("the context value %s is %q: it must be %s", key, got, want))
+	r.errs = append(r.errs, fmt.Errorf("the setting %s is %q: it must be %s", key, got, want))
 }
 
 func (r *reader) text(key, fallback string, pattern *regexp.Regexp, want string) string {
@@ -289,6 +340,6 @@ func (r *reader) unknown() {
 		if strings.Contains(key, ":") || strings.HasPrefix(key, "@") || strings.HasPrefix(key, "cdk") || slices.Contains(r.asked, key) {
 			continue
 		}
-		r.errs = append(r.errs, fmt.Errorf("the context value %s is unknown: these are known: %s", key, strings.Join(r.asked, ", ")))
+		r.errs = append(r.errs, fmt.Errorf("the setting %s is unknown: these are known: %s", key, strings.Join(r.asked, ", ")))
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package infra
 
 import (
 	"os"
@@ -15,13 +15,13 @@ func TestReadSettings(t *testing.T) {
 		context map[string]any
 		// deployable says that there are credentials.
 		deployable bool
-		want       settings
+		want       Props
 		refused    []string
 	}{
 		{
 			name:    "only what is needed",
 			context: map[string]any{"stage": "dev"},
-			want:    settings{Stage: "dev", DestinationRoles: "auditrelay-*", MailFrom: "notices@auditrelay.invalid", MailIdentity: "existing"},
+			want:    Props{Stage: "dev", DestinationRoles: "auditrelay-*", MailFrom: "notices@auditrelay.invalid", MailIdentity: "existing"},
 		},
 		{
 			name:       "all, as the command line gives it",
@@ -31,7 +31,7 @@ func TestReadSettings(t *testing.T) {
 				"alarmMail": "oncall@example.com", "producerAccounts": "111122223333,444455556666",
 				"mailFrom": "Acme Audit <notices@acme.example>", "mailIdentity": "existing", "mailReplyTo": "help@acme.example", "mailProduct": "Acme Audit", "mailOff": "recovered,expiry_warning,unrouted",
 			},
-			want: settings{
+			want: Props{
 				Stage: "prod-eu", DestinationRoles: "acme-*", AccountConcurrency: 1000, ReservedConcurrency: 100, AllowPrivateCIDRs: []string{"10.1.0.0/16", "fd00::/8"}, AllowHTTP: true, KeepRejectedBodies: true, ProtectTables: true,
 				Dedupe:    true,
 				AlarmMail: "oncall@example.com", ProducerAccounts: []string{"111122223333", "444455556666"},
@@ -42,7 +42,7 @@ func TestReadSettings(t *testing.T) {
 		{
 			name:    "all, as cdk.json gives it, and CDK's own",
 			context: map[string]any{"stage": "dev", "reservedConcurrency": 8.0, "allowPrivateCidrs": []any{"10.1.0.0/16"}, "allowHttp": false, "@aws-cdk/x:y": true, "aws:cdk:z": 1},
-			want: settings{
+			want: Props{
 				Stage: "dev", DestinationRoles: "auditrelay-*", ReservedConcurrency: 8, AllowPrivateCIDRs: []string{"10.1.0.0/16"},
 				MailFrom: "notices@auditrelay.invalid", MailIdentity: "existing",
 			},
@@ -60,7 +60,7 @@ func TestReadSettings(t *testing.T) {
 		{name: "fewer than any account has", context: map[string]any{"stage": "dev", "accountConcurrency": "9"}, refused: []string{"a whole number of at least 10", "aws lambda get-account-settings"}},
 		{
 			name: "the largest reservation", context: map[string]any{"stage": "dev", "accountConcurrency": 1433.0, "reservedConcurrency": 1333.0},
-			want: settings{Stage: "dev", DestinationRoles: "auditrelay-*", AccountConcurrency: 1433, ReservedConcurrency: 1333, MailFrom: "notices@auditrelay.invalid", MailIdentity: "existing"},
+			want: Props{Stage: "dev", DestinationRoles: "auditrelay-*", AccountConcurrency: 1433, ReservedConcurrency: 1333, MailFrom: "notices@auditrelay.invalid", MailIdentity: "existing"},
 		},
 		{name: "concurrency no number", context: map[string]any{"stage": "dev", "reservedConcurrency": "many"}, refused: []string{"reservedConcurrency"}},
 		{name: "range with host bits", context: map[string]any{"stage": "dev", "allowPrivateCidrs": "10.0.0.1/8"}, refused: []string{`allowPrivateCidrs is "10.0.0.1/8"`}},
@@ -97,8 +97,8 @@ func TestReadSettings(t *testing.T) {
 }
 
 func TestCheckBuild(t *testing.T) {
-	s := settings{Build: t.TempDir()}
-	if err := s.checkBuild(); err == nil || !strings.Contains(err.Error(), "deliver is not compiled") || !strings.Contains(err.Error(), "make build") {
+	s := Props{Build: t.TempDir()}
+	if err := s.CheckBuild(); err == nil || !strings.Contains(err.Error(), "deliver is not compiled") || !strings.Contains(err.Error(), "make build") {
 		t.Errorf("an empty build directory: %v", err)
 	}
 	for _, name := range functionNames() {
@@ -106,7 +106,7 @@ func TestCheckBuild(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := s.checkBuild(); err != nil {
+	if err := s.CheckBuild(); err != nil {
 		t.Error(err)
 	}
 }
@@ -129,7 +129,7 @@ func TestRegions(t *testing.T) {
 		"mails from where there is no SES": {region: "us-east-1", mails: "ap-east-1", refused: "ap-east-1 has no SES"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, err := settings{MailRegion: test.mails}.in(test.region)
+			s, err := Props{MailRegion: test.mails}.in(test.region)
 			if test.refused != "" {
 				if err == nil || !strings.Contains(err.Error(), test.refused) {
 					t.Errorf("%v, want %q", err, test.refused)
@@ -151,7 +151,7 @@ func TestMailDomains(t *testing.T) {
 		"Notices@Acme.Example":                {"Acme.Example", "acme.example"},
 		"notices@Mail.ACME.example":           {"Mail.ACME.example", "mail.acme.example", "acme.example"},
 	} {
-		if diff := cmp.Diff(want, settings{MailFrom: sender}.mailDomains()); diff != "" {
+		if diff := cmp.Diff(want, Props{MailFrom: sender}.mailDomains()); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", sender, diff)
 		}
 	}

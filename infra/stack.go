@@ -1,4 +1,4 @@
-package main
+package infra
 
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -6,13 +6,17 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// newStack is the whole deployment. Every construct stands directly in the stack: a logical id comes from a construct's path, and a changed
-// logical id would replace the resource and its data.
-func newStack(scope constructs.Construct, s settings) awscdk.Stack {
-	stack := awscdk.NewStack(scope, jsii.String(s.stackName()), &awscdk.StackProps{
+// newStack is the whole deployment. Every construct stands directly in the stack: a logical id comes from a construct's
+// path within its stack, and a changed logical id would replace the resource and its data.
+func newStack(scope constructs.Construct, id string, s Props) *Deployment {
+	stack := awscdk.NewStack(scope, jsii.String(id), &awscdk.StackProps{
+		StackName:   jsii.String(s.stackName()),
+		Env:         s.Env,
 		Description: jsii.String("auditrelay (" + s.Stage + "): delivers audit logs to customers' destinations and retries for seven days"),
 		Tags:        &map[string]*string{"application": jsii.String("auditrelay"), "stage": jsii.String(s.Stage)},
 	})
+	// Statements are merged also in an app that lacks this flag of CDK, so that a role says the same wherever it is made.
+	stack.Node().SetContext(jsii.String("@aws-cdk/aws-iam:minimizePolicies"), true)
 	key := newKey(stack, s)
 	qs := newQueues(stack, key)
 	st := newStores(stack, s, key)
@@ -38,14 +42,17 @@ func newStack(scope constructs.Construct, s settings) awscdk.Stack {
 	output(stack, "AlarmTopicArn", "Where alarms go; subscribe whoever is on call", topic.TopicArn())
 	output(stack, "DashboardUrl", "How deliveries fare", jsii.Sprintf("https://%s.console.%s/cloudwatch/home?region=%s#dashboards/dashboard/%s",
 		*awscdk.Aws_REGION(), *consoleDomain(stack), *awscdk.Aws_REGION(), *board.DashboardName()))
-	return stack
+	return &Deployment{
+		Stack: stack, Ingest: qs.ingest, Payloads: st.payloads, Producer: producers, Operator: operators,
+		API: api, Bus: p.cs.bus, AlarmTopic: topic,
+	}
 }
 
 func output(stack awscdk.Stack, name, description string, value *string) {
 	awscdk.NewCfnOutput(stack, jsii.String(name), &awscdk.CfnOutputProps{Description: jsii.String(description), Value: value})
 }
 
-func (s settings) stackName() string { return "auditrelay-" + s.Stage }
+func (s Props) stackName() string { return "auditrelay-" + s.Stage }
 
 // consoleDomain is where the console is in the stack's partition
 // (https://docs.aws.amazon.com/general/latest/gr/rande.html, and the guides to GovCloud, China and the European

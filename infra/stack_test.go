@@ -1,4 +1,4 @@
-package main
+package infra
 
 import (
 	"encoding/json"
@@ -145,32 +145,32 @@ func TestStackOfOtherSettings(t *testing.T) {
 func TestStackOfMails(t *testing.T) {
 	const ses = "arn:{AWS::Partition}:ses:{AWS::Region}:{AWS::AccountId}:"
 	for name, test := range map[string]struct {
-		settings func(*settings)
+		settings func(*Props)
 		made     []string // identities, with what becomes of them
 		by       []string // what notify may send by
 		alarms   int      // of bounces
 		records  bool
 	}{
 		"by default": {
-			settings: func(s *settings) { s.MailFrom = "Notices@Mail.Acme.example" },
+			settings: func(s *Props) { s.MailFrom = "Notices@Mail.Acme.example" },
 			by: []string{ses + "configuration-set/{Mails}", ses + "identity/Mail.Acme.example", ses + "identity/Notices@Mail.Acme.example",
 				ses + "identity/acme.example", ses + "identity/mail.acme.example"},
 			alarms: 1,
 		},
 		"a domain, on request": {
-			settings: func(s *settings) { s.MailFrom, s.MailIdentity = "notices@Acme.example", identityDomain },
+			settings: func(s *Props) { s.MailFrom, s.MailIdentity = "notices@Acme.example", identityDomain },
 			made:     []string{"acme.example RetainExceptOnCreate"},
 			by:       []string{ses + "configuration-set/{Mails}", ses + "identity/Acme.example", ses + "identity/acme.example", ses + "identity/notices@Acme.example"},
 			alarms:   1, records: true,
 		},
 		"an address, on request": {
-			settings: func(s *settings) { s.MailFrom, s.MailIdentity = "Acme <Notices@acme.example>", identityAddress },
+			settings: func(s *Props) { s.MailFrom, s.MailIdentity = "Acme <Notices@acme.example>", identityAddress },
 			made:     []string{"Notices@acme.example RetainExceptOnCreate"},
 			by:       []string{ses + "configuration-set/{Mails}", ses + "identity/Notices@acme.example", ses + "identity/acme.example"},
 			alarms:   1,
 		},
 		"from another region": {
-			settings: func(s *settings) { s.MailFrom, s.MailRegion = "notices@acme.example", "ap-southeast-1" },
+			settings: func(s *Props) { s.MailFrom, s.MailRegion = "notices@acme.example", "ap-southeast-1" },
 			by: []string{"arn:{AWS::Partition}:ses:ap-southeast-1:{AWS::AccountId}:identity/acme.example",
 				"arn:{AWS::Partition}:ses:ap-southeast-1:{AWS::AccountId}:identity/notices@acme.example"},
 		},

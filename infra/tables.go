@@ -1,4 +1,4 @@
-package main
+package infra
 
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -27,7 +27,7 @@ type stores struct {
 	payloads   awss3.Bucket
 }
 
-func newStores(stack awscdk.Stack, s settings, key awskms.IKey) stores {
+func newStores(stack awscdk.Stack, s Props, key awskms.IKey) stores {
 	return stores{
 		directory:  newDirectory(stack, s, key),
 		deliveries: newDeliveries(stack, s, key),
@@ -38,7 +38,7 @@ func newStores(stack awscdk.Stack, s settings, key awskms.IKey) stores {
 // newDirectory holds workspaces, destinations, the claims of notices, and for a while the attempts that failing destinations have had. The index
 // attention is sparse: it holds only the few destinations that requeue has to look after each minute. The index listed holds the ids of workspaces and of
 // destinations, for lists.
-func newDirectory(stack awscdk.Stack, s settings, key awskms.IKey) awsdynamodb.Table {
+func newDirectory(stack awscdk.Stack, s Props, key awskms.IKey) awsdynamodb.Table {
 	table := awsdynamodb.NewTable(stack, jsii.String("Directory"), retained(s, key, &awsdynamodb.TableProps{
 		PartitionKey:        attribute("pk", awsdynamodb.AttributeType_STRING),
 		TimeToLiveAttribute: jsii.String("ttl"),
@@ -66,7 +66,7 @@ func newDirectory(stack awscdk.Stack, s settings, key awskms.IKey) awsdynamodb.T
 }
 
 // newDeliveries is the cache. Its due index holds only what requeue needs to send a hint, because each write of a delivery pays for the index again.
-func newDeliveries(stack awscdk.Stack, s settings, key awskms.IKey) awsdynamodb.Table {
+func newDeliveries(stack awscdk.Stack, s Props, key awskms.IKey) awsdynamodb.Table {
 	table := awsdynamodb.NewTable(stack, jsii.String("Deliveries"), retained(s, key, &awsdynamodb.TableProps{
 		PartitionKey:        attribute("pk", awsdynamodb.AttributeType_STRING),
 		SortKey:             attribute("sk", awsdynamodb.AttributeType_STRING),
@@ -85,7 +85,7 @@ func newDeliveries(stack awscdk.Stack, s settings, key awskms.IKey) awsdynamodb.
 
 // retained gives a table what keeps its data safe across updates and mistakes. Deletion protection is a setting, since
 // it binds CloudFormation too: a first deploy that fails could not be rolled back, and nothing be deployed after it.
-func retained(s settings, key awskms.IKey, props *awsdynamodb.TableProps) *awsdynamodb.TableProps {
+func retained(s Props, key awskms.IKey, props *awsdynamodb.TableProps) *awsdynamodb.TableProps {
 	props.BillingMode = awsdynamodb.BillingMode_PAY_PER_REQUEST
 	props.Encryption = awsdynamodb.TableEncryption_CUSTOMER_MANAGED
 	props.EncryptionKey = key

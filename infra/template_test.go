@@ -1,4 +1,4 @@
-package main
+package infra
 
 import (
 	"encoding/json"
@@ -30,9 +30,14 @@ type resource struct {
 }
 
 // synthesize makes the stack's template. Each call starts work in a Node process: share its answer.
-func synthesize(t *testing.T, s settings) template {
+func synthesize(t *testing.T, s Props) template {
 	t.Helper()
-	text, err := json.Marshal(assertions.Template_FromStack(stackOf(t, s, cdkContext(t)), nil).ToJSON())
+	return templateOf(t, stackOf(t, s, cdkContext(t)))
+}
+
+func templateOf(t *testing.T, stack awscdk.Stack) template {
+	t.Helper()
+	text, err := json.Marshal(assertions.Template_FromStack(stack, nil).ToJSON())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,11 +49,18 @@ func synthesize(t *testing.T, s settings) template {
 }
 
 // stackOf makes the stack with empty files for functions, so that nothing need be compiled.
-func stackOf(t *testing.T, s settings, context *map[string]any) awscdk.Stack {
+func stackOf(t *testing.T, s Props, context *map[string]any) awscdk.Stack {
 	t.Helper()
-	s.Build = t.TempDir()
+	s.Build = buildOf(t)
+	return newStack(awscdk.NewApp(&awscdk.AppProps{Context: context, AnalyticsReporting: jsii.Bool(false), StackTraces: jsii.Bool(false)}), s.stackName(), s).Stack
+}
+
+// buildOf is a directory of compiled functions that are empty.
+func buildOf(t *testing.T) string {
+	t.Helper()
+	build := t.TempDir()
 	for _, name := range functionNames() {
-		dir := filepath.Join(s.Build, name)
+		dir := filepath.Join(build, name)
 		if err := os.Mkdir(dir, 0o750); err != nil {
 			t.Fatal(err)
 		}
@@ -56,7 +68,7 @@ func stackOf(t *testing.T, s settings, context *map[string]any) awscdk.Stack {
 			t.Fatal(err)
 		}
 	}
-	return newStack(awscdk.NewApp(&awscdk.AppProps{Context: context, AnalyticsReporting: jsii.Bool(false), StackTraces: jsii.Bool(false)}), s)
+	return build
 }
 
 // cdkContext is what the CDK command line would hand to the app, since its flags shape the template.
@@ -73,7 +85,7 @@ func cdkContext(t *testing.T) *map[string]any {
 	return &file.Context
 }
 
-func defaults(t *testing.T) settings {
+func defaults(t *testing.T) Props {
 	t.Helper()
 	s, err := readSettings(*cdkContext(t), false)
 	if err != nil {

@@ -1,4 +1,4 @@
-package main
+package infra
 
 import (
 	"time"
@@ -27,7 +27,7 @@ const (
 	streamAge = 12 * time.Hour
 )
 
-func triggerDeliver(stack awscdk.Stack, deliver awslambda.Function, s settings, qs queues) {
+func triggerDeliver(stack awscdk.Stack, deliver awslambda.Function, s Props, qs queues) {
 	fromQueue(deliver, "Ingest", qs.ingest.Queue, s.shares().ingest, batch)
 	fromQueue(deliver, "Retry", qs.retry.Queue, s.shares().retry, batch)
 	// Dead letters are taken where they lie, when a person has ended the cause and says so. Moved back, they would be new
@@ -54,7 +54,7 @@ func fromQueue(f awslambda.Function, id string, q awssqs.Queue, concurrency, bat
 
 // triggerRequeue runs requeue every minute, and for every page of a drain: one page a run, because the largest takes most of a run's time. A run that failed is not repeated: the next one does its work, and a stale one would only stand in
 // its way. So this asynchronous path needs no dead-letter queue: nothing is in the event. An alarm watches that runs end well.
-func triggerRequeue(stack awscdk.Stack, requeue awslambda.Function, s settings, qs queues) {
+func triggerRequeue(stack awscdk.Stack, requeue awslambda.Function, s Props, qs queues) {
 	fromQueue(requeue, "Drain", qs.drain.Queue, s.shares().drain, 1)
 	requeue.ConfigureAsyncInvoke(&awslambda.EventInvokeConfigOptions{RetryAttempts: jsii.Number(0), MaxEventAge: seconds(time.Minute)})
 	awsevents.NewRule(stack, jsii.String("EveryMinute"), &awsevents.RuleProps{
@@ -69,7 +69,7 @@ func triggerRequeue(stack awscdk.Stack, requeue awslambda.Function, s settings, 
 
 // triggerExpire follows the cache's stream. The filters keep the function, and its price, away from the traffic of deliveries. It sees failed
 // events as they are recorded, deliveries that TTL removed, and items that named a document outside the table, which it removes.
-func triggerExpire(expire awslambda.Function, s settings, qs queues, st stores) {
+func triggerExpire(expire awslambda.Function, s Props, qs queues, st stores) {
 	failed := awslambda.FilterCriteria_Filter(&map[string]any{
 		"eventName": []string{"INSERT"},
 		"dynamodb":  map[string]any{"Keys": keyPrefix("F#")},
@@ -105,7 +105,7 @@ func triggerDisconnect(disconnect awslambda.Function, cs connections) {
 	})
 }
 
-func triggerNotify(notify awslambda.Function, s settings, qs queues) {
+func triggerNotify(notify awslambda.Function, s Props, qs queues) {
 	fromQueue(notify, "Notices", qs.notices.Queue, s.shares().notices, notifyBatch)
 }
 

@@ -1,4 +1,4 @@
-package main
+package infra
 
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -15,7 +15,7 @@ const externalIDToBe = "EXTERNAL-ID"
 // so that the policy is void once the role is made again
 // (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html). The condition
 // takes the roles by their path.
-func trustPolicy(stack awscdk.Stack, s settings) *string {
+func trustPolicy(stack awscdk.Stack, s Props) *string {
 	return stack.ToJsonString(map[string]any{
 		"Version": "2012-10-17",
 		"Statement": []map[string]any{{
@@ -31,7 +31,7 @@ func trustPolicy(stack awscdk.Stack, s settings) *string {
 }
 
 // trustedRoles is the pattern of the ARNs of the functions' roles.
-func trustedRoles(stack awscdk.Stack, s settings) *string { return iam(stack, "role"+s.rolePath()+"*") }
+func trustedRoles(stack awscdk.Stack, s Props) *string { return iam(stack, "role"+s.rolePath()+"*") }
 
 func iam(stack awscdk.Stack, resource string) *string {
 	return stack.FormatArn(&awscdk.ArnComponents{

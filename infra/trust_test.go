@@ -1,4 +1,4 @@
-package main
+package infra
 
 import (
 	"os"
@@ -44,7 +44,7 @@ func testTrust(t *testing.T, tmpl template, stage string) {
 // TestTrustOfTwoStages holds that the pattern of one stage takes in no role of another, whatever their names.
 func TestTrustOfTwoStages(t *testing.T) {
 	for _, stages := range [][2]string{{"prod", "prod-eu"}, {"prod-eu", "prod"}, {"a", "aa"}} {
-		one, other := settings{Stage: stages[0]}, settings{Stage: stages[1]}
+		one, other := Props{Stage: stages[0]}, Props{Stage: stages[1]}
 		if strings.HasPrefix(other.rolePath(), one.rolePath()) {
 			t.Errorf("who trusts %s trusts %s", one.rolePath(), other.rolePath())
 		}

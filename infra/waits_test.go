@@ -1,4 +1,4 @@
-package main
+package infra
 
 import (
 	"fmt"
@@ -105,7 +105,7 @@ func testTable(t *testing.T, path, name, table string) {
 func tableOfShares() string {
 	table := "| `accountConcurrency` | `ingest` | `retry` | `drain` | `notices` | left |\n|---|---|---|---|---|---|\n"
 	for _, account := range []int{youngAccount, 100, 1000} {
-		s := settings{AccountConcurrency: account}.shares()
+		s := Props{AccountConcurrency: account}.shares()
 		table += fmt.Sprintf("| %d | %d | %d | %d | %d | %d |\n", account, s.ingest, s.retry, s.drain, s.notices, account-s.ingest-s.retry-s.drain-s.notices)
 	}
 	return table
@@ -128,7 +128,7 @@ func TestShares(t *testing.T) {
 		{1000, 400, shares{300, 100, 10, 2, 2}},
 		{5000, 1333, shares{1000, 333, 10, 2, 2}},
 	} {
-		if got := (settings{AccountConcurrency: test.account, ReservedConcurrency: test.reserved}).shares(); got != test.want {
+		if got := (Props{AccountConcurrency: test.account, ReservedConcurrency: test.reserved}).shares(); got != test.want {
 			t.Errorf("of %d, %d reserved: %+v, want %+v", test.account, test.reserved, got, test.want)
 		}
 	}
@@ -137,7 +137,7 @@ func TestShares(t *testing.T) {
 			if reserved > 0 && reserved > account-100 {
 				continue
 			}
-			got := settings{AccountConcurrency: account, ReservedConcurrency: reserved}.shares()
+			got := Props{AccountConcurrency: account, ReservedConcurrency: reserved}.shares()
 			shared := got.drain + got.notices
 			if reserved == 0 {
 				shared += got.ingest + got.retry

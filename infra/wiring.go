@@ -1,4 +1,4 @@
-package main
+package infra
 
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -10,7 +10,7 @@ import (
 // parts are what functions are wired to.
 type parts struct {
 	stack awscdk.Stack
-	s     settings
+	s     Props
 	key   awskms.IKey
 	qs    queues
 	st    stores

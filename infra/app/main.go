@@ -1,4 +1,5 @@
-// Command infra is the CDK app: it turns the settings of a deployment into one CloudFormation stack. The CDK command line runs it, see cdk.json.
+// Command app is the CDK app: it turns the settings of a deployment into one CloudFormation stack. The CDK command line
+// runs it, see cdk.json.
 package main
 
 import (
@@ -7,6 +8,8 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/jsii-runtime-go"
+
+	"github.com/auditrelay/auditrelay/infra"
 )
 
 func main() {
@@ -19,20 +22,17 @@ func main() {
 func synth() error {
 	defer jsii.Close()
 	app := awscdk.NewApp(nil)
-	// The CDK command line sets this variable when it has credentials: without any it can show a template, but deploy nothing.
-	s, err := readSettings(contextOf(app), os.Getenv("CDK_DEFAULT_ACCOUNT") != "")
+	// The CDK command line sets these variables when it has credentials: without any it can show a template, but deploy
+	// nothing.
+	props, err := infra.FromContext(contextOf(app), os.Getenv("CDK_DEFAULT_ACCOUNT"), os.Getenv("CDK_DEFAULT_REGION"))
 	if err != nil {
 		return err
 	}
-	// So is this one, with the region that the stack goes to.
-	if s, err = s.in(os.Getenv("CDK_DEFAULT_REGION")); err != nil {
+	props.Build = "build"
+	if err := props.CheckBuild(); err != nil {
 		return err
 	}
-	s.Build = "build"
-	if err := s.checkBuild(); err != nil {
-		return err
-	}
-	newStack(app, s)
+	infra.New(app, props.ID(), props)
 	app.Synth(nil)
 	return nil
 }
