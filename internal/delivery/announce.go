@@ -33,7 +33,7 @@ type Keeper interface {
 
 // failedOutgoing is what is still to be told of a failed event, the same each time.
 func failedOutgoing(k Key, a events.Announcement) directory.Outgoing {
-	name := fmt.Sprintf("%q %q %q %d", k.DestinationID, k.WorkspaceID, k.LogID, k.AcceptedAt.UnixMilli())
+	name := fmt.Sprintf("%q %q %q %q %d", k.DestinationID, k.WorkspaceID, k.LogID, k.Hash, k.AcceptedAt.UnixMilli())
 	sum := sha256.Sum256([]byte(name)) // of bounded length, and spread evenly
 	return directory.Outgoing{ID: "end-" + hex.EncodeToString(sum[:16]), At: a.At.UTC().Truncate(time.Millisecond), Event: &a}
 }

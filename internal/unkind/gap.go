@@ -19,6 +19,8 @@ type gap struct {
 func gaps() []gap {
 	return []gap{
 		{Fair, []string{"dead"}, 0, "a last turn that finds the budget used up by logs with times of their own is not given again"},
+		{Silence, nil, LateIndex | Throttling, "while the counters of writes cannot be read, answers are read anew by the index, as late as it is"},
+		{End, nil, LostAnswer | LateMinute, "an end whose hint is lost outside an outage is the sweep's, a quarter of an hour later"},
 		{Ledger, nil, 0, "a log that comes twice in one batch is counted as accepted twice"},
 	}
 }

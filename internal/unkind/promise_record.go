@@ -1,6 +1,7 @@
 package unkind
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
@@ -28,13 +29,27 @@ func nameOf(body []byte) logName {
 	return nameOfDocument(doc)
 }
 
+// detail is an event's detail as the bus has it. What waited in the outbox has one that was JSON before.
+func detail(a events.Announcement) []byte {
+	text, err := json.Marshal(a.Detail)
+	if err != nil {
+		panic(err)
+	}
+	return text
+}
+
 // announced looks for the failed events on the bus, and for what admins did there and in the activity audit.
 func (w *World) announced(v view, add add) {
 	told := make(map[string]bool)
 	for _, a := range w.told {
-		if d, ok := a.Detail.(events.LogDeliveryFailedDetail); ok {
-			told[d.DestinationID+" "+d.LogID+" "+d.Hash] = true
+		if a.DetailType != events.LogDeliveryFailed {
+			continue
 		}
+		var d events.LogDeliveryFailedDetail
+		if err := json.Unmarshal(detail(a), &d); err != nil {
+			panic(err) // it is of this project's making
+		}
+		told[d.DestinationID+" "+d.LogID+" "+d.Hash] = true
 	}
 	written := make(map[string]bool)
 	for _, e := range w.entries {
