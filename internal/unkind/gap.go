@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// gap is a promise that does not hold yet. Its breaches do not count in the stories and under the kinds that it names; no stories are all, no kinds any
-// weather. Whoever closes a gap strikes its row.
+// gap is a promise that does not hold yet. Its breaches do not count in the stories and under the kinds that it names; no stories are all, and all of its
+// kinds must be in the weather. Whoever closes a gap strikes its row.
 type gap struct {
 	promise Promise
 	stories []string
@@ -28,7 +28,7 @@ func gaps() []gap {
 // open says whether a breach is one of a known gap.
 func (r Result) open(b Breach) bool {
 	return slices.ContainsFunc(gaps(), func(g gap) bool {
-		return g.promise == b.Promise && (g.kinds == 0 || r.Kinds.Has(g.kinds)) && (g.stories == nil || slices.Contains(g.stories, r.Story))
+		return g.promise == b.Promise && r.Kinds&g.kinds == g.kinds && (g.stories == nil || slices.Contains(g.stories, r.Story))
 	})
 }
 
