@@ -6,6 +6,7 @@ SHELL := bash
 GOLANGCI_LINT := .cache/bin/golangci-lint-v2.15.0
 VERSITYGW := .cache/bin/versitygw-v1.8.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.3.0
+CYCLONEDX := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 # How long "make fuzz" spends on each target, and which packages it covers.
 FUZZTIME ?= 60s
@@ -122,7 +123,7 @@ node_modules: package-lock.json
 
 .PHONY: clean
 clean: ## Remove what was built; keeps node_modules and the linter
-	rm -rf build cdk.out
+	rm -rf build dist cdk.out
 
 FUNCTIONS := deliver requeue expire disconnect notify admin
 
@@ -132,6 +133,18 @@ build: ## Compile the Lambda functions into build/<name>/bootstrap
 		mkdir -p build/$$f && rm -f build/$$f/bootstrap && \
 		CGO_ENABLED=0 GOOS=linux GOARCH=arm64 go build -trimpath -buildvcs=false -tags lambda.norpc -ldflags='-s -w' -o build/$$f/bootstrap ./functions/$$f || exit 1; \
 	done
+
+SYSTEMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64
+
+.PHONY: dist
+dist: build ## What a release carries, in dist/: the command line for each system, the functions' archives, the list of modules (CycloneDX), checksums
+	@rm -rf dist && mkdir dist
+	@for s in $(SYSTEMS); do \
+		os=$${s%/*} arch=$${s#*/} end=; [ $$os != windows ] || end=.exe; \
+		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch go build -trimpath -ldflags='-s -w' -o dist/auditrelay-$$os-$$arch$$end ./cmd/auditrelay || exit 1; \
+	done
+	go run $(CYCLONEDX) mod -json -std -noserial -notimestamp -output dist/sbom.cdx.json
+	go run ./tools/dist build dist
 
 .PHONY: test-integration
 test-integration: node_modules $(VERSITYGW) ## The adapters and docs/producers.md against real protocol servers, which it starts; needs JDK 17 and moto (pip install --no-deps -r .ci/requirements.txt)
